@@ -1,0 +1,49 @@
+# For people who work on kubefuture itself. A project that was made from it has its own Makefile (template/Makefile).
+# Kept to what GNU make 3.81 knows, which is what macOS has. Longer logic lives in scripts/ and runtime/bootstrap.sh.
+
+.DEFAULT_GOAL := help
+.PHONY: setup test lint docs bench demo lock clean help links
+
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+##@ Everyday
+
+setup: links ## Make .venv with everything that is needed here (needs only Python 3.11 or newer)
+	@sh runtime/bootstrap.sh requirements-dev.lock .venv
+
+test: setup ## Run the tests; ARGS="tests/template -k links" chooses
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: setup ## Check style, types, YAML, playbooks and shell scripts
+	@.venv/bin/python -m pre_commit run --all-files $(ARGS)
+
+docs: setup ## Build the documentation, strictly, into build/docs
+	@.venv/bin/python -m mkdocs build --strict --site-dir build/docs $(ARGS)
+
+bench: setup ## Measure against peers, interleaved, and print the ratios
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+demo: links ## Scaffold build/demo, then up, run, down; ARGS="--elements 8 --draws 100000" for small input
+	@started=$$(date +%s); \
+	sh runtime/bootstrap.sh template/tools.lock build/tools && \
+	build/tools/bin/python -I scripts/demo.py --started $$started $(ARGS)
+
+##@ Upkeep
+
+lock: setup ## Compile the locks again; ARGS=--upgrade brings everything up to date
+	@sh scripts/lock.sh $(ARGS)
+
+clean: ## Remove .venv, build/ and caches
+	@sh scripts/clean.sh
+
+help: ## Show this list
+	@echo "Usage: make TARGET"
+	@awk 'BEGIN { FS = ":.*## " } \
+	/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+# A checkout without symbolic links has small text files in their place, and would scaffold broken projects.
+links:
+	@sh scripts/links.sh

@@ -1,0 +1,143 @@
+"""Makes a virtual environment that holds exactly what a lock says. Called by bootstrap.sh; standard library only.
+
+    python -m venv ──> pip, hash-checked: uv, and nothing else ──> uv pip sync LOCK ──> VENV/installed.lock
+
+The runtime beside this file becomes importable in it by a relative ``.pth``, so that the folder may be moved.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+RUNTIME = Path(__file__).resolve().parent / "src"
+
+
+class BootstrapError(Exception):
+    """What went wrong, as a sentence with the next step."""
+
+
+def main(lock: Path, target: Path) -> None:
+    """Makes or mends the environment, unless somebody else just did."""
+    if not lock.is_file():
+        raise BootstrapError(f"{lock} is missing; get it back with: git checkout -- {lock}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Two commands may be started at once: the second waits here, and then finds nothing left to do.
+    guard = os.open(target.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if is_current(lock, target):
+            return
+        print(f"Setting up {target} (once, about a minute on a slow network) ...", flush=True)
+        (target / "installed.lock").unlink(missing_ok=True)
+        python = target / "bin" / "python"
+        if not same_python(target):
+            create(target)
+        if not (target / "bin" / "uv").exists():
+            install_uv(python, lock)
+        command([python, "-I", "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock])
+        link_runtime(python)
+        (target / "installed.lock").write_bytes(lock.read_bytes())
+    finally:
+        os.close(guard)
+
+
+def is_current(lock: Path, target: Path) -> bool:
+    """Whether the environment is whole, made from this lock, and by this version of Python."""
+    record = target / "installed.lock"
+    return record.is_file() and record.read_bytes() == lock.read_bytes() and same_python(target)
+
+
+def same_python(target: Path) -> bool:
+    """Whether the environment can be used as it is: its Python still exists and is this version."""
+    try:
+        described = (target / "pyvenv.cfg").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    version = "version = {}.{}.{}".format(*sys.version_info[:3])
+    return version in described.splitlines() and (target / "bin" / "python").exists()
+
+
+def create(target: Path) -> None:
+    """Makes the bare environment.
+
+    Raises:
+        BootstrapError: This Python or this folder cannot have one.
+    """
+    try:
+        venv.create(target, clear=True, symlinks=True, with_pip=True)
+    except ValueError as error:
+        raise BootstrapError(f"Python cannot make a virtual environment here ({error}); rename the folder.") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.output or b"").decode(errors="replace").strip()
+        raise BootstrapError(f"{sys.executable} could not make a virtual environment: {said or error}") from None
+
+
+def install_uv(python: Path, lock: Path) -> None:
+    """Installs uv alone with pip, at the version and with the hashes that the lock names."""
+    wanted: list[str] = []
+    inside = False
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if line and line[0] not in " #":
+            inside = line.startswith("uv==")
+        if inside:
+            wanted.append(line)
+    if not wanted:
+        raise BootstrapError(f"{lock} does not name uv, so nothing can be installed from it.")
+    with tempfile.TemporaryDirectory() as folder:
+        requirements = Path(folder) / "uv.txt"
+        requirements.write_text("\n".join(wanted) + "\n", encoding="utf-8")
+        options = ["--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
+        command([python, "-I", "-m", "pip", "install", *options, "--requirement", requirements])
+
+
+def link_runtime(python: Path) -> None:
+    """Makes the runtime importable, by a path relative to the environment's own folder."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    asked = subprocess.run([python, "-I", "-c", code], check=True, capture_output=True, text=True)
+    packages = Path(asked.stdout.strip())
+    packages.joinpath("kubefuture.pth").write_text(os.path.relpath(RUNTIME, packages.resolve()) + "\n", encoding="utf-8")
+
+
+def command(arguments: list[str | Path]) -> None:
+    """Runs a command quietly.
+
+    Raises:
+        BootstrapError: It failed; the message ends with what it said.
+    """
+    # A user's pip settings must not turn this into an installation outside of the environment.
+    environment = {**os.environ, "PIP_USER": "0"}
+    environment.pop("UV_SYSTEM_PYTHON", None)
+    done = subprocess.run(
+        arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        said = "\n".join("    " + line for line in done.stdout.decode(errors="replace").splitlines()[-15:])
+        raise BootstrapError(f"the tools could not be installed. Is this machine online? What the installer said:\n{said}")
+
+
+def explain(error: OSError) -> str:
+    """Says what an error of the operating system means here, and what to do."""
+    where = error.filename or os.getcwd()
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write {where}; use a copy of this folder that belongs to you."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full (at {where}); free about 300 MB and try again."
+    return f"{error.strerror}: {where}"
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    except BootstrapError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {explain(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Compiles the locks again: the tools of every project, and what people who work on kubefuture need.
+# Universal (every system and Python from 3.11 on), with hashes, and without index URLs, so that a mirror works too.
+set -eu
+cd "$(dirname "$0")/.."
+
+compile() {
+    .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --custom-compile-command "make lock" "$@"
+}
+
+# Arguments go through, so that `make lock ARGS=--upgrade` brings everything up to date.
+compile "$@" requirements-tools.in --output-file template/tools.lock
+# The tools of the project are the tools the tests run: one version of each.
+compile "$@" --constraints template/tools.lock requirements-dev.in --output-file requirements-dev.lock
