@@ -5,7 +5,7 @@
 .PHONY: setup test lint docs bench demo lock clean help links
 
 PYTHON ?=
-ARGS ?=
+ARGS =
 export PYTHON
 
 ##@ Everyday
