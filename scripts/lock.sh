@@ -13,3 +13,10 @@ compile() {
 compile "$@" requirements-tools.in --output-file template/tools.lock
 # The tools of the project are the tools the tests run: one version of each.
 compile "$@" --constraints template/tools.lock requirements-dev.in --output-file requirements-dev.lock
+
+# A new project starts with the lock that its own `make lock` would make, so a default one is made for that.
+rm -rf build/lock
+.venv/bin/python -W ignore -m copier copy --quiet --defaults --vcs-ref HEAD . build/lock
+(cd build/lock && ../../.venv/bin/python -I -m kubefuture lock "$@")
+cp build/lock/requirements.lock template/requirements.lock
+rm -rf build/lock
