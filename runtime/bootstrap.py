@@ -1,8 +1,9 @@
-"""Makes a virtual environment that holds exactly what a lock says. Called by bootstrap.sh; standard library only.
+"""Makes a virtual environment that holds exactly what a lock says. Called by bootstrap.sh.
 
     python -m venv ──> pip, hash-checked: uv, and nothing else ──> uv pip sync LOCK ──> VENV/installed.lock
 
 The runtime beside this file becomes importable in it by a relative ``.pth``, so that the folder may be moved.
+Nothing is imported but the standard library: there is nothing else yet.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def main(lock: Path, target: Path) -> None:
             create(target)
         if not (target / "bin" / "uv").exists():
             install_uv(python, lock)
-        command([python, "-I", "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock])
+        command(
+            [python, "-I", "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock]
+        )
         link_runtime(python)
         (target / "installed.lock").write_bytes(lock.read_bytes())
     finally:
@@ -73,10 +76,12 @@ def create(target: Path) -> None:
     try:
         venv.create(target, clear=True, symlinks=True, with_pip=True)
     except ValueError as error:
-        raise BootstrapError(f"Python cannot make a virtual environment here ({error}); rename the folder.") from None
+        raise BootstrapError(f"Python cannot work in a folder of this name ({error}).") from None
     except subprocess.CalledProcessError as error:
         said = (error.output or b"").decode(errors="replace").strip()
-        raise BootstrapError(f"{sys.executable} could not make a virtual environment: {said or error}") from None
+        raise BootstrapError(
+            f"{sys.executable} could not make a virtual environment: {said or error}"
+        ) from None
 
 
 def install_uv(python: Path, lock: Path) -> None:
@@ -93,7 +98,13 @@ def install_uv(python: Path, lock: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "uv.txt"
         requirements.write_text("\n".join(wanted) + "\n", encoding="utf-8")
-        options = ["--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
+        options = [
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--disable-pip-version-check",
+        ]
         command([python, "-I", "-m", "pip", "install", *options, "--requirement", requirements])
 
 
@@ -102,7 +113,9 @@ def link_runtime(python: Path) -> None:
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     asked = subprocess.run([python, "-I", "-c", code], check=True, capture_output=True, text=True)
     packages = Path(asked.stdout.strip())
-    packages.joinpath("kubefuture.pth").write_text(os.path.relpath(RUNTIME, packages.resolve()) + "\n", encoding="utf-8")
+    packages.joinpath("kubefuture.pth").write_text(
+        os.path.relpath(RUNTIME, packages.resolve()) + "\n", encoding="utf-8"
+    )
 
 
 def command(arguments: list[str | Path]) -> None:
@@ -118,8 +131,10 @@ def command(arguments: list[str | Path]) -> None:
         arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if done.returncode:
-        said = "\n".join("    " + line for line in done.stdout.decode(errors="replace").splitlines()[-15:])
-        raise BootstrapError(f"the tools could not be installed. Is this machine online? What the installer said:\n{said}")
+        said = "\n".join("    " + line for line in done.stdout.decode(errors="replace").splitlines()[-30:])
+        raise BootstrapError(
+            f"the tools could not be installed. Is this machine online? What the installer said:\n{said}"
+        )
 
 
 def explain(error: OSError) -> str:

@@ -1,6 +1,6 @@
-"""The demo: scaffolds build/demo with Copier, then its own make up, make run and make down, and says where time went.
+"""The demo: scaffolds build/demo, then its own make up, make run and make down; says where time went.
 
-Run by ``make demo`` in the environment of tools.lock. Arguments that are not its own go to the example analysis.
+Run by ``make demo`` in the environment of tools.lock. Arguments that are not its own go to the analysis.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,9 @@ def main() -> int:
         The exit status of the first step that failed, else 0.
     """
     parser = argparse.ArgumentParser(prog="make demo", allow_abbrev=False)
-    parser.add_argument("--started", type=float, default=time.time(), help="when set-up began, in Unix seconds")
+    parser.add_argument(
+        "--started", type=float, default=time.time(), help="when set-up began, in Unix seconds"
+    )
     options, analysis_arguments = parser.parse_known_args()
     times = {"setup": time.time() - options.started}
 
@@ -46,7 +49,7 @@ def main() -> int:
     return status
 
 
-def timed(times: dict[str, float], step: str, action) -> int:
+def timed(times: dict[str, float], step: str, action: Callable[[], int]) -> int:
     """Runs one step under a heading and notes how long it took."""
     print(f"\n== {step} ==", flush=True)
     started = time.perf_counter()
@@ -67,15 +70,21 @@ def scaffold() -> int:
     # HEAD, because Copier would take the last tag; it adds what is not committed yet by itself.
     arguments = ["copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", str(ROOT), str(DEMO)]
     # A full path in the answers would tie the demo to this machine's folders, and nothing updates a demo.
-    done = subprocess.run([sys.executable, "-I", "-W", "ignore", "-m", "copier", *arguments], stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", "-m", "copier", *arguments], stdin=subprocess.DEVNULL
+    )
     return done.returncode
 
 
 def make(*arguments: str) -> int:
     """Runs make in the demo's folder, as its user would."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
     print(f"$ make {shlex.join(arguments)}", flush=True)
-    return subprocess.run(["make", "--no-print-directory", "-C", DEMO, *arguments], env=environment).returncode
+    return subprocess.run(
+        ["make", "--no-print-directory", "-C", DEMO, *arguments], env=environment
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -11,7 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # What the tests' own make and Python would otherwise hand on.
-_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV", "KUBEFUTURE_CONNECTION", "KUBEFUTURE_PLAN", "COLUMNS")
+_OWN = (
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "VIRTUAL_ENV",
+    "KUBEFUTURE_CONNECTION",
+    "KUBEFUTURE_PLAN",
+    "COLUMNS",
+)
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -33,7 +41,9 @@ def base_python() -> str:
     return getattr(sys, "_base_executable", sys.executable)
 
 
-def run(*arguments: str | Path, cwd: Path, status: int | None = 0, **options) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str | Path, cwd: Path, status: int | None = 0, **options
+) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end and checks its exit status.
 
     Args:
@@ -50,7 +60,9 @@ def run(*arguments: str | Path, cwd: Path, status: int | None = 0, **options) ->
     return done
 
 
-def make(folder: Path, *arguments: str, status: int | None = 0, **options) -> subprocess.CompletedProcess[str]:
+def make(
+    folder: Path, *arguments: str, status: int | None = 0, **options
+) -> subprocess.CompletedProcess[str]:
     """Runs make in a folder."""
     return run("make", "--no-print-directory", *arguments, cwd=folder, status=status, **options)
 
@@ -89,7 +101,9 @@ def copy_work_tree(target: Path) -> Path:
     return target
 
 
-def copier(*arguments: str | Path, cwd: Path, status: int | None = 0, **options) -> subprocess.CompletedProcess[str]:
+def copier(
+    *arguments: str | Path, cwd: Path, status: int | None = 0, **options
+) -> subprocess.CompletedProcess[str]:
     """Runs Copier without its warnings."""
     return run(sys.executable, "-W", "ignore", "-m", "copier", *arguments, cwd=cwd, status=status, **options)
 

@@ -16,7 +16,16 @@ import yaml
 
 from tests.template import kit
 
-AWKWARD = ["Möbius & the 'others'", 'A "quoted": name', "yes", "2024", "# 1 - [x]", "*star*, `tick` <b>", "日本語 プロジェクト", "a\\n"]
+AWKWARD = [
+    "Möbius & the 'others'",
+    'A "quoted": name',
+    "yes",
+    "2024",
+    "# 1 - [x]",
+    "*star*, `tick` <b>",
+    "日本語 プロジェクト",
+    "a\\n",
+]
 
 
 def values(folder: Path) -> dict:
@@ -38,7 +47,14 @@ def test_the_defaults_make_a_whole_project(rendered):
     }
     assert answers(rendered)["project_name"] == "study"
     assert (rendered / "README.md").read_text().startswith("# study\n\n## Start\n")
-    for name in ("Makefile", "tools.lock", "requirements.lock", "analysis/means.py", "tests/test_means.py", ".gitignore"):
+    for name in (
+        "Makefile",
+        "tools.lock",
+        "requirements.lock",
+        "analysis/means.py",
+        "tests/test_means.py",
+        ".gitignore",
+    ):
         assert (rendered / name).is_file(), name
     tomllib.loads((rendered / "pyproject.toml").read_text())
     yaml.safe_load((rendered / ".pre-commit-config.yaml").read_text())
@@ -135,7 +151,18 @@ def test_a_lab_changes_the_defaults_in_one_file(own_repository, tmp_path):
 
 def test_the_questions_can_be_answered_at_a_terminal(repository, tmp_path):
     terminal, inside = pty.openpty()
-    command = [sys.executable, "-W", "ignore", "-m", "copier", "copy", "--vcs-ref", "HEAD", repository, "my-study"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "copier",
+        "copy",
+        "--vcs-ref",
+        "HEAD",
+        repository,
+        "my-study",
+    ]
     copier = subprocess.Popen(
         command, cwd=tmp_path, env=kit.environment(TERM="xterm"), stdin=inside, stdout=inside, stderr=inside
     )
