@@ -18,6 +18,7 @@ import venv
 from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parent / "src"
+DISK_FULL = "the disk is full, here or where uv and pip keep their caches; free about 300 MB and try again."
 
 
 class BootstrapError(Exception):
@@ -68,20 +69,16 @@ def same_python(target: Path) -> bool:
 
 
 def create(target: Path) -> None:
-    """Makes the bare environment.
+    """Makes the bare environment, with pip.
 
     Raises:
         BootstrapError: This Python or this folder cannot have one.
     """
     try:
-        venv.create(target, clear=True, symlinks=True, with_pip=True)
+        venv.create(target, clear=True, symlinks=True)
     except ValueError as error:
         raise BootstrapError(f"Python cannot work in a folder of this name ({error}).") from None
-    except subprocess.CalledProcessError as error:
-        said = (error.output or b"").decode(errors="replace").strip()
-        raise BootstrapError(
-            f"{sys.executable} could not make a virtual environment: {said or error}"
-        ) from None
+    command([target / "bin" / "python", "-I", "-m", "ensurepip", "--default-pip"])
 
 
 def install_uv(python: Path, lock: Path) -> None:
@@ -130,11 +127,16 @@ def command(arguments: list[str | Path]) -> None:
     done = subprocess.run(
         arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    if done.returncode:
-        said = "\n".join("    " + line for line in done.stdout.decode(errors="replace").splitlines()[-30:])
-        raise BootstrapError(
-            f"the tools could not be installed. Is this machine online? What the installer said:\n{said}"
-        )
+    if done.returncode == 0:
+        return
+    said = done.stdout.decode(errors="replace")
+    # pip and uv say it in their own words; the second is a number for "no space left on device".
+    if "No space left" in said or "os error 28" in said:
+        raise BootstrapError(DISK_FULL)
+    quoted = "\n".join("    " + line for line in said.strip().splitlines()[-30:])
+    raise BootstrapError(
+        f"the tools could not be installed. Is this machine online? The installer said:\n{quoted}"
+    )
 
 
 def explain(error: OSError) -> str:
@@ -143,7 +145,7 @@ def explain(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission to write {where}; use a copy of this folder that belongs to you."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full (at {where}); free about 300 MB and try again."
+        return DISK_FULL
     return f"{error.strerror}: {where}"
 
 
