@@ -9,6 +9,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -26,24 +27,25 @@ def main() -> int:
         The exit status of the first step that failed, else 0.
     """
     parser = argparse.ArgumentParser(prog="make demo", allow_abbrev=False)
-    parser.add_argument(
-        "--started", type=float, default=time.time(), help="when set-up began, in Unix seconds"
-    )
+    parser.add_argument("--started", type=float, default=time.time(), help="when set-up began, Unix seconds")
     options, analysis_arguments = parser.parse_known_args()
     times = {"setup": time.time() - options.started}
 
+    # Ended from outside, it still has to take down what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     status = 0
     try:
-        status = timed(times, "scaffold", scaffold)
-        status = status or timed(times, "up", lambda: make("up"))
+        status = timed(times, "scaffold", scaffold) or timed(times, "up", lambda: make("up"))
         if not status:
             status = timed(times, "run", lambda: make("run", f"ARGS={shlex.join(analysis_arguments)}"))
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
     finally:
         # Whatever happened before, nothing may be left running; what failed first stays the answer.
         if (DEMO / "Makefile").exists():
             down = timed(times, "down", lambda: make("down"))
             status = status or down
-    print("\nTime: " + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in times.items()))
+        print("\nTime: " + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in times.items()))
     if not status:
         print(f"The project is in {DEMO.relative_to(ROOT)}; its results are in outputs/ there.")
     return status
@@ -67,24 +69,20 @@ def scaffold() -> int:
             return status
     if DEMO.exists():
         shutil.rmtree(DEMO)
-    # HEAD, because Copier would take the last tag; it adds what is not committed yet by itself.
-    arguments = ["copy", "--quiet", "--defaults", "--vcs-ref", "HEAD", str(ROOT), str(DEMO)]
-    # A full path in the answers would tie the demo to this machine's folders, and nothing updates a demo.
-    done = subprocess.run(
-        [sys.executable, "-I", "-W", "ignore", "-m", "copier", *arguments], stdin=subprocess.DEVNULL
-    )
-    return done.returncode
+    # HEAD, because Copier would take the last tag; what is not committed yet, it adds by itself.
+    copier = [sys.executable, "-I", "-W", "ignore", "-m", "copier", "copy", "--quiet", "--defaults"]
+    return subprocess.run(
+        [*copier, "--vcs-ref", "HEAD", str(ROOT), str(DEMO)], stdin=subprocess.DEVNULL
+    ).returncode
 
 
 def make(*arguments: str) -> int:
     """Runs make in the demo's folder, as its user would."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    }
+    passed_on_by_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")
+    environment = {name: value for name, value in os.environ.items() if name not in passed_on_by_make}
     print(f"$ make {shlex.join(arguments)}", flush=True)
-    return subprocess.run(
-        ["make", "--no-print-directory", "-C", DEMO, *arguments], env=environment
-    ).returncode
+    command = ["make", "--no-print-directory", "-C", DEMO, *arguments]
+    return subprocess.run(command, env=environment).returncode
 
 
 if __name__ == "__main__":
