@@ -81,7 +81,7 @@ def make(*arguments: str) -> int:
     passed_on_by_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS")
     environment = {name: value for name, value in os.environ.items() if name not in passed_on_by_make}
     print(f"$ make {shlex.join(arguments)}", flush=True)
-    command = ["make", "--no-print-directory", "-C", DEMO, *arguments]
+    command = ["make", "--no-print-directory", "-C", str(DEMO), *arguments]
     return subprocess.run(command, env=environment).returncode
 
 
