@@ -12,7 +12,7 @@ from tests.template import kit
 
 @pytest.fixture
 def study(project: Path, own_repository: Path, tmp_path: Path) -> Path:
-    """A project in git that comes from a repository which this test may change; its tools are there already."""
+    """A project in git, with tools, from a repository that a test may change."""
     folder = kit.render(own_repository, tmp_path / "study")
     shutil.copytree(project / ".kubefuture" / "tools", folder / ".kubefuture" / "tools", symlinks=True)
     kit.commit(folder, "Start")
