@@ -4,9 +4,7 @@
 .DEFAULT_GOAL := help
 .PHONY: setup test lint docs bench demo lock clean help links
 
-PYTHON ?=
-ARGS =
-export PYTHON
+# ARGS and PYTHON are for the command line, as in: make setup PYTHON=/path/to/python3.13
 
 ##@ Everyday
 
