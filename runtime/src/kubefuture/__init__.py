@@ -1,0 +1,64 @@
+"""kubefuture: R's `future` for Python. The same code on one core, on this machine, on a cluster.
+
+>>> import kubefuture as kf
+>>> kf.map(abs, [-1, 2, -3])
+[1, 2, 3]
+
+The names are loaded on first use, so that importing costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api.caller import options
+    from .api.futures import Future, future, value
+    from .api.info import n_workers, scale
+    from .api.mapping import imap, map  # noqa: A004
+    from .api.plan import Plan, plan
+    from .core.resources import available_cores
+    from .errors import KubefutureError
+
+_HOMES = {
+    "Future": "api.futures",
+    "KubefutureError": "errors",
+    "Plan": "api.plan",
+    "available_cores": "core.resources",
+    "future": "api.futures",
+    "imap": "api.mapping",
+    "map": "api.mapping",
+    "n_workers": "api.info",
+    "options": "api.caller",
+    "plan": "api.plan",
+    "scale": "api.info",
+    "value": "api.futures",
+}
+
+__all__ = [
+    "Future",
+    "KubefutureError",
+    "Plan",
+    "available_cores",
+    "future",
+    "imap",
+    "map",
+    "n_workers",
+    "options",
+    "plan",
+    "scale",
+    "value",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

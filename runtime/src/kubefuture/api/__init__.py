@@ -1,0 +1,1 @@
+"""What people call: plan, map, imap, future, value and their options."""

@@ -1,0 +1,62 @@
+"""options: the same calls with more of a say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar
+
+from ..core.rng import Seed
+from .futures import Future, submit
+from .mapping import run_imap, run_map
+from .options import Options, Progress
+
+T = TypeVar("T")
+
+
+class Caller:
+    """`map`, `imap` and `future` with fixed options."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> list[T]:
+        """See `kubefuture.map`."""
+        return run_map(fn, iterables, self._options)
+
+    def imap(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
+        """See `kubefuture.imap`."""
+        return run_imap(fn, iterables, self._options)
+
+    def future(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """See `kubefuture.future`."""
+        return submit(fn, args, kwargs, self._options)
+
+    def __repr__(self) -> str:
+        return f"Caller({self._options})"
+
+
+def options(
+    *,
+    seed: Seed = None,
+    timeout: float | None = None,
+    retries: int = 0,
+    chunk_size: int | None = None,
+    on_error: Literal["raise", "return"] = "raise",
+    progress: Progress = None,
+    label: str | None = None,
+) -> Caller:
+    """Fixes options for calls: `kf.options(retries=2, on_error="return").map(fit, data)`.
+
+    Args:
+        seed: As for `map`.
+        timeout: Seconds for the whole call.
+        retries: How often an element whose function raised runs again.
+        chunk_size: Elements a chunk; by default chosen by measured time.
+        on_error: "raise" the first error, or "return" errors in their elements' places.
+        progress: As for `map`.
+        label: A name for people, in messages and in the progress bar.
+
+    Raises:
+        PlanError: An option cannot be.
+    """
+    return Caller(Options(seed, timeout, retries, chunk_size, on_error, progress, label))

@@ -1,0 +1,148 @@
+"""future and value: single calls."""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from ..backends.base import Backend
+from ..client.calls import TaskCall
+from ..core import rng
+from ..core.elements import FunctionRunner
+from ..core.packing import pack_element
+from ..errors import PlanError
+from .options import Options
+from .plan import current_plan
+from .stream import Failed, packed_function, run_in_place
+
+T = TypeVar("T")
+
+
+class Future(cf.Future[T], Generic[T]):
+    """A standard future whose work runs elsewhere (R21).
+
+    It stays pending until it is done, since only a slot knows when it starts; `cancel` also stops what
+    runs already.
+    """
+
+    label: str | None = None
+    _backend: Backend | None = None
+    _call: TaskCall | None = None
+
+    def cancel(self) -> bool:
+        """Cancels the call, running or not. False when it is done already."""
+        if not super().cancel():
+            return False
+        if self._backend is not None and self._call is not None:
+            self._backend.session.cancel(self._call)
+        with self._condition:  # tell `wait` and `as_completed`
+            fresh = self._state == "CANCELLED"
+        if fresh:
+            self.set_running_or_notify_cancel()
+        return True
+
+    def __repr__(self) -> str:
+        name = f" {self.label!r}" if self.label else ""
+        return f"<kubefuture.Future{name} at {id(self):#x} {self._state.lower()}>"
+
+
+def future(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+    """Starts `fn(*args, **kwargs)` and returns at once.
+
+    Args:
+        fn: The function.
+        *args: Its positional arguments.
+        **kwargs: Its keyword arguments.
+
+    Returns:
+        A `concurrent.futures.Future`. With the sequential plan it is done when this returns.
+
+    Raises:
+        UnpicklableError: Function or arguments cannot be sent.
+    """
+    return submit(fn, args, kwargs, Options())
+
+
+def submit(
+    fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options
+) -> Future[T]:
+    """`future` with options."""
+    if rng.is_list(options.seed):
+        raise PlanError("A single future takes a single seed, not a list.")
+    given = len(args) if "rng" not in kwargs else 1 << 30
+    function = packed_function(fn, given, options.seed)
+    payload = pack_element(args, kwargs, None)
+    backend = current_plan().backend()
+    result: Future[T] = Future()
+    result.label = options.label
+    if backend is None:
+        name = options.label or getattr(fn, "__name__", "future")
+        outcome = run_in_place(FunctionRunner(function), 0, payload, options.retries, lambda _, error: error)
+        if isinstance(outcome, Failed):
+            outcome.error.add_note(f"kubefuture: future {name}")
+            result.set_exception(outcome.error)
+        else:
+            result.set_result(outcome)
+        return result
+    result._backend = backend
+    result._call = backend.session.submit(function, payload, options.retries, result)
+    return result
+
+
+def value(x: Any, timeout: float | None = None) -> Any:
+    """The value of a future, or of all futures in any nesting of lists, tuples, dicts and sets.
+
+    Args:
+        x: A future or a container; what is no future stays as it is.
+        timeout: Seconds to wait at most, for all of them together.
+
+    Returns:
+        The same shape with values in the futures' places.
+
+    Raises:
+        Exception: The first one that a future ended with, at once; the other futures are cancelled.
+        TimeoutError: Time ran out. Nothing is cancelled.
+    """
+    found: list[cf.Future[Any]] = []
+    _collect(x, found)
+    if found:
+        done, waiting = cf.wait(found, timeout, cf.FIRST_EXCEPTION)
+        failed = [one for one in found if one in done and (one.cancelled() or one.exception() is not None)]
+        if failed:
+            for other in waiting:
+                other.cancel()
+            failed[0].result()
+        if waiting:
+            raise TimeoutError(f"{len(waiting)} of {len(found)} futures are not done after {timeout} s.")
+    return _replaced(x)
+
+
+def _collect(x: Any, found: list[cf.Future[Any]]) -> None:
+    if isinstance(x, cf.Future):
+        found.append(x)
+    elif isinstance(x, dict):
+        for part in x.values():
+            _collect(part, found)
+    elif isinstance(x, (list, tuple, set, frozenset)):
+        for part in x:
+            _collect(part, found)
+
+
+def _replaced(x: Any) -> Any:
+    if isinstance(x, cf.Future):
+        return x.result()
+    if isinstance(x, dict):
+        changed = {key: _replaced(part) for key, part in x.items()}
+        return changed if type(x) is dict else _like(x, changed)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*map(_replaced, x))
+    if isinstance(x, (list, tuple, set, frozenset)):
+        return type(x)(map(_replaced, x))
+    return x
+
+
+def _like(x: dict[Any, Any], changed: dict[Any, Any]) -> Any:
+    copy = x.copy()
+    copy.update(changed)
+    return copy

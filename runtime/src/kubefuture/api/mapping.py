@@ -1,0 +1,117 @@
+"""map and imap: a function over many elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, TypeVar
+
+from ..core.rng import Seed
+from .options import Options, Progress
+from .progress import Meter
+from .stream import Failed, Stream
+
+T = TypeVar("T")
+
+
+def map(  # noqa: A001 (the built-in's name, as in concurrent.futures)
+    fn: Callable[..., T],
+    *iterables: Iterable[Any],
+    seed: Seed = None,
+    chunk_size: int | None = None,
+    progress: Progress = None,
+    timeout: float | None = None,
+) -> list[T]:
+    """Calls a function for each element, in parallel, and returns all results in order.
+
+    Args:
+        fn: The function. A parameter `rng` that is left unbound is given the element's own generator
+            when there is a seed.
+        *iterables: As for the built-in `map`; the shortest one decides.
+        seed: None, True, an integer, a SeedSequence, or a list with one of these for each element. The
+            results then depend on the seed alone: not on plan, workers or chunks.
+        chunk_size: Elements a chunk; by default chosen by measured time.
+        progress: None (a bar on a terminal), False, a description, or a callable.
+        timeout: Seconds for the whole call.
+
+    Returns:
+        A list as long as the shortest iterable.
+
+    Raises:
+        Exception: The first that a call of `fn` raised; the rest is cancelled.
+        UnpicklableError: Function or arguments cannot be sent.
+        PoisonError: An element killed its slot too often; the others were finished first.
+        TimeoutError: Time ran out; the rest is cancelled.
+    """
+    return run_map(
+        fn, iterables, Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout)
+    )
+
+
+def imap(
+    fn: Callable[..., T],
+    *iterables: Iterable[Any],
+    seed: Seed = None,
+    chunk_size: int | None = None,
+    progress: Progress = None,
+    timeout: float | None = None,
+) -> Iterator[T]:
+    """Like `map`, but yields results in order as they come and reads its inputs only a little ahead.
+
+    Work starts at once, before the first result is asked for. An error is raised in its element's turn.
+    Closing the iterator cancels the rest.
+    """
+    return run_imap(
+        fn, iterables, Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout)
+    )
+
+
+def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options: Options) -> list[T]:
+    """`map` with all options."""
+    stream = Stream(fn, iterables, options, ahead=False)
+    meter = Meter(options.progress, stream.total, options.label)
+    values: list[Any] = [None] * (stream.total or 0)
+    outcomes = iter(stream)
+    try:
+        for index, value in outcomes:
+            if index >= len(values):
+                values.extend([None] * (index + 1 - len(values)))
+            if isinstance(value, Failed):
+                if options.on_error == "raise":
+                    raise value.error
+                value = value.error
+            values[index] = value
+            meter.add(1)
+    finally:
+        outcomes.close()
+        meter.close()
+    return values
+
+
+def run_imap(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options: Options) -> Iterator[T]:
+    """`imap` with all options."""
+    results = _in_order(Stream(fn, iterables, options, ahead=True), options)
+    next(results)  # into the block whose end cancels, even if nobody ever takes a result
+    return results
+
+
+def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
+    meter = Meter(options.progress, stream.total, options.label)
+    outcomes = iter(stream)
+    early: dict[int, Any] = {}
+    due = 0
+    try:
+        yield None
+        for index, value in outcomes:
+            early[index] = value
+            meter.add(1)
+            while due in early:
+                value = early.pop(due)
+                due += 1
+                if isinstance(value, Failed):
+                    if options.on_error == "raise":
+                        raise value.error
+                    value = value.error
+                yield value
+    finally:
+        outcomes.close()
+        meter.close()

@@ -1,0 +1,53 @@
+"""Options of a call, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..core.rng import Seed
+from ..errors import PlanError
+
+Progress = bool | str | Callable[[int, int | None], object] | None
+"""None: a bar on a terminal. False: nothing. A string: a bar with this description. A callable is given
+the number of finished elements and of all (None while that is unknown)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a call runs.
+
+    Attributes:
+        seed: None, True, an integer, a SeedSequence, or for maps a list of them (R24).
+        timeout: Seconds for the whole call.
+        retries: How often an element whose function raised runs again.
+        chunk_size: Elements a chunk; None lets the scheduler choose by measured time.
+        on_error: "raise" the first error, or "return" errors in their elements' places.
+        progress: See `Progress`.
+        label: A name for people, in messages and the progress bar.
+    """
+
+    seed: Seed = None
+    timeout: float | None = None
+    retries: int = 0
+    chunk_size: int | None = None
+    on_error: Literal["raise", "return"] = "raise"
+    progress: Progress = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not _is_number(self.timeout):
+            raise PlanError(f"timeout={self.timeout!r} is no number of seconds.")
+        if not isinstance(self.retries, int) or isinstance(self.retries, bool) or self.retries < 0:
+            raise PlanError(f"retries={self.retries!r} is no whole number of at least 0.")
+        if self.chunk_size is not None and (
+            not isinstance(self.chunk_size, int) or isinstance(self.chunk_size, bool) or self.chunk_size < 1
+        ):
+            raise PlanError(f"chunk_size={self.chunk_size!r} is no whole number of at least 1.")
+        if self.on_error not in ("raise", "return"):
+            raise PlanError(f"on_error={self.on_error!r}; it can be 'raise' or 'return'.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

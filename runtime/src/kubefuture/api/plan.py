@@ -1,0 +1,201 @@
+"""plan: how and where work runs. The user's choice, never a library's."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..core.context import current_element
+from ..core.resources import available_cores
+from ..errors import NotUpError, PlanError
+
+if TYPE_CHECKING:
+    from ..backends.base import Backend
+
+KINDS = ("sequential", "local", "cluster")
+"""The plans there are."""
+
+
+class Plan:
+    """One way to run.
+
+    `plan` returns the one before; as a context manager that is put back at the end of the block.
+    """
+
+    def __init__(
+        self, kind: str, workers: int | None, connection: Path | None, threads_per_slot: int = 1
+    ) -> None:
+        self.kind = kind
+        self.workers = workers
+        self.connection = connection
+        self.threads_per_slot = threads_per_slot
+        self._backend: Backend | None = None
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+
+    def backend(self) -> Backend | None:
+        """The back end, started if it is not; None for the sequential plan."""
+        if self.kind == "sequential":
+            return None
+        with self._lock:
+            if self._pid != os.getpid():  # after a fork the parent's threads are not here
+                self._backend, self._pid = None, os.getpid()
+            if self._backend is None or self._backend.session.error is not None:
+                self._backend = self._start()
+            return self._backend
+
+    def close(self) -> None:
+        """Ends the back end. A plan that is used again starts a new one."""
+        with self._lock:
+            backend, self._backend = self._backend, None
+        if backend is not None and self._pid == os.getpid():
+            backend.close()
+
+    def retire(self) -> None:
+        """Another plan took over: ends the back end unless somebody still waits for its work."""
+        backend = self._backend
+        if backend is not None and not backend.session.busy:
+            self.close()
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _set(self)
+
+    def __repr__(self) -> str:
+        details = "".join(f", {name}={value!r}" for name, value in self._details() if value is not None)
+        return f"plan({self.kind!r}{details})"
+
+    def _details(self) -> list[tuple[str, Any]]:
+        connection = str(self.connection) if self.connection is not None else None
+        return [("workers", self.workers), ("connection", connection)]
+
+    def _start(self) -> Backend:
+        if self.kind == "local":
+            from ..backends.local import LocalBackend
+
+            return LocalBackend(self.workers or available_cores(), self.threads_per_slot)
+        from ..backends.cluster import ClusterBackend
+
+        assert self.connection is not None
+        return ClusterBackend(self.connection)
+
+
+_current: Plan | None = None
+_sequential = Plan("sequential", None, None)
+
+
+def plan(
+    kind: str | Plan, *, workers: int | None = None, connection: str | os.PathLike[str] | None = None,
+    threads_per_slot: int = 1,
+) -> Plan:  # fmt: skip
+    """Chooses how work runs from now on.
+
+    Args:
+        kind: "sequential" (in place), "local" (this machine's cores), "cluster" (what `make up` started),
+            or a plan that an earlier call returned.
+        workers: For "local": how many slots; by default `available_cores()`.
+        connection: For "cluster": its connection file; by default the one that KUBEFUTURE_CONNECTION names,
+            or the project's.
+        threads_per_slot: For "local": threads of the numerical libraries in a slot.
+
+    Returns:
+        The plan before. As a context manager it is put back at the end of the block.
+
+    Raises:
+        PlanError: There is no such plan, or the number of workers cannot be.
+        NotUpError: There is no cluster, or it does not answer.
+    """
+    before = _effective()
+    if isinstance(kind, Plan):
+        new = kind
+    else:
+        new = _checked(kind, workers, connection, threads_per_slot)
+    if current_element() is None:
+        new.backend()
+        _set(new)
+    return before
+
+
+def current_plan() -> Plan:
+    """The plan that a call would run on now; inside an element always sequential."""
+    if current_element() is not None:
+        return _sequential
+    return _effective()
+
+
+def _set(new: Plan) -> None:
+    global _current
+    before, _current = _current, new
+    if before is not None and before is not new:
+        before.retire()
+
+
+def _effective() -> Plan:
+    """The plan that was chosen, or the one that the environment asks for."""
+    global _current
+    if _current is None:
+        _current = _default()
+    return _current
+
+
+def _default() -> Plan:
+    wish = os.environ.get("KUBEFUTURE_PLAN", "")
+    if wish:
+        kind, _, number = wish.partition(":")
+        if number and not number.isdigit():
+            raise PlanError(f"KUBEFUTURE_PLAN is {wish!r}; it can be sequential, local, local:4 or cluster.")
+        return _checked(kind, int(number) if number else None, None, 1)
+    found = _find_connection()
+    return Plan("cluster", None, found) if found is not None else Plan("sequential", None, None)
+
+
+def _checked(
+    kind: str, workers: int | None, connection: str | os.PathLike[str] | None, threads_per_slot: int
+) -> Plan:
+    if kind not in KINDS:
+        raise PlanError(f"There is no plan {kind!r}; there are {', '.join(KINDS)}.")
+    if workers is not None:
+        if kind != "local":
+            raise PlanError(
+                f"plan({kind!r}) takes no workers=; that is for plan('local'). See kf.scale for clusters."
+            )
+        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+            raise PlanError(f"workers={workers!r} is no whole number of at least 1.")
+    if threads_per_slot < 1:
+        raise PlanError(f"threads_per_slot={threads_per_slot!r} is no whole number of at least 1.")
+    path = Path(connection) if connection is not None else None
+    if kind == "cluster" and path is None:
+        path = _find_connection()
+        if path is None:
+            raise NotUpError(
+                f"There is no cluster: no .kubefuture/connection.json in {Path.cwd()} or above. "
+                "Start one with `make up`, and run the script with `make run`."
+            )
+    return Plan(kind, workers, path, threads_per_slot)
+
+
+def _find_connection() -> Path | None:
+    named = os.environ.get("KUBEFUTURE_CONNECTION", "")
+    if named:
+        return Path(named)
+    from ..core.connection import Connection
+
+    return Connection.find()
+
+
+@atexit.register
+def _at_exit() -> None:
+    if _current is not None:
+        try:
+            _current.close()
+        except Exception as error:
+            print(f"kubefuture: the plan did not end cleanly: {error}", file=sys.stderr)

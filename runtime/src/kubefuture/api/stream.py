@@ -1,0 +1,269 @@
+"""One map on any plan, as a stream of outcomes: what `map` and `imap` are made of."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ..backends.base import Backend
+from ..client.calls import MapCall, exception_of
+from ..core import rng
+from ..core.context import inside
+from ..core.elements import FunctionRunner, with_own_seed
+from ..core.packing import pack_element, pack_exception, pack_function, unpack_exception, unpack_result
+from ..core.settings import QUIET_SECONDS, READ_AHEAD
+from ..errors import KubefutureError, PlanError, PoisonError
+from ..protocol.messages import Failure, Function
+from .options import Options
+from .plan import current_plan
+
+_FIRST_BATCH, _BATCH = 64, 2048
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An element's failure, in the place of its value."""
+
+    error: BaseException
+
+
+Outcome = tuple[int, Any]
+"""An element's index, and its value or `Failed`."""
+
+
+def packed_function(function: Callable[..., Any], positional: int, seed: rng.Seed) -> Function:
+    """A function as a message, with how its elements are called.
+
+    Args:
+        function: What each element calls.
+        positional: How many positional arguments it is given.
+        seed: The call's seed; a list counts as seeded.
+    """
+    if not callable(function):
+        raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
+    own_seeds = rng.is_list(seed)
+    root = None if own_seeds else rng.root_of(seed)
+    payload, shared = pack_function(function)
+    seeded = own_seeds or root is not None
+    wants = seeded and wants_rng(function, positional)
+    return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds)
+
+
+def wants_rng(function: Callable[..., Any], positional: int) -> bool:
+    """Whether a function names a parameter `rng` that its arguments leave unbound
+    (https://scientific-python.org/specs/spec-0007)."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    parameter = parameters.get("rng")
+    if parameter is None or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+        return False
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return False
+    return parameter.kind is parameter.KEYWORD_ONLY or list(parameters).index("rng") >= positional
+
+
+class Stream:
+    """The outcomes of one map, as they arrive. Close it to cancel what is left.
+
+    Args:
+        function: What each element calls.
+        iterables: As for the built-in `map`.
+        options: How.
+        ahead: Read inputs only a little ahead of what was taken, not all at once.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        iterables: tuple[Iterable[Any], ...],
+        options: Options,
+        ahead: bool,
+    ) -> None:
+        if not iterables:
+            raise PlanError("map needs at least one iterable.")
+        self.options = options
+        self.total = _length(iterables)
+        self._name = options.label or getattr(function, "__name__", "") or "map"
+        self._deadline = None if options.timeout is None else time.monotonic() + options.timeout
+        seeds = options.seed if rng.is_list(options.seed) else None
+        self._roots = rng.roots_of(seeds) if seeds is not None else None
+        if self._roots is not None and self.total is not None and len(self._roots) != self.total:
+            raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
+        self._inputs = enumerate(zip(*iterables, strict=False))
+        self._function = packed_function(function, len(iterables), options.seed)
+        self._taken = 0
+        self._read = 0
+        self._exhausted = False
+        self._ahead = ahead
+        self._backend = current_plan().backend()
+        self._call = self._start(self._backend) if self._backend is not None else None
+
+    def __iter__(self) -> Generator[Outcome, None, None]:
+        if self._backend is None or self._call is None:
+            return self._sequential()
+        return self._remote(self._backend, self._call)
+
+    def _start(self, backend: Backend) -> MapCall:
+        call = backend.session.start_map(
+            self._function,
+            total=-1 if self.total is None else self.total,
+            chunk_size=self.options.chunk_size or 0,
+            retries=self.options.retries,
+        )
+        try:
+            self._feed(backend, call)
+        except BaseException:
+            backend.session.cancel(call)
+            raise
+        return call
+
+    def _sequential(self) -> Generator[Outcome, None, None]:
+        """Runs packed copies in place, so that the plan makes no difference (R28)."""
+        runner = FunctionRunner(self._function)
+        for index, args in self._inputs:
+            self._check_time()
+            payload = self._packed(index, args)
+            yield index, run_in_place(runner, index, payload, self.options.retries, self._named)
+
+    def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcome, None, None]:
+        try:
+            poisoned: list[Outcome] = []
+            while True:
+                self._feed(backend, call)
+                self._check_time()
+                arrived = self._wait(backend, call)
+                for item in arrived:
+                    if isinstance(item, KubefutureError):
+                        raise type(item)(str(item))
+                    if isinstance(item, Failure):
+                        failed = item.index, Failed(self._named(item.index, exception_of(item)))
+                        if item.kind == "poison":
+                            poisoned.append(failed)
+                        else:
+                            self._taken += 1
+                            yield failed
+                    else:
+                        for index, payload in enumerate(item.payloads, item.start):
+                            self._taken += 1
+                            yield index, unpack_result(payload)
+                if call.finished and not call.arrived:
+                    break
+            yield from poisoned
+        finally:
+            if not call.finished:
+                backend.session.cancel(call)
+
+    def _feed(self, backend: Backend, call: MapCall) -> None:
+        """Packs and sends inputs: all of them, or some ahead of what was taken (R16)."""
+        while not self._exhausted:
+            batch = _FIRST_BATCH if self._read == 0 else _BATCH
+            if self._ahead:
+                room = max(READ_AHEAD, 4 * backend.n_workers) - (self._read - self._taken)
+                if room <= 0:
+                    return
+                batch = min(batch, room)
+            payloads = [self._packed(index, args) for index, args in islice(self._inputs, batch)]
+            self._read += len(payloads)
+            self._exhausted = len(payloads) < batch or self._read == self.total
+            if self._exhausted and self._roots is not None and len(self._roots) != self._read:
+                raise PlanError(
+                    f"seed has {len(self._roots)} entries, but the map has {self._read} elements."
+                )
+            backend.session.add_elements(call, payloads, last=self._exhausted)
+            if call.arrived:
+                return
+
+    def _wait(self, backend: Backend, call: MapCall) -> list[Any]:
+        """What has arrived; waits for at least one item while any is to come."""
+        if not self._exhausted and call.arrived:
+            return _drain(call)
+        quiet_until = time.monotonic() + QUIET_SECONDS
+        said = False
+        with call.changed:
+            while not call.arrived and not call.finished:
+                if not call.changed.wait(self._patience()):
+                    self._check_time()
+                    if not said and backend.session.slots == 0 and time.monotonic() > quiet_until:
+                        said = True
+                        print_line(f"kubefuture: no slot is connected, waiting: {backend.why_no_slots}.")
+        return _drain(call)
+
+    def _packed(self, index: int, args: tuple[Any, ...]) -> bytes:
+        payload = pack_element(args, None, index)
+        if self._roots is None:
+            return payload
+        if index >= len(self._roots):
+            raise PlanError(f"seed has {len(self._roots)} entries, but the map has more elements.")
+        return with_own_seed(self._roots[index], payload)
+
+    def _named(self, index: int, error: BaseException) -> BaseException:
+        if not isinstance(error, PoisonError):
+            error.add_note(f"kubefuture: element {index} of {self._name}")
+        return error
+
+    def _patience(self) -> float:
+        if self._deadline is None:
+            return 1.0
+        return max(0.0, min(1.0, self._deadline - time.monotonic()))
+
+    def _check_time(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise TimeoutError(
+                f"{self._name} did not finish within {self.options.timeout} s; the rest was cancelled."
+            )
+
+
+def run_in_place(
+    runner: FunctionRunner,
+    index: int,
+    payload: bytes,
+    retries: int,
+    named: Callable[[int, BaseException], BaseException],
+) -> Any:
+    """Runs one element in this process, as a slot would.
+
+    Returns:
+        The value, or `Failed`.
+    """
+    from threadpoolctl import threadpool_limits
+
+    for attempt in range(retries + 1):
+        element, content = runner.element(index, payload)
+        with ExitStack() as stack:
+            stack.enter_context(inside(element))
+            stack.enter_context(threadpool_limits(1))
+            if element.root is not None:
+                stack.enter_context(rng.globals_kept())
+            try:
+                return unpack_result(runner.run(element.root, content))
+            except Exception as error:
+                if attempt == retries:
+                    return Failed(named(index, unpack_exception(pack_exception(error))))
+    raise AssertionError("unreachable")
+
+
+def print_line(text: str) -> None:
+    """One line for the user, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _drain(call: MapCall) -> list[Any]:
+    items = []
+    while call.arrived:
+        items.append(call.arrived.popleft())
+    return items
+
+
+def _length(iterables: tuple[Iterable[Any], ...]) -> int | None:
+    try:
+        return min(len(iterable) for iterable in iterables)  # type: ignore[arg-type]
+    except TypeError:
+        return None

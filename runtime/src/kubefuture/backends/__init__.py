@@ -1,0 +1,1 @@
+"""Ways to run: one interface, each back end a file."""

@@ -1,0 +1,198 @@
+"""plan("cluster"): work goes to a scheduler daemon over one connection.
+
+    user's threads ── Session ── inbox ──> I/O thread ══ login, frames ══> scheduler
+
+When the connection is lost the client connects again and sends what is not settled once more (R4): a
+scheduler that dies costs time, not results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from ..client.loop_thread import LoopThread
+from ..client.session import Session
+from ..core.connection import Connection
+from ..core.identity import hello
+from ..core.link import Link, connect
+from ..core.settings import RECONNECT_SECONDS
+from ..errors import KubefutureError, NoAnswerError, VersionError
+from ..protocol.messages import AnyMessage, Bye, Message, Refused, Scale, Status, Welcome
+
+_PAUSE = 0.2
+
+
+class ClusterBackend:
+    """A session with a scheduler.
+
+    Args:
+        path: The connection file.
+
+    Raises:
+        ConnectionError_: There is no cluster, it does not answer, or it does not fit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = Connection.load(path)
+        self.session = Session(threading.RLock(), self._send)
+        self._pid = os.getpid()
+        self._inbox: deque[Message] = deque()
+        self._awake = False
+        self._closing = False
+        self._link: Link | None = None
+        self._hello = hello("client")
+        self._welcomed: asyncio.Future[None] | None = None
+        self._status: Status | None = None
+        self._thread = LoopThread("kubefuture-io")
+        started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
+        try:
+            started.result()
+        except OSError as error:
+            self._thread.stop()
+            raise no_answer(self._connection, path, error) from None
+        except BaseException:
+            self._thread.stop()
+            raise
+        self._task = asyncio.run_coroutine_threadsafe(self._stay_connected(), self._thread.loop)
+        _say(
+            f"kubefuture: using the {self._connection.provider} cluster of project {self._connection.project}, "
+            f"{self.session.slots} worker{'s' if self.session.slots != 1 else ''}."
+        )
+
+    @property
+    def n_workers(self) -> int:
+        """How many slots are connected."""
+        return self.session.slots
+
+    @property
+    def why_no_slots(self) -> str:
+        """Why there is no slot, as far as a client can tell."""
+        if self._link is None:
+            return "the connection to the scheduler is lost and tried again"
+        return "the cluster has none at the moment; see `make status` and `make logs`, or `make scale N=2`"
+
+    def scale(self, slots: int) -> None:
+        """Changes the number of slots; returns when they are there, or draining."""
+        self._status = None
+        self._send([Scale(slots)])
+        with self.session.slots_changed:
+            while self._status is None and self.session.error is None:
+                self.session.slots_changed.wait()
+        if self.session.error is not None:
+            raise type(self.session.error)(str(self.session.error))
+
+    def close(self) -> None:
+        """Says goodbye; the session's unnamed work is cancelled (R10)."""
+        if self._pid != os.getpid():
+            return
+        self._closing = True
+
+        def leave() -> None:
+            if self._link is not None:
+                self._link.send([Bye()])
+                self._link.close()
+
+        self._thread.call(leave, timeout=5.0)
+        self._thread.stop()
+        with self.session.lock:
+            self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+
+    async def _connect(self) -> None:
+        self._welcomed = asyncio.get_running_loop().create_future()
+        link = await connect(self._connection, self._receive)
+        link.send([self._hello])
+        lost = asyncio.ensure_future(link.lost)
+        await asyncio.wait({lost, self._welcomed}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._welcomed.done():
+            raise ConnectionResetError("the scheduler closed the connection")
+        self._welcomed.result()
+        with self.session.lock:
+            self._inbox.clear()
+            self._link = link
+            link.send(self.session.resume())
+
+    async def _stay_connected(self) -> None:
+        try:
+            while True:
+                assert self._link is not None
+                await self._link.lost
+                self._link = None
+                if self._closing:
+                    return
+                await self._reconnect()
+        except Exception as error:
+            broken = (
+                error if isinstance(error, KubefutureError) else KubefutureError(f"internal error: {error!r}")
+            )
+            with self.session.lock:
+                self.session.slots = 0
+                self.session.break_off(broken)
+
+    async def _reconnect(self) -> None:
+        give_up = time.monotonic() + RECONNECT_SECONDS
+        while not self._closing:
+            try:
+                await self._connect()
+                return
+            except (OSError, NoAnswerError) as error:
+                if time.monotonic() > give_up:
+                    raise NoAnswerError(
+                        f"The scheduler of project {self._connection.project} went away and has not come back for "
+                        f"{RECONNECT_SECONDS:.0f} s ({error}). What had not finished is lost; `make up` and run again."
+                    ) from None
+                await asyncio.sleep(_PAUSE)
+
+    def _send(self, messages: list[Message]) -> None:
+        self._inbox.extend(messages)
+        if not self._awake:
+            self._awake = True
+            self._thread.loop.call_soon_threadsafe(self._flush)
+
+    def _flush(self) -> None:
+        self._awake = False
+        with self.session.lock:
+            if self._link is None:
+                return  # `resume` sends what counts
+            messages = []
+            while self._inbox:
+                messages.append(self._inbox.popleft())
+            self._link.send(messages)
+
+    def _receive(self, messages: list[AnyMessage]) -> None:
+        with self.session.lock:
+            for message in messages:
+                if isinstance(message, Status):
+                    self._status = message
+                    self.session.slots_changed.notify_all()
+                elif isinstance(message, Refused):
+                    self._answer(VersionError(message.reason))
+                else:
+                    self.session.receive(message)
+                    if isinstance(message, Welcome):
+                        self._answer(None)
+
+    def _answer(self, error: KubefutureError | None) -> None:
+        if self._welcomed is not None and not self._welcomed.done():
+            if error is None:
+                self._welcomed.set_result(None)
+            else:
+                self._welcomed.set_exception(error)
+
+
+def no_answer(connection: Connection, path: Path, error: OSError) -> NoAnswerError:
+    """The error for a connection file whose cluster is not there any more."""
+    return NoAnswerError(
+        f"The cluster of project {connection.project} does not answer at {connection.address} "
+        f"({error.strerror or error}), though {path} says that it is up: its processes have probably ended, "
+        "as after a reboot. Start it again with `make up`."
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

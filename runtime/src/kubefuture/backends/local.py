@@ -1,0 +1,144 @@
+"""plan("local"): the machine hosted by this program's own I/O thread, with slots as its children (R1).
+
+    user's threads ── Session ── inbox ──> I/O thread: Machine <──> SlotSet ══ socketpairs ══> slots
+
+No daemon, no files; everything is gone with this process, even if that is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+
+from ..client.loop_thread import LoopThread
+from ..client.session import Session
+from ..core.identity import hello
+from ..core.resources import slot_environment
+from ..errors import KubefutureError
+from ..machine.machine import Machine
+from ..protocol.messages import Message, Scale, Status
+from ..worker.slot_set import SlotSet
+
+_CLIENT, _WORKER = 1, 2
+_TICK = 0.25
+_ROUND_TRIP = 0.0005
+_AHEAD = 2
+
+
+class LocalBackend:
+    """Slots of this process.
+
+    Args:
+        workers: How many slots, at least 1.
+        threads_per_slot: How many threads a slot's numerical libraries may use.
+    """
+
+    def __init__(self, workers: int, threads_per_slot: int = 1) -> None:
+        self.session = Session(threading.RLock(), self._send)
+        self._pid = os.getpid()
+        self._inbox: deque[Message] = deque()
+        self._awake = False
+        self._trouble = ""
+        self._status: Status | None = None
+        self._machine = Machine(
+            hello("scheduler"), now=time.monotonic(), round_trip=_ROUND_TRIP, ahead=_AHEAD, wanted=workers
+        )
+        self._thread = LoopThread("kubefuture-io")
+        self._slots = SlotSet(
+            self._thread.loop,
+            environment=slot_environment(threads_per_slot, os.environ),
+            report=self._reported,
+            trouble=self._slot_trouble,
+        )
+        self._thread.call(lambda: self._begin(workers))
+
+    @property
+    def n_workers(self) -> int:
+        """How many slots there are to be; they start while the program goes on."""
+        wanted = self._machine.wanted
+        return self.session.slots if wanted is None else wanted
+
+    @property
+    def why_no_slots(self) -> str:
+        """Why there is no slot."""
+        return self._trouble or "they are still starting; the machine may be busy"
+
+    def scale(self, slots: int) -> None:
+        """Changes the number of slots; returns when they are there, or draining."""
+        self._status = None
+        self._send([Scale(slots)])
+        with self.session.slots_changed:
+            while self._status is None and self.session.error is None:
+                self.session.slots_changed.wait()
+
+    def close(self) -> None:
+        """Kills the slots."""
+        if self._pid != os.getpid():  # a fork of the program has no slots
+            return
+        try:
+            self._thread.call(self._slots.close, timeout=5.0)
+        finally:
+            self._thread.stop()
+        with self.session.lock:
+            self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+
+    def _begin(self, workers: int) -> None:
+        now = time.monotonic()
+        self._machine.connected(_WORKER, hello("worker", slots=workers), now)
+        self._machine.connected(_CLIENT, hello("client"), now)
+        for number in range(workers):
+            self._slots.start(number)
+        self._pump()
+        self._tick()
+
+    def _tick(self) -> None:
+        self._thread.loop.call_later(_TICK, self._tick)
+        self._machine.tick(time.monotonic())
+        self._pump()
+
+    def _send(self, messages: list[Message]) -> None:
+        self._inbox.extend(messages)
+        if not self._awake and not self._thread.is_current:
+            self._awake = True
+            self._thread.loop.call_soon_threadsafe(self._pump)
+
+    def _reported(self, messages: list[Message]) -> None:
+        now = time.monotonic()
+        for message in messages:
+            self._machine.received(_WORKER, message, now)  # type: ignore[arg-type]
+        self._pump()
+
+    def _slot_trouble(self, sentence: str) -> None:
+        self._trouble = sentence
+
+    def _pump(self) -> None:
+        """Carries messages between the three until there are none."""
+        self._awake = False
+        try:
+            while True:
+                if self._inbox:
+                    now = time.monotonic()
+                    while self._inbox:
+                        self._machine.received(_CLIENT, self._inbox.popleft(), now)  # type: ignore[arg-type]
+                taken = self._machine.take()
+                if not taken and not self._inbox:
+                    return
+                for message in taken.get(_WORKER, ()):
+                    self._slots.handle(message)
+                if _CLIENT in taken:
+                    with self.session.lock:
+                        for message in taken[_CLIENT]:
+                            if isinstance(message, Status):
+                                self._status = message
+                                self.session.slots_changed.notify_all()
+                            else:
+                                self.session.receive(message)  # type: ignore[arg-type]
+        except Exception as error:
+            print(f"kubefuture: internal error: {error!r}", file=sys.stderr)
+            with self.session.lock:
+                self.session.break_off(
+                    KubefutureError(f"The scheduler failed with an internal error: {error!r}.")
+                )

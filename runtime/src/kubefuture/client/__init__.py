@@ -1,0 +1,1 @@
+"""The client: holds its unnamed work, talks to a scheduler, collects results."""

@@ -1,0 +1,135 @@
+"""A client's calls: what was sent, what came back, and who waits for it.
+
+The client holds every payload until its result is here, and sends what is missing again when it had to
+reconnect (R4).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from concurrent.futures import Future, InvalidStateError
+from typing import Any
+
+from ..core.packing import unpack_exception, unpack_result
+from ..errors import KubefutureError, PoisonError
+from ..protocol.messages import Failure, Span
+
+
+class TaskCall:
+    """A single future."""
+
+    __slots__ = ("finished", "function", "future", "id", "payload", "retries")
+
+    def __init__(
+        self, call_id: int, function: int, payload: bytes, retries: int, future: Future[Any]
+    ) -> None:
+        self.id = call_id
+        self.function = function
+        self.payload = payload
+        self.retries = retries
+        self.future = future
+        self.finished = False
+
+    def span(self, span: Span) -> None:
+        """The result arrived."""
+        self.finished = True
+        try:
+            value = unpack_result(span.payloads[0])
+        except KubefutureError as error:
+            self._fail(error)
+            return
+        try:
+            self.future.set_result(value)
+        except InvalidStateError:
+            return  # it was cancelled; late results are dropped (R21)
+
+    def failure(self, failure: Failure) -> None:
+        """It failed for good."""
+        self._fail(exception_of(failure))
+
+    def broken(self, error: KubefutureError) -> None:
+        """The connection is lost for good."""
+        self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.finished = True
+        try:
+            self.future.set_exception(error)
+        except InvalidStateError:
+            return
+
+
+class MapCall:
+    """A map: what arrived waits in a queue until the user's thread takes it.
+
+    Attributes:
+        payloads: Each element's arguments until its result is here.
+        sent: How many elements have been sent over the present connection.
+        again: They are being sent once more, after a reconnect.
+        closed: The other side knows that no more will come.
+        outstanding: Bytes of arguments that are on the way.
+        complete: All elements are in `payloads`.
+    """
+
+    def __init__(
+        self, call_id: int, function: int, lock: threading.RLock, *, total: int, chunk_size: int, retries: int
+    ) -> None:
+        self.id = call_id
+        self.function = function
+        self.total = total
+        self.chunk_size = chunk_size
+        self.retries = retries
+        self.payloads: list[bytes | None] = []
+        self.complete = False
+        self.sent = 0
+        self.again = False
+        self.closed = False
+        self.outstanding = 0
+        self.settled = 0
+        self.cancelled = False
+        self.arrived: deque[Span | Failure | KubefutureError] = deque()
+        self.changed = threading.Condition(lock)
+
+    @property
+    def finished(self) -> bool:
+        """Every element is settled, or nobody waits."""
+        return self.cancelled or (self.complete and self.settled == len(self.payloads))
+
+    def span(self, span: Span) -> None:
+        """Results arrived; an element that has its result already is left out."""
+        payloads = self.payloads
+        start, count = span.start, len(span.payloads)
+        fresh = 0
+        for index in range(start, start + count):
+            payload = payloads[index]
+            if payload is not None:
+                self.outstanding -= len(payload)
+                payloads[index] = None
+                fresh += 1
+        self.settled += fresh
+        self.arrived.append(span)
+        self.changed.notify_all()
+
+    def failure(self, failure: Failure) -> None:
+        """An element failed for good."""
+        payload = self.payloads[failure.index]
+        if payload is not None:
+            self.outstanding -= len(payload)
+            self.payloads[failure.index] = None
+            self.settled += 1
+        self.arrived.append(failure)
+        self.changed.notify_all()
+
+    def broken(self, error: KubefutureError) -> None:
+        """The connection is lost for good."""
+        self.cancelled = True
+        self.arrived.append(error)
+        self.changed.notify_all()
+
+
+def exception_of(failure: Failure) -> BaseException:
+    """The exception that a failure means."""
+    if failure.kind == "poison":
+        return PoisonError(failure.payload.decode(errors="replace"), failure.index)
+    return unpack_exception(failure.payload)

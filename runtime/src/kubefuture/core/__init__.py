@@ -1,0 +1,1 @@
+"""What every part needs: packing, random numbers, connection files, settings."""

@@ -1,0 +1,121 @@
+"""What a function captured: may one copy serve several elements, and is it the same as before? (R28)
+
+Each element gets a fresh copy of its function, so that what it captured behaves alike on every plan and
+with every chunk size. A copy an element costs an unpickling each, which is not needed where nothing
+that was captured can change: then one copy serves a chunk, and the packed function can be kept.
+"""
+
+from __future__ import annotations
+
+import dis
+import sys
+import types
+from collections.abc import Hashable, Iterator
+from functools import lru_cache
+from typing import Any, cast
+
+_SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None), type(Ellipsis)})
+_WRITES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
+_CELL_WRITES = frozenset({"STORE_DEREF", "DELETE_DEREF"})
+_EMPTY_CELL = object()
+
+
+def is_by_reference(value: Any) -> bool:
+    """Whether pickling a function or class means its module and name, as for all that can be imported."""
+    module_name = getattr(value, "__module__", None)
+    if not isinstance(module_name, str) or module_name == "__main__":
+        return False
+    found: Any = sys.modules.get(module_name)
+    for part in getattr(value, "__qualname__", "").split("."):
+        found = getattr(found, part, None)
+    return found is value
+
+
+def fingerprint(function: Any) -> Hashable | None:
+    """Everything that a function is made of, if none of it can change when it is called.
+
+    Args:
+        function: Any callable.
+
+    Returns:
+        A key that is equal for functions that behave alike; None when a copy must be made for each
+        element: it captured something mutable, or assigns its globals or captured variables.
+    """
+    try:
+        return _key(function, set())
+    except _Mutable:
+        return None
+
+
+class _Mutable(Exception):
+    pass
+
+
+def _key(value: Any, seen: set[int]) -> Hashable:
+    kind = type(value)
+    if kind in _SCALARS:
+        return kind, repr(value) if kind in (float, complex) else value
+    if kind is types.FunctionType:
+        if is_by_reference(value):
+            return cast(Hashable, value)
+        return _function_key(value, seen)
+    if kind is tuple:
+        return tuple(_key(part, seen) for part in value)
+    if kind is types.ModuleType or value is _EMPTY_CELL:
+        return cast(Hashable, value)
+    if isinstance(value, type) and is_by_reference(value):
+        return value
+    if kind is types.BuiltinFunctionType and isinstance(value.__self__, types.ModuleType):
+        return cast(Hashable, value)
+    raise _Mutable
+
+
+def _function_key(function: types.FunctionType, seen: set[int]) -> Hashable:
+    if id(function) in seen:
+        return "recursion", function.__qualname__
+    seen.add(id(function))
+    names, writes = _facts(function.__code__)
+    if writes or function.__dict__:
+        raise _Mutable
+    own_globals = function.__globals__
+    captured = [(name, own_globals[name]) for name in names if name in own_globals]
+    cells = [_content(cell) for cell in function.__closure__ or ()]
+    return (
+        function.__code__,
+        tuple((name, _key(value, seen)) for name, value in captured),
+        tuple(_key(value, seen) for value in cells),
+        _key(function.__defaults__, seen),
+        tuple((name, _key(value, seen)) for name, value in (function.__kwdefaults__ or {}).items()),
+    )
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _EMPTY_CELL
+
+
+@lru_cache(maxsize=4096)
+def _facts(code: types.CodeType) -> tuple[tuple[str, ...], bool]:
+    """The global names that a function may use, and whether it assigns globals or captured variables."""
+    codes = list(_codes(code))
+    names = sorted({name for part in codes for name in part.co_names})
+    return tuple(names), any(_writes(part, frozenset(code.co_freevars)) for part in codes)
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _writes(code: types.CodeType, free: frozenset[str]) -> bool:
+    """Whether it assigns a global or a captured variable, which the next element would see."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _WRITES:
+            return True
+        if instruction.opname in _CELL_WRITES and instruction.argval in free:
+            return True
+    return False

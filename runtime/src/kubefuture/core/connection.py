@@ -1,0 +1,129 @@
+"""Connection files: where a project's cluster is, and the token that opens it (R32)."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..errors import LoginError, NotUpError
+
+FILE = Path(".kubefuture") / "connection.json"
+"""Where a project keeps it, relative to the project's folder."""
+
+
+@dataclass(frozen=True, repr=False)
+class Connection:
+    """One cluster.
+
+    Attributes:
+        project: The project's name.
+        provider: Which provider made the cluster, `local` for this machine.
+        address: `unix:` and the path of a socket.
+        token: The secret that both sides prove to know, 64 hexadecimal digits.
+    """
+
+    project: str
+    provider: str
+    address: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Connection(project={self.project!r}, provider={self.provider!r}, address={self.address!r})"
+
+    @property
+    def socket_path(self) -> str:
+        """The Unix socket's path."""
+        return self.address.removeprefix("unix:")
+
+    @property
+    def key(self) -> bytes:
+        """The token as bytes, the key of the login."""
+        return bytes.fromhex(self.token)
+
+    def save(self, path: Path) -> None:
+        """Writes the file so that it is never half there and nobody else can ever read it.
+
+        Args:
+            path: The connection file; its folder exists.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(asdict(self), file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: Path) -> Connection:
+        """Reads a connection file, which must be the caller's own and private.
+
+        Args:
+            path: The connection file.
+
+        Raises:
+            NotUpError: There is none, or it is damaged.
+            LoginError: It belongs to somebody else, or others can read or write it.
+        """
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotUpError(
+                f"There is no cluster: {path} does not exist. Start one with `make up`."
+            ) from None
+        except OSError as error:
+            raise NotUpError(
+                f"{path} cannot be read ({error.strerror}); see who owns it, or run `make up`."
+            ) from None
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid != os.getuid():
+                raise LoginError(
+                    f"{path} belongs to another user (uid {status.st_uid}); results are unpickled, so only "
+                    "your own cluster can be used. Run `make up` in a project of your own."
+                )
+            if stat.S_IMODE(status.st_mode) & 0o077:
+                raise LoginError(
+                    f"{path} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}), so its token is "
+                    "no secret any more. Run `make down` and `make up` to get a new one."
+                )
+            try:
+                content = json.loads(file.read())
+                connection = cls(
+                    **{name: str(content[name]) for name in ("project", "provider", "address", "token")}
+                )
+                connection.key  # noqa: B018 (raises when it is not hexadecimal)
+            except (ValueError, KeyError, TypeError):
+                raise NotUpError(
+                    f"{path} is damaged. Write it anew with `make down` and `make up`."
+                ) from None
+        return connection
+
+    @staticmethod
+    def find(start: Path | None = None) -> Path | None:
+        """Searches a connection file upward, no further than the repository's root or the home folder.
+
+        Args:
+            start: Where to begin, by default the current folder.
+
+        Returns:
+            Its path, or None.
+        """
+        home = Path.home()
+        folder = (start or Path.cwd()).absolute()
+        for place in (folder, *folder.parents):
+            if (place / FILE).exists():
+                return place / FILE
+            if place == home or (place / ".git").exists():
+                break
+        return None

@@ -1,0 +1,67 @@
+"""Runs one element the same way everywhere: in a slot, and in place for the sequential plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..protocol.messages import Function
+from .context import Element
+from .packing import pack_result, unpack
+from .rng import Root, generator, seed_globals, unpack_root
+
+
+class FunctionRunner:
+    """A function as it arrived, ready to run elements of its call.
+
+    Args:
+        message: The packed function and how its elements are called.
+    """
+
+    def __init__(self, message: Function) -> None:
+        self._message = message
+        self._shared: Any = None
+        self._root = unpack_root(message.seed) if message.seed else None
+        self.plain = message.shared and not message.seed and not message.own_seeds
+        """Nothing is to be done around its elements, so that they can be run at full speed."""
+
+    def element(self, index: int, payload: bytes) -> tuple[Element, bytes]:
+        """What element `index` is, for code inside it that asks, and its arguments' part of the payload."""
+        if self._message.own_seeds:
+            length = int.from_bytes(payload[:4], "little")
+            return Element(unpack_root(payload[4 : 4 + length]).child(0)), payload[4 + length :]
+        return Element(self._root.child(index) if self._root is not None else None), payload
+
+    def run(self, root: Root | None, payload: bytes) -> bytes:
+        """Runs an element.
+
+        Args:
+            root: Where the element's random numbers come from, None without a seed.
+            payload: Its packed arguments.
+
+        Returns:
+            The packed result.
+
+        Raises:
+            BaseException: Whatever the user's function raises; ResultError when the result cannot be packed.
+        """
+        function = self.function()
+        args, kwargs = unpack(payload)
+        if root is not None:
+            seed_globals(root)
+            if self._message.rng:
+                kwargs = {**(kwargs or {}), "rng": generator(root)}
+        return pack_result(function(*args, **kwargs) if kwargs else function(*args))
+
+    def function(self) -> Any:
+        """The function: a fresh copy, or the one copy of a function that nothing can change (R28)."""
+        if not self._message.shared:
+            return unpack(self._message.payload)
+        if self._shared is None:
+            self._shared = unpack(self._message.payload)
+        return self._shared
+
+
+def with_own_seed(root: Root, payload: bytes) -> bytes:
+    """A payload that carries its element's own root in front."""
+    packed = root.packed()
+    return len(packed).to_bytes(4, "little") + packed + payload

@@ -1,0 +1,213 @@
+"""Functions, arguments, results and exceptions as bytes, and back. The only module that imports cloudpickle.
+
+What is packed:
+
+    function    the pickled callable
+    element     the pickled pair (args, kwargs or None)
+    result      the pickled value
+    exception   a msgpack triple: pickled exception, its repr, the remote traceback as text
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import cloudpickle
+import msgspec
+
+from ..errors import KubefutureError, ResultError, UnpicklableError
+from .blame import find_culprit
+from .capture import fingerprint
+
+_PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
+_PICKLING_ERRORS = (
+    pickle.PicklingError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    RecursionError,
+    NotImplementedError,
+)
+
+
+_KEPT_FUNCTIONS = 256
+_packed_functions: dict[Hashable, bytes] = {}
+"""Packed functions that nothing can have changed since; others are packed anew for each call."""
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a slot, as the cause of the exception that the user sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"\n\n{self.text}"
+
+
+class _PackedException(msgspec.Struct, array_like=True):
+    content: bytes
+    summary: str
+    text: str
+
+
+def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
+    """Packs a callable.
+
+    Args:
+        function: What each element calls.
+
+    Returns:
+        Its bytes, and whether one copy may serve several elements (R28).
+
+    Raises:
+        UnpicklableError: It cannot be packed; the message names the part that cannot.
+    """
+    key = fingerprint(function)
+    if key is not None and key in _packed_functions:
+        return _packed_functions[key], True
+    try:
+        payload: bytes = cloudpickle.dumps(function, protocol=5)
+    except _PICKLING_ERRORS as error:
+        name = getattr(function, "__qualname__", None) or repr(function)
+        raise UnpicklableError(_sentence(f"The function {name}", function, error)) from error
+    if key is not None:
+        if len(_packed_functions) >= _KEPT_FUNCTIONS:
+            _packed_functions.clear()
+        _packed_functions[key] = payload
+    return payload, key is not None
+
+
+def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index: int | None) -> bytes:
+    """Packs one element's arguments.
+
+    Args:
+        args: Positional arguments.
+        kwargs: Keyword arguments, or None.
+        index: The element's index, for the error message; None for a single future.
+
+    Raises:
+        UnpicklableError: They cannot be packed; the message names which.
+    """
+    for value in args:
+        if type(value) not in _PLAIN:
+            break
+    else:
+        if not kwargs:
+            return pickle.dumps((args, None), protocol=5)
+    try:
+        payload: bytes = cloudpickle.dumps((args, dict(kwargs) if kwargs else None), protocol=5)
+    except _PICKLING_ERRORS as error:
+        where = "" if index is None else f" of element {index}"
+        named: list[tuple[str, Any]] = [
+            (f"Argument {number + 1}{where}", value) for number, value in enumerate(args)
+        ]
+        named += [(f"Argument {name!r}{where}", value) for name, value in (kwargs or {}).items()]
+        for name, value in named:
+            try:
+                cloudpickle.dumps(value, protocol=5)
+            except _PICKLING_ERRORS as cause:
+                raise UnpicklableError(_sentence(name, value, cause)) from error
+        raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from error
+    return payload
+
+
+def pack_result(value: Any) -> bytes:
+    """Packs what an element returned.
+
+    Raises:
+        ResultError: It cannot be packed.
+    """
+    if type(value) in _PLAIN:
+        return pickle.dumps(value, protocol=5)
+    try:
+        payload: bytes = cloudpickle.dumps(value, protocol=5)
+    except _PICKLING_ERRORS as error:
+        culprit = find_culprit(value, cloudpickle.dumps)
+        inside = f" ({culprit})" if culprit else ""
+        raise ResultError(
+            f"The function returned a {type(value).__name__}, which cannot be sent back{inside}: {error}. "
+            "Return plain data made from it."
+        ) from error
+    return payload
+
+
+unpack = pickle.loads
+"""The object in a packed function, element or result."""
+
+
+def unpack_result(payload: bytes) -> Any:
+    """The value in a packed result.
+
+    Raises:
+        ResultError: It cannot be unpacked here.
+    """
+    try:
+        return pickle.loads(payload)
+    except Exception as error:
+        raise ResultError(
+            f"A result arrived but cannot be unpacked here ({type(error).__name__}: {error}). "
+            "The function probably returned an object whose class cannot be imported in this program."
+        ) from error
+
+
+def pack_exception(error: BaseException) -> bytes:
+    """Packs an exception with its traceback; our own frames are left out.
+
+    An exception that could not be unpacked again is packed as a ResultError that quotes it.
+    """
+    text = _remote_text(error)
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    try:
+        content = cloudpickle.dumps(error, protocol=5)
+        if not isinstance(pickle.loads(content), BaseException):
+            content = b""
+    except Exception:
+        content = b""
+    return msgspec.msgpack.encode(_PackedException(content, summary, text))
+
+
+def unpack_exception(payload: bytes) -> BaseException:
+    """The exception, with the remote traceback as its cause; a ResultError if it cannot be rebuilt here."""
+    packed = msgspec.msgpack.decode(payload, type=_PackedException)
+    error: BaseException
+    try:
+        error = pickle.loads(packed.content) if packed.content else _quoted(packed.summary)
+        if not isinstance(error, BaseException):
+            error = _quoted(packed.summary)
+    except Exception:
+        error = _quoted(packed.summary)
+    error.__cause__ = RemoteTraceback(packed.text)
+    return error
+
+
+def _quoted(summary: str) -> ResultError:
+    return ResultError(f"The function raised an exception that cannot be brought back as itself: {summary}")
+
+
+def _remote_text(error: BaseException) -> str:
+    """The traceback from the user's first frame on."""
+    trace = error.__traceback__
+    here = __name__.partition(".")[0]
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == here:
+        trace = trace.tb_next
+    if trace is None and not isinstance(error, KubefutureError):
+        trace = error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+
+
+def _sentence(name: str, value: Any, error: BaseException) -> str:
+    culprit = find_culprit(value, cloudpickle.dumps)
+    inside = f" because of {culprit}" if culprit else ""
+    reason = str(error) or type(error).__name__
+    if "recursion" in reason.lower() and sys.getrecursionlimit() < 10_000:
+        reason = "it is nested too deeply"
+    return (
+        f"{name} (a {type(value).__name__}) cannot be sent to a worker{inside}: {reason}. Nothing was sent. "
+        "Make such objects inside the function, or pass what is needed to make them."
+    )

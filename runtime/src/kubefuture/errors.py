@@ -1,0 +1,80 @@
+"""The errors that are kubefuture's own.
+
+An exception raised by the user's function arrives as itself, with the remote traceback as its
+cause. Everything else that can go wrong is in this tree, and each message says what happened, the
+likely cause, the next step, and on which host::
+
+    KubefutureError
+    ├── PlanError             a plan or an option that cannot be
+    ├── UnpicklableError      something that cannot be sent, named before anything was
+    ├── ResultError           a result or an exception that cannot be brought back
+    ├── ConnectionError_      the cluster cannot be used
+    │   ├── NotUpError        there is no cluster: `make up` first
+    │   ├── NoAnswerError     it does not answer
+    │   ├── LoginError        one side could not prove that it knows the token
+    │   └── VersionError      both sides answer, but do not fit together
+    ├── ProtocolError         the other side said something that no rule allows
+    ├── PoisonError           an element whose slot died again and again
+    └── StartError            a program of ours could not start
+"""
+
+from __future__ import annotations
+
+
+class KubefutureError(Exception):
+    """Base of all errors that are not the user's own."""
+
+
+class PlanError(KubefutureError, ValueError):
+    """A plan, a number of workers or an option that cannot be."""
+
+
+class UnpicklableError(KubefutureError, TypeError):
+    """A function or an argument that cannot be sent. Nothing was sent."""
+
+
+class ResultError(KubefutureError):
+    """A result or an exception of the user's function that cannot be brought back."""
+
+
+class ConnectionError_(KubefutureError, ConnectionError):
+    """The cluster cannot be used. The underscore tells it from the built-in one, its other base."""
+
+
+class NotUpError(ConnectionError_):
+    """There is no cluster here."""
+
+
+class NoAnswerError(ConnectionError_):
+    """The cluster does not answer, or stopped answering."""
+
+
+class LoginError(ConnectionError_):
+    """One side could not prove that it knows the token."""
+
+
+class VersionError(ConnectionError_):
+    """Client, scheduler and worker do not fit together."""
+
+
+class ProtocolError(KubefutureError):
+    """The other side said something that no rule allows."""
+
+
+class PoisonError(KubefutureError):
+    """An element killed its slot too often; its siblings were finished first.
+
+    Attributes:
+        index: The element's index in its map.
+    """
+
+    def __init__(self, message: str, index: int = 0) -> None:
+        super().__init__(message)
+        self.index = index
+
+    def __reduce__(self) -> tuple[type[PoisonError], tuple[str, int]]:
+        return type(self), (str(self), self.index)
+
+
+class StartError(KubefutureError):
+    """A program of ours could not start."""

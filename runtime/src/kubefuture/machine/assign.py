@@ -1,0 +1,161 @@
+"""Which slot gets what: fair over sessions, one lease each before anybody gets a second (R11, R13, R14).
+
+Work that a slot has but has not started is taken back when another slot has nothing to do, so that
+nobody hoards.
+"""
+
+from __future__ import annotations
+
+from ..core.settings import CHUNK_BYTES, STICKY_SECONDS
+from ..protocol.messages import Bind, Interrupt, Lease, ReplaceSlot, Revoke
+from .calls import Call
+from .policy import chunk_length, credits
+from .sessions import SessionState
+from .slots import LeaseState, SlotState, Stage
+from .state import State
+
+_WORTH_MOVING = 0.002
+"""Seconds of work below which it is not taken back from one slot for another."""
+
+
+def settle_slot(state: State, slot: SlotState) -> None:
+    """A slot's leases changed: is it idle, or may it have more?"""
+    state.forget_slot(slot)
+    if slot.stage is not Stage.READY:
+        return
+    if slot.session is not None and slot.session.gone:
+        if not slot.leases:
+            replace(state, slot)
+        return
+    if not slot.leases:
+        state.idle[slot] = None
+    elif len(slot.leases) < _credits(state, slot):
+        state.hungry[slot] = None
+
+
+def replace(state: State, slot: SlotState) -> None:
+    """Ends a slot's process and starts a fresh one, since a slot belongs to one session (R3)."""
+    state.forget_slot(slot)
+    slot.unbind()
+    slot.stage = Stage.STARTING
+    state.outbox.send_slot(slot.worker.peer, slot.index, ReplaceSlot(slot.index))
+
+
+def fill(state: State, now: float) -> None:
+    """Leases what can be leased, then evens out."""
+    active = [session for session in state.sessions.values() if session.has_waiting]
+    if active:
+        slots = max(1, len(state.idle) + len(state.hungry))
+        slots = max(slots, state.ready_slots) if len(state.workers) < 8 else slots
+        for queue in (state.idle, state.hungry):
+            while queue and active:
+                progress = False
+                for slot in list(queue):
+                    session = _session_for(active, slot, now)
+                    if session is None:
+                        continue
+                    if slot.session is not session:
+                        if not slot.leases and slot.session is not None:
+                            replace(state, slot)
+                            continue
+                        _bind(state, slot, session, now)
+                    progress = _lease(state, slot, session, slots) or progress
+                    settle_slot(state, slot)
+                    if not session.has_waiting:
+                        active.remove(session)
+                        if not active:
+                            break
+                if not progress:
+                    break
+    if state.idle and not active:
+        _even_out(state)
+
+
+def _session_for(active: list[SessionState], slot: SlotState, now: float) -> SessionState | None:
+    best = active[0] if len(active) == 1 else min(active, key=lambda session: session.usage)
+    own = slot.session
+    if own is None or own is best:
+        return best
+    own_waits = own.has_waiting
+    due = now - slot.bound_at >= STICKY_SECONDS
+    if (not own_waits or due) and (not own_waits or best.slots < own.slots):
+        return best if not slot.leases else None
+    return own if own_waits else None
+
+
+def _bind(state: State, slot: SlotState, session: SessionState, now: float) -> None:
+    slot.session = session
+    slot.bound_at = now
+    session.slots += 1
+    hello = session.hello
+    state.outbox.send_slot(
+        slot.worker.peer, slot.index, Bind(slot.index, hello.identity, hello.sys_path, hello.folder)
+    )
+
+
+def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> bool:
+    while True:
+        call = session.next_call()
+        if call is None:
+            return False
+        taken = call.take(chunk_length(call, slots), CHUNK_BYTES)
+        session.enqueue(call)
+        if taken is not None:
+            break
+    start, payloads = taken
+    lease = LeaseState(next(state.lease_ids), session, call, start, start + len(payloads), slot)
+    state.leases[lease.id] = lease
+    slot.leases[lease.id] = lease
+    call.leases.add(lease.id)
+    function = call.function.message
+    new = None
+    if function.id not in slot.functions:
+        slot.functions.add(function.id)
+        new = function
+    forget, slot.forget = slot.forget, []
+    state.outbox.lease(
+        slot.worker.peer, slot.index, Lease(lease.id, function.id, start, payloads), new, forget
+    )
+    return True
+
+
+def _credits(state: State, slot: SlotState) -> int:
+    lease = next(reversed(slot.leases.values()))
+    seconds = lease.call.function.mean * (lease.stop - lease.position)
+    return credits(seconds, state.round_trip, state.ahead)
+
+
+def _even_out(state: State) -> None:
+    """Nothing waits, but slots idle: asks one slot that has more than it runs for the rest of it."""
+    fresh_or_own: dict[SessionState | None, bool] = {slot.session: True for slot in state.idle}
+    victim, most = None, 0.0
+    for worker in state.workers.values():
+        for slot in worker.slots.values():
+            if len(slot.leases) < 2 or slot.revoking or slot.session is None or slot.session.gone:
+                continue
+            if None not in fresh_or_own and slot.session not in fresh_or_own:
+                continue
+            backlog = _backlog(slot)
+            if backlog > most:
+                victim, most = slot, backlog
+    if victim is None or most < _WORTH_MOVING:
+        return
+    unstarted = list(victim.leases)[1:]
+    part = unstarted[-max(1, (len(unstarted) + 1) // 2) :]
+    victim.revoking = True
+    state.outbox.send_slot(victim.worker.peer, victim.index, Revoke(victim.index, tuple(part)))
+
+
+def _backlog(slot: SlotState) -> float:
+    """Seconds of work that a slot has beyond what it runs; what was never measured counts as long."""
+    leases = list(slot.leases.values())[1:]
+    return sum((lease.call.function.mean or 1.0) * (lease.stop - lease.position) for lease in leases)
+
+
+def cancel_leases(state: State, call: Call) -> None:
+    """Takes back or interrupts what is out of a cancelled call (R21)."""
+    for lease_id in list(call.leases):
+        lease = state.leases[lease_id]
+        state.outbox.send_slot(
+            lease.slot.worker.peer, lease.slot.index, Interrupt(lease.slot.index, lease_id)
+        )

@@ -1,0 +1,190 @@
+"""A call: one map, or one future as a map of one element (R15).
+
+An element goes through: queued, leased, settled (its result or failure is recorded). A call keeps the
+payload of an element until that is settled, and nothing else for each element::
+
+    payloads   [p0 p1 p2 p3 p4 p5 ...]     None once settled
+                ─────┬───── ────┬─────
+              leased or settled  `frontier`: never leased yet
+    again      spans below the frontier that are to be leased once more, as a heap
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from ..protocol.messages import Function
+
+
+class FunctionState:
+    """A session's function, and what has been measured of it.
+
+    Attributes:
+        mean: Seconds an element takes, a moving average; 0 while nothing is known.
+    """
+
+    __slots__ = ("calls", "mean", "message", "released")
+
+    def __init__(self, message: Function) -> None:
+        self.message = message
+        self.mean = 0.0
+        self.calls = 0
+        self.released = False
+
+    def measured(self, seconds: float, elements: int) -> None:
+        """Takes a measurement of `elements` that took `seconds` together."""
+        latest = seconds / elements
+        weight = 0.3 if elements == 1 else 0.5
+        self.mean = latest if self.mean == 0.0 else self.mean + weight * (latest - self.mean)
+
+
+class Call:
+    """The elements of one call that are not settled, and how often each was tried.
+
+    Attributes:
+        queued: It stands in its session's queue.
+        complete: All its elements have arrived from the client.
+        settled: How many elements are settled.
+        leases: Ids of the leases that are out.
+    """
+
+    __slots__ = (
+        "_again", "_frontier", "_payloads", "_troubles", "cancelled", "chunk_size", "complete", "function",
+        "id", "leases", "queued", "retries", "settled", "total",
+    )  # fmt: skip
+
+    def __init__(
+        self, call_id: int, function: FunctionState, total: int = -1, chunk_size: int = 0, retries: int = 0
+    ) -> None:
+        self.id = call_id
+        self.function = function
+        self.total = total
+        self.chunk_size = chunk_size
+        self.retries = retries
+        self.complete = False
+        self.cancelled = False
+        self.queued = False
+        self.settled = 0
+        self.leases: set[int] = set()
+        self._payloads: list[bytes | None] = []
+        self._frontier = 0
+        self._again: list[tuple[int, int]] = []
+        self._troubles: dict[tuple[str, int], int] = {}
+
+    def extend(self, payloads: list[bytes], *, last: bool) -> None:
+        """Takes the next elements' arguments."""
+        self._payloads.extend(payloads)
+        self.complete = self.complete or last
+
+    def fill_in(self, indices: tuple[int, ...], payloads: list[bytes], *, last: bool) -> None:
+        """Takes only some elements: those that a client sends again after a reconnect.
+
+        The ones between them count as settled.
+        """
+        for index, payload in zip(indices, payloads, strict=True):
+            missing = index - len(self._payloads)
+            self._payloads.extend([None] * missing)
+            self.settled += missing
+            self._payloads.append(payload)
+        self.complete = self.complete or last
+
+    @property
+    def received(self) -> int:
+        """How many elements have arrived from the client."""
+        return len(self._payloads)
+
+    @property
+    def waiting(self) -> int:
+        """How many elements could be leased now, those settled meanwhile included."""
+        return len(self._payloads) - self._frontier + sum(stop - start for start, stop in self._again)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether an element can be leased now."""
+        return self._frontier < len(self._payloads) or bool(self._again)
+
+    @property
+    def finished(self) -> bool:
+        """Every element is settled, and no more will come."""
+        return self.complete and self.settled == len(self._payloads)
+
+    def is_settled(self, index: int) -> bool:
+        """Whether element `index` has its result or failure."""
+        return self._payloads[index] is None
+
+    def take(self, elements: int, limit_bytes: int) -> tuple[int, list[bytes]] | None:
+        """Takes consecutive elements for a lease, those that came back first.
+
+        Args:
+            elements: At most this many, at least 1.
+            limit_bytes: At most this many bytes of arguments, but always one element.
+
+        Returns:
+            The first index and the payloads, or None when nothing waits.
+        """
+        while self._again:
+            start, stop = heapq.heappop(self._again)
+            while start < stop and self._payloads[start] is None:
+                start += 1
+            if start == stop:
+                continue
+            end = self._reach(start, min(stop, start + elements), limit_bytes)
+            if end < stop:
+                heapq.heappush(self._again, (end, stop))
+            return start, self._slice(start, end)
+        start = self._frontier
+        received = len(self._payloads)
+        while start < received and self._payloads[start] is None:
+            start += 1
+        if start == received:
+            self._frontier = start
+            return None
+        end = self._reach(start, min(received, start + elements), limit_bytes)
+        self._frontier = end
+        return start, self._slice(start, end)
+
+    def give_back(self, start: int, stop: int) -> None:
+        """Elements that were leased and are to be leased again."""
+        if start < stop and not self.cancelled:
+            heapq.heappush(self._again, (start, stop))
+
+    def settle(self, start: int, stop: int) -> bool:
+        """Records that elements have their results or failures; the first record wins (R6).
+
+        Returns:
+            Whether all of them were still open.
+        """
+        payloads = self._payloads
+        if stop - start == 1:
+            if payloads[start] is None:
+                return False
+            payloads[start] = None
+            self.settled += 1
+            return True
+        fresh = sum(payload is not None for payload in payloads[start:stop])
+        if fresh != stop - start:
+            return False
+        payloads[start:stop] = [None] * fresh
+        self.settled += fresh
+        return True
+
+    def count(self, trouble: str, index: int) -> int:
+        """Counts one more `trouble` (`retry`, `strike` or `loss`) of an element and returns how many it had."""
+        count = self._troubles.get((trouble, index), 0) + 1
+        self._troubles[trouble, index] = count
+        return count
+
+    def _reach(self, start: int, stop: int, limit_bytes: int) -> int:
+        end, total = start, 0
+        while end < stop:
+            payload = self._payloads[end]
+            if payload is None:
+                break
+            total += len(payload)
+            if total > limit_bytes and end > start:
+                break
+            end += 1
+        return end
+
+    def _slice(self, start: int, end: int) -> list[bytes]:
+        return [payload for payload in self._payloads[start:end] if payload is not None]

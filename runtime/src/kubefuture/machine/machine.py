@@ -1,0 +1,208 @@
+"""The scheduler as a pure machine: events in, messages out, the time passed in (R1).
+
+Its hosts are the client's I/O thread, the scheduler daemon, and the simulator in tests::
+
+    connected, disconnected, received, tick ──> Machine ──> take() -> {peer: [messages]}
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ..errors import ProtocolError
+from ..protocol.messages import (
+    AnyMessage, Bye, Cancel, Done, Elements, Function, Hello, Message, Open, Raised, Refused, Release,
+    Returned, Scale, SlotLost, SlotReady, Status, StatusRequest, Tasks, Welcome, WorkerStatus,
+)  # fmt: skip
+from . import outcomes
+from .assign import cancel_leases, fill, settle_slot
+from .calls import Call
+from .outbox import Peer
+from .roster import Roster
+from .sessions import SessionState
+from .slots import WorkerState
+from .state import State
+
+_FromClient = Function | Release | Open | Elements | Tasks | Cancel
+_FromWorker = SlotReady | SlotLost | Done | Raised | Returned
+_FromControl = StatusRequest | Scale
+
+
+class Machine:
+    """The scheduler's state and rules.
+
+    Args:
+        me: What the scheduler says of itself in a Status: its epoch, host, pid and Python version.
+        round_trip: The host's estimate of a round trip to a slot, in seconds.
+        ahead: Leases that are always fetched ahead for a slot (R1, R13).
+        wanted: How many slots there are to be; None leaves it to the workers.
+        now: The time, in seconds from any fixed point.
+    """
+
+    def __init__(
+        self, me: Hello, *, now: float, round_trip: float = 0.002, ahead: int = 1, wanted: int | None = None
+    ) -> None:
+        self._me = me
+        self._state = State(round_trip=round_trip, ahead=ahead)
+        self._roster = Roster(self._state, wanted)
+        self._started = now
+        self._scaling: list[Peer] = []
+
+    @property
+    def wanted(self) -> int | None:
+        """How many slots there are to be."""
+        return self._roster.wanted
+
+    def connected(self, peer: Peer, hello: Hello, now: float) -> None:
+        """A peer logged in and said who it is."""
+        state = self._state
+        if hello.role == "worker":
+            self._roster.join(peer, hello, now)
+            self._roster.scale(now)
+        elif hello.role == "client":
+            usage = min((session.usage for session in state.sessions.values()), default=0.0)
+            state.sessions[peer] = SessionState(peer, hello, usage)
+        elif hello.role != "control":
+            raise ProtocolError(f"There is no role {hello.role!r}.")
+        state.outbox.send(peer, Welcome(self._me.identity, state.ready_slots))
+
+    def refuse(self, peer: Peer, reason: str) -> None:
+        """A peer that does not fit; nothing of it is kept."""
+        self._state.outbox.send(peer, Refused(reason))
+
+    def disconnected(self, peer: Peer, now: float) -> None:
+        """A connection ended: a client's unnamed work is cancelled, a worker's work comes back."""
+        state = self._state
+        state.outbox.drop(peer)
+        if peer in state.workers:
+            self._roster.leave(peer)
+        session = state.sessions.pop(peer, None)
+        if session is not None:
+            session.gone = True
+            for call in list(session.calls.values()):
+                self._cancel(session, call)
+            for worker in state.workers.values():
+                for slot in worker.slots.values():
+                    if slot.session is session:
+                        settle_slot(state, slot)
+        self._scaling = [waiting for waiting in self._scaling if waiting != peer]
+        self._proceed(now)
+
+    def received(self, peer: Peer, message: AnyMessage, now: float) -> None:
+        """A message from a peer that is connected.
+
+        Raises:
+            ProtocolError: No rule allows it; the host ends the connection and reports it as disconnected.
+        """
+        state = self._state
+        if isinstance(message, _FromWorker) and peer in state.workers:
+            self._from_worker(state.workers[peer], message)
+        elif isinstance(message, _FromClient) and peer in state.sessions:
+            self._from_client(state.sessions[peer], message)
+        elif isinstance(message, StatusRequest):
+            state.outbox.send(peer, self.status(now))
+        elif isinstance(message, Scale):
+            if message.slots < 0:
+                raise ProtocolError(f"There cannot be {message.slots} slots.")
+            self._roster.wanted = message.slots
+            self._scaling.append(peer)
+            self._roster.scale(now)
+        elif not isinstance(message, Bye):
+            raise ProtocolError(f"A {type(message).__name__} does not belong here.")
+        self._proceed(now)
+
+    def tick(self, now: float) -> None:
+        """Time passed; hosts call it a few times a second while there is work."""
+        self._proceed(now)
+
+    def take(self) -> dict[Peer, list[Message]]:
+        """What is to be sent now, in order, by peer."""
+        return self._state.outbox.take()
+
+    def status(self, now: float) -> Status:
+        """The cluster at a glance."""
+        state = self._state
+        workers = [
+            WorkerStatus(
+                name=worker.hello.identity,
+                host=worker.hello.host,
+                pid=worker.hello.pid,
+                slots=len(worker.slots),
+                busy=sum(bool(slot.leases) for slot in worker.slots.values()),
+                connected_s=now - worker.connected_at,
+            )
+            for worker in state.workers.values()
+        ]
+        calls = [call for session in state.sessions.values() for call in session.calls.values()]
+        return Status(
+            scheduler_pid=self._me.pid,
+            host=self._me.host,
+            python=self._me.environment.python,
+            uptime_s=now - self._started,
+            wanted_slots=state.ready_slots if self.wanted is None else self.wanted,
+            workers=workers,
+            queued=sum(call.waiting for call in calls),
+            running=sum(lease.stop - lease.position for lease in state.leases.values()),
+            done=state.settled,
+            sessions=len(state.sessions),
+        )
+
+    def _from_client(self, session: SessionState, message: _FromClient) -> None:
+        match message:
+            case Tasks():
+                for task in message.tasks:
+                    session.add_task(task)
+            case Elements():
+                call = session.add_elements(message)
+                if call is not None and call.finished:
+                    session.end(call)
+            case Function():
+                session.add_function(message)
+            case Open():
+                session.open(message)
+            case Cancel():
+                for call_id in message.calls:
+                    if call_id in session.calls:
+                        self._cancel(session, session.calls[call_id])
+            case Release():
+                for function in message.functions:
+                    session.release(function)
+                    self._forget(session, function)
+            case _:
+                assert_never(message)
+
+    def _from_worker(self, worker: WorkerState, message: _FromWorker) -> None:
+        match message:
+            case Done():
+                outcomes.done(self._state, worker, message)
+            case Raised():
+                outcomes.raised(self._state, worker, message)
+            case Returned():
+                outcomes.returned(self._state, worker, message)
+            case SlotReady():
+                self._roster.ready(worker, message)
+            case SlotLost():
+                outcomes.slot_lost(self._state, worker, message)
+                self._roster.lost(worker, message.slot)
+            case _:
+                assert_never(message)
+
+    def _cancel(self, session: SessionState, call: Call) -> None:
+        call.cancelled = True
+        session.end(call)
+        cancel_leases(self._state, call)
+
+    def _forget(self, session: SessionState, function: int) -> None:
+        for worker in self._state.workers.values():
+            for slot in worker.slots.values():
+                if slot.session is session and function in slot.functions:
+                    slot.functions.discard(function)
+                    slot.forget.append(function)
+
+    def _proceed(self, now: float) -> None:
+        self._roster.retire(now)
+        fill(self._state, now)
+        if self._scaling and self._roster.as_wanted:
+            for peer in self._scaling:
+                self._state.outbox.send(peer, self.status(now))
+            self._scaling = []

@@ -1,0 +1,157 @@
+"""What becomes of leases: results, failures, strikes, and work that comes back (R6, R18, R19)."""
+
+from __future__ import annotations
+
+from ..core.settings import LOSSES, STRIKES
+from ..errors import ProtocolError
+from ..protocol.messages import Done, Failure, Raised, Returned, SlotLost, Span
+from .assign import settle_slot
+from .calls import Call
+from .sessions import SessionState
+from .slots import LeaseState, SlotState, WorkerState
+from .state import State
+
+
+def done(state: State, worker: WorkerState, message: Done) -> None:
+    """Elements finished."""
+    for part in message.parts:
+        lease = _lease_of(state, worker, part.lease)
+        if lease is None:
+            continue
+        count = len(part.payloads)
+        call, session = lease.call, lease.session
+        if count:
+            stop = part.start + count
+            if part.start < lease.position or stop > lease.stop:
+                raise ProtocolError(f"Lease {part.lease} has no elements {part.start} to {stop - 1} left.")
+            _skipped(lease, part.start)
+            lease.position = stop
+            session.usage += part.seconds
+            call.function.measured(part.seconds, count)
+            if not call.cancelled:
+                if call.settle(part.start, stop):
+                    state.outbox.result(session.peer, Span(call.id, part.start, part.payloads))
+                    state.settled += count
+                else:
+                    _settle_singly(state, lease, part.start, part.payloads)
+        if part.end:
+            _end(state, lease)
+        if call.finished:
+            session.end(call)
+
+
+def raised(state: State, worker: WorkerState, message: Raised) -> None:
+    """An element's function raised."""
+    lease = _lease_of(state, worker, message.lease)
+    if lease is None:
+        return
+    index, call = message.index, lease.call
+    if not lease.position <= index < lease.stop:
+        raise ProtocolError(f"Lease {message.lease} has no element {index} left.")
+    _skipped(lease, index)
+    lease.position = index + 1
+    lease.session.usage += message.seconds
+    if message.interrupted:
+        call.give_back(index, index + 1)
+    else:
+        call.function.measured(message.seconds, 1)
+        if call.count("retry", index) <= call.retries:
+            call.give_back(index, index + 1)
+        else:
+            _fail(state, lease.session, call, index, "raised", message.payload)
+    if message.end:
+        _end(state, lease)
+    if not lease.session.gone:
+        lease.session.enqueue(call)
+
+
+def returned(state: State, worker: WorkerState, message: Returned) -> None:
+    """A worker handed back what it had not started."""
+    slot = _slot_of(worker, message.slot)
+    slot.revoking = False
+    for lease_id in message.leases:
+        lease = _lease_of(state, worker, lease_id)
+        if lease is not None:
+            _end(state, lease)
+    settle_slot(state, slot)
+
+
+def slot_lost(state: State, worker: WorkerState, message: SlotLost) -> None:
+    """A slot ended: the element it was on gets a strike, everything else of it simply comes back."""
+    slot = _slot_of(worker, message.slot)
+    for lease in list(slot.leases.values()):
+        running = lease.id == message.lease and lease.position <= message.index < lease.stop
+        if running and not message.expected and not lease.call.cancelled:
+            _strike(state, worker, lease, message)
+        elif running and message.expected:
+            lose(state, lease, message.index)
+        _end(state, lease)
+
+
+def lose(state: State, lease: LeaseState, index: int) -> None:
+    """An element was lost without being to blame; not for ever, since each such loss costs its time (R19)."""
+    if lease.call.cancelled or lease.call.count("loss", index) < LOSSES:
+        return
+    sentence = (
+        f"Element {index} was lost {LOSSES} times because its worker went away while it ran; it is given up. "
+        "Its elements may be too long for workers that come and go."
+    )
+    _fail(state, lease.session, lease.call, index, "poison", sentence.encode())
+
+
+def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotLost) -> None:
+    call, index = lease.call, message.index
+    strikes = call.count("strike", index)
+    if strikes >= STRIKES:
+        sentence = (
+            f"Element {index} ended its slot {strikes} times, the last time {message.reason} on host "
+            f"{worker.hello.host}. The other elements were finished. It probably crashes inside a compiled "
+            "library or needs more memory than there is: try it alone with plan('sequential')."
+        )
+        _fail(state, lease.session, call, index, "poison", sentence.encode())
+    else:
+        call.give_back(index, index + 1)
+    call.give_back(lease.position, index)
+    lease.position = index + 1
+
+
+def _skipped(lease: LeaseState, index: int) -> None:
+    """Elements that a lease passed over without a word come back."""
+    lease.call.give_back(lease.position, index)
+
+
+def _settle_singly(state: State, lease: LeaseState, start: int, payloads: list[bytes]) -> None:
+    for index, payload in enumerate(payloads, start):
+        if lease.call.settle(index, index + 1):
+            state.outbox.result(lease.session.peer, Span(lease.call.id, index, [payload]))
+            state.settled += 1
+
+
+def _fail(state: State, session: SessionState, call: Call, index: int, kind: str, payload: bytes) -> None:
+    if call.cancelled or not call.settle(index, index + 1):
+        return
+    state.settled += 1
+    state.outbox.send(session.peer, Failure(call.id, index, kind, payload))
+    if call.finished:
+        session.end(call)
+
+
+def _end(state: State, lease: LeaseState) -> None:
+    state.end_lease(lease)
+    state.requeue(lease)
+    settle_slot(state, lease.slot)
+
+
+def _lease_of(state: State, worker: WorkerState, lease_id: int) -> LeaseState | None:
+    """None for a lease that is over, as when a result crosses with a cancel."""
+    lease = state.leases.get(lease_id)
+    if lease is not None and lease.slot.worker is not worker:
+        raise ProtocolError(f"Lease {lease_id} is another worker's.")
+    return lease
+
+
+def _slot_of(worker: WorkerState, index: int) -> SlotState:
+    try:
+        return worker.slots[index]
+    except KeyError:
+        raise ProtocolError(f"There is no slot {index}.") from None

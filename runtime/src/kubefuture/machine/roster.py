@@ -1,0 +1,117 @@
+"""Workers that come and go, and how many slots there are to be (R17)."""
+
+from __future__ import annotations
+
+from ..errors import ProtocolError
+from ..protocol.messages import Hello, Interrupt, RetireSlot, Revoke, Slots, SlotReady, StartSlot
+from .assign import settle_slot
+from .outbox import Peer
+from .outcomes import lose
+from .slots import SlotState, Stage, WorkerState
+from .state import State
+
+DRAIN_SECONDS = 300.0
+"""How long a slot that leaves may go on with what it runs (R17)."""
+
+
+class Roster:
+    """Adds and removes workers and slots.
+
+    Attributes:
+        wanted: How many slots there are to be; None leaves it to the workers.
+    """
+
+    def __init__(self, state: State, wanted: int | None) -> None:
+        self._state = state
+        self.wanted = wanted
+
+    def join(self, peer: Peer, hello: Hello, now: float) -> WorkerState:
+        """A worker connected; its slots report one by one."""
+        worker = self._state.workers[peer] = WorkerState(peer, hello, now)
+        return worker
+
+    def leave(self, peer: Peer) -> None:
+        """A worker is gone, and its slots with it."""
+        state = self._state
+        worker = state.workers.pop(peer)
+        for slot in worker.slots.values():
+            slot.stage = Stage.LEAVING
+            state.forget_slot(slot)
+            for position, lease in enumerate(list(slot.leases.values())):
+                if position == 0:
+                    lose(state, lease, lease.position)
+                state.end_lease(lease)
+                state.requeue(lease)
+            slot.unbind()
+        self._announce()
+
+    def ready(self, worker: WorkerState, message: SlotReady) -> None:
+        """A fresh slot can be bound."""
+        slot = worker.slots.get(message.slot)
+        if slot is None:
+            raise ProtocolError(f"There is no slot {message.slot}.")
+        if slot.stage is Stage.STARTING:
+            slot.stage = Stage.READY
+            settle_slot(self._state, slot)
+            self._announce()
+
+    def lost(self, worker: WorkerState, index: int) -> None:
+        """A slot's process ended. The worker starts another one unless it was to leave."""
+        slot = worker.slots[index]
+        slot.unbind()
+        self._state.forget_slot(slot)
+        if slot.stage is Stage.LEAVING:
+            del worker.slots[index]
+        else:
+            slot.stage = Stage.STARTING
+        self._announce()
+
+    def scale(self, now: float) -> None:
+        """Brings the number of slots nearer to the wanted one; busy slots drain."""
+        state = self._state
+        if self.wanted is None or not state.workers:
+            return
+        staying = state.staying_slots
+        for _ in range(self.wanted - len(staying)):
+            worker = min(state.workers.values(), key=lambda worker: len(worker.slots))
+            index = next(number for number in range(len(worker.slots) + 1) if number not in worker.slots)
+            worker.slots[index] = SlotState(worker, index)
+            state.outbox.send_slot(worker.peer, index, StartSlot(index))
+        surplus = len(staying) - self.wanted
+        if surplus > 0:
+            staying.sort(key=lambda slot: (len(slot.leases), -slot.index))
+            for slot in staying[:surplus]:
+                slot.stage = Stage.LEAVING
+                slot.leaving_at = now
+                state.forget_slot(slot)
+                if len(slot.leases) > 1:
+                    state.outbox.send_slot(
+                        slot.worker.peer, slot.index, Revoke(slot.index, tuple(slot.leases)[1:])
+                    )
+        self.retire(now)
+        self._announce()
+
+    def retire(self, now: float) -> None:
+        """Ends draining slots that have nothing left, and interrupts those that take too long."""
+        state = self._state
+        for worker in state.workers.values():
+            for slot in list(worker.slots.values()):
+                if slot.stage is not Stage.LEAVING or slot.leaving_at < 0:
+                    continue
+                if not slot.leases:
+                    slot.leaving_at = -1.0
+                    state.outbox.send_slot(worker.peer, slot.index, RetireSlot(slot.index))
+                elif now - slot.leaving_at > DRAIN_SECONDS:
+                    slot.leaving_at = now
+                    for lease in slot.leases:
+                        state.outbox.send_slot(worker.peer, slot.index, Interrupt(slot.index, lease))
+
+    @property
+    def as_wanted(self) -> bool:
+        """The wanted slots are ready; slots that drain may still be there."""
+        return self.wanted is None or self._state.ready_slots == self.wanted == len(self._state.staying_slots)
+
+    def _announce(self) -> None:
+        slots = self._state.ready_slots
+        for peer in self._state.sessions:
+            self._state.outbox.send(peer, Slots(slots))

@@ -1,0 +1,127 @@
+"""Sessions: a client's functions, calls and fair share (R11)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..errors import ProtocolError
+from ..protocol.messages import Elements, Function, Hello, Open, Task
+from .calls import Call, FunctionState
+from .outbox import Peer
+
+
+class SessionState:
+    """One connected client.
+
+    Attributes:
+        usage: Slot-seconds it has had; the session with the least is served next.
+        slots: How many slots are bound to it.
+        gone: The client has left.
+    """
+
+    __slots__ = ("_maps", "_tasks", "calls", "functions", "gone", "hello", "peer", "slots", "usage")
+
+    def __init__(self, peer: Peer, hello: Hello, usage: float) -> None:
+        self.peer = peer
+        self.hello = hello
+        self.usage = usage
+        self.slots = 0
+        self.gone = False
+        self.functions: dict[int, FunctionState] = {}
+        self.calls: dict[int, Call] = {}
+        self._tasks: deque[Call] = deque()
+        self._maps: deque[Call] = deque()
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether something can be leased now."""
+        return bool(self._tasks) or bool(self._maps)
+
+    def add_function(self, message: Function) -> None:
+        """Takes a function."""
+        self.functions[message.id] = FunctionState(message)
+
+    def open(self, message: Open) -> None:
+        """Begins a map."""
+        function = self._function(message.function)
+        self._add(Call(message.call, function, message.total, message.chunk_size, message.retries))
+
+    def add_elements(self, message: Elements) -> Call | None:
+        """Takes elements of a map; None when the map is over, as after a cancel."""
+        call = self.calls.get(message.call)
+        if call is None:
+            return None
+        if message.indices:
+            call.fill_in(message.indices, message.payloads, last=message.last)
+        else:
+            call.extend(message.payloads, last=message.last)
+        self.enqueue(call)
+        return call
+
+    def add_task(self, task: Task) -> None:
+        """Takes a single future."""
+        call = Call(task.call, self._function(task.function), 1, 1, task.retries)
+        self._add(call)
+        call.extend([task.payload], last=True)
+        call.queued = True
+        self._tasks.append(call)
+
+    def enqueue(self, call: Call) -> None:
+        """Puts a call that has elements waiting into the queue; single futures go before maps (R11)."""
+        if call.queued or not call.has_waiting:
+            return
+        call.queued = True
+        if call.total == 1:
+            self._tasks.append(call)
+        else:
+            self._maps.append(call)
+
+    def next_call(self) -> Call | None:
+        """The call that is to be served next; maps take turns."""
+        while self._tasks:
+            call = self._tasks.popleft()
+            call.queued = False
+            if not call.cancelled and call.has_waiting:
+                return call
+        while self._maps:
+            call = self._maps.popleft()
+            call.queued = False
+            if not call.cancelled and call.has_waiting:
+                return call
+        return None
+
+    def end(self, call: Call) -> None:
+        """Forgets a call that is over."""
+        if self.calls.pop(call.id, None) is None:
+            return
+        function = call.function
+        function.calls -= 1
+        if function.released and not function.calls:
+            self.functions.pop(function.message.id, None)
+
+    def release(self, function_id: int) -> bool:
+        """The client will not use a function again.
+
+        Returns:
+            Whether it is forgotten now; otherwise calls still use it.
+        """
+        function = self.functions.get(function_id)
+        if function is None:
+            return False
+        function.released = True
+        if function.calls:
+            return False
+        del self.functions[function_id]
+        return True
+
+    def _add(self, call: Call) -> None:
+        if call.id in self.calls:
+            raise ProtocolError(f"Call {call.id} exists already.")
+        self.calls[call.id] = call
+        call.function.calls += 1
+
+    def _function(self, function_id: int) -> FunctionState:
+        try:
+            return self.functions[function_id]
+        except KeyError:
+            raise ProtocolError(f"Function {function_id} was never sent.") from None

@@ -1,0 +1,93 @@
+"""Workers, their slots, and the leases that are out."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ..protocol.messages import Hello
+from .calls import Call
+from .outbox import Peer
+from .sessions import SessionState
+
+
+class Stage(Enum):
+    """A slot's life::
+
+    STARTING ──ready──> READY ──replace──> STARTING
+                          └────drain────> LEAVING ──retire──> (gone)
+    """
+
+    STARTING = "starting"
+    READY = "ready"
+    LEAVING = "leaving"
+
+
+class LeaseState:
+    """A chunk that one slot has.
+
+    Attributes:
+        position: The first element that is not settled by this lease yet.
+    """
+
+    __slots__ = ("call", "id", "position", "session", "slot", "stop")
+
+    def __init__(
+        self, lease_id: int, session: SessionState, call: Call, start: int, stop: int, slot: SlotState
+    ) -> None:
+        self.id = lease_id
+        self.session = session
+        self.call = call
+        self.position = start
+        self.stop = stop
+        self.slot = slot
+
+
+class SlotState:
+    """One process that runs one element at a time.
+
+    Attributes:
+        session: The session that it is bound to, None while it is fresh.
+        bound_at: When it was bound, in the machine's seconds.
+        leaving_at: When it began to drain.
+        leases: What it has, in the order in which it runs them.
+        functions: Ids of the session's functions that it has.
+        forget: Ids of functions that it is to forget with its next lease.
+        revoking: It was asked for leases back and has not answered.
+    """
+
+    __slots__ = (
+        "bound_at", "forget", "functions", "index", "leases", "leaving_at", "revoking", "session", "stage", "worker",
+    )  # fmt: skip
+
+    def __init__(self, worker: WorkerState, index: int) -> None:
+        self.worker = worker
+        self.index = index
+        self.stage = Stage.STARTING
+        self.session: SessionState | None = None
+        self.bound_at = 0.0
+        self.leaving_at = 0.0
+        self.leases: dict[int, LeaseState] = {}
+        self.functions: set[int] = set()
+        self.forget: list[int] = []
+        self.revoking = False
+
+    def unbind(self) -> None:
+        """It is no session's any more."""
+        if self.session is not None:
+            self.session.slots -= 1
+            self.session = None
+        self.functions.clear()
+        self.forget.clear()
+        self.revoking = False
+
+
+class WorkerState:
+    """One connected supervisor."""
+
+    __slots__ = ("connected_at", "hello", "peer", "slots")
+
+    def __init__(self, peer: Peer, hello: Hello, now: float) -> None:
+        self.peer = peer
+        self.hello = hello
+        self.connected_at = now
+        self.slots = {index: SlotState(self, index) for index in range(hello.slots)}

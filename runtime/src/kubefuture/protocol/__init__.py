@@ -1,0 +1,1 @@
+"""The wire format: messages, framing, login. No sockets, no clock."""

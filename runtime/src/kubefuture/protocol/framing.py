@@ -1,0 +1,95 @@
+"""Messages as frames: four bytes of header, then at most 256 KiB of content (R16).
+
+31      bit 31: the message goes on in the next frame
+30..0   length of the content, in bytes, least significant byte first on the wire
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from ..errors import ProtocolError
+from .limits import FRAME_BYTES, MESSAGE_BYTES
+from .messages import AnyMessage, Message, decode, encode
+
+_MORE = 1 << 31
+
+
+def frame(messages: Iterable[Message]) -> bytes:
+    """Encodes messages into one run of frames.
+
+    Args:
+        messages: In the order in which they are to arrive.
+
+    Returns:
+        What to write to the socket.
+    """
+    parts: list[bytes] = []
+    for message in messages:
+        content = encode(message)
+        length = len(content)
+        if length > FRAME_BYTES:
+            offset = 0
+            while length - offset > FRAME_BYTES:
+                parts.append((FRAME_BYTES | _MORE).to_bytes(4, "little"))
+                parts.append(content[offset : offset + FRAME_BYTES])
+                offset += FRAME_BYTES
+            content = content[offset:]
+            length = len(content)
+        parts.append(length.to_bytes(4, "little"))
+        parts.append(content)
+    return b"".join(parts)
+
+
+class Decoder:
+    """Puts messages together from whatever pieces a socket delivers."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._long = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[AnyMessage]:
+        """Takes what arrived.
+
+        Args:
+            data: Any number of bytes.
+
+        Yields:
+            The messages that are complete now, in order.
+
+        Raises:
+            ProtocolError: A frame or a message is longer than allowed, or not a message.
+        """
+        if self._buffer:
+            self._buffer += data
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        view = memoryview(data)
+        position, end = 0, len(data)
+        while end - position >= 4:
+            header = int.from_bytes(view[position : position + 4], "little")
+            length = header & ~_MORE
+            if length > FRAME_BYTES:
+                raise ProtocolError(f"A frame of {length} bytes is longer than the allowed {FRAME_BYTES}.")
+            if end - position - 4 < length:
+                break
+            content = view[position + 4 : position + 4 + length]
+            position += 4 + length
+            if header & _MORE or self._long:
+                self._long += content
+                if len(self._long) > MESSAGE_BYTES:
+                    raise ProtocolError(f"A message is longer than the allowed {MESSAGE_BYTES} bytes.")
+                if header & _MORE:
+                    continue
+                content = memoryview(bytes(self._long))
+                self._long = bytearray()
+            try:
+                yield decode(content)
+            except msgspec.DecodeError as error:
+                raise ProtocolError(
+                    f"A frame of {length} bytes is no message of this protocol: {error}."
+                ) from None
+        if position < end:
+            self._buffer += view[position:]

@@ -1,0 +1,191 @@
+"""A worker's slots: does what the scheduler says, and reports what happens to them.
+
+The same for both hosts: the supervisor behind its connection, and the client's own I/O thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import IO
+
+from ..core.settings import INTERRUPT_GRACE, SLOT_START_SECONDS
+from ..errors import ProtocolError
+from ..protocol.messages import (
+    AnyMessage, Bind, Interrupt, Message, Ready, ReplaceSlot, RetireSlot, Returned, Revoke, Run, SlotLost, SlotReady,
+    StartSlot,
+    Welcome,
+)  # fmt: skip
+from .slot_process import SlotProcess
+
+_LONGEST_PAUSE = 10.0
+_FINISH_SECONDS = 2.0
+
+
+class SlotSet:
+    """Slots by number.
+
+    Args:
+        loop: Where they are watched.
+        environment: The slots' environment.
+        output: Where their stdout and stderr go, None for ours.
+        report: Takes messages for the scheduler, several at a time.
+        trouble: Takes a sentence for the log when a slot cannot start.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        environment: Mapping[str, str],
+        report: Callable[[list[Message]], None],
+        trouble: Callable[[str], None],
+        output: IO[bytes] | int | None = None,
+    ) -> None:
+        self._loop = loop
+        self._environment = environment
+        self._output = output
+        self._report = report
+        self._trouble = trouble
+        self._slots: dict[int, SlotProcess] = {}
+        self._numbers: dict[SlotProcess, int] = {}
+        self._ready: set[SlotProcess] = set()
+        self._failures = 0
+        self._closed = False
+
+    @property
+    def ready(self) -> list[tuple[int, int]]:
+        """The slots that are up: number and process id."""
+        return [(number, slot.pid) for number, slot in sorted(self._slots.items()) if slot in self._ready]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The slots that are there or starting."""
+        return sorted(self._slots)
+
+    def start(self, number: int) -> None:
+        """Starts a slot. Call it in the loop's thread: the slot ends with the thread that started it."""
+        if self._closed or number in self._slots:
+            return
+        try:
+            slot = SlotProcess(self._loop, self._environment, self._output, self._received, self._ended)
+        except OSError as error:
+            self._failed(number, f"a slot cannot be started: {error}")
+            return
+        self._slots[number] = slot
+        self._numbers[slot] = number
+        self._loop.call_later(SLOT_START_SECONDS, self._give_up, slot)
+
+    def handle(self, message: Message) -> None:
+        """Does what the scheduler says. May be called from any thread that holds the host's lock.
+
+        Raises:
+            ProtocolError: It names a slot that is not there.
+        """
+        match message:
+            case StartSlot():
+                self._loop.call_soon_threadsafe(self.start, message.slot)
+            case Run() if (slot := self._slots.get(message.slot)) is not None:
+                slot.run(message)
+            case Bind() if (slot := self._slots.get(message.slot)) is not None:
+                slot.bind(message)
+            case Revoke():
+                slot = self._slots.get(message.slot)
+                back = slot.revoke(message.leases) if slot is not None else ()
+                self._report([Returned(message.slot, back)])
+            case Interrupt() if (slot := self._slots.get(message.slot)) is not None:
+                self._interrupt(message, slot)
+            case RetireSlot() | ReplaceSlot():
+                self._loop.call_soon_threadsafe(self._finish, message.slot, isinstance(message, ReplaceSlot))
+            case Run() | Bind() | Interrupt():
+                pass  # it died meanwhile, and its end is on the way
+            case Welcome():
+                pass
+            case _:
+                raise ProtocolError(f"A {type(message).__name__} does not belong here.")
+
+    def close(self) -> None:
+        """Kills all slots at once."""
+        self._closed = True
+        for slot in list(self._numbers):
+            slot.kill()
+
+    def restart(self, slots: int) -> None:
+        """Kills all slots and starts fresh ones: the scheduler that knew their work is gone."""
+        for slot in list(self._slots.values()):
+            slot.ending = True
+            slot.kill()
+        self._slots.clear()
+        for number in range(slots):
+            self.start(number)
+
+    def _finish(self, number: int, replace: bool) -> None:
+        slot = self._slots.get(number)
+        if slot is None:
+            return
+        slot.finish()
+        self._loop.call_later(_FINISH_SECONDS, slot.kill)
+        if replace:
+            del self._slots[number]
+            self.start(number)
+
+    def _interrupt(self, message: Interrupt, slot: SlotProcess) -> None:
+        lease = message.lease
+        if lease not in slot.leases:
+            return
+        if slot.revoke((lease,)):
+            self._report([Returned(message.slot, (lease,))])
+            return
+        others = tuple(other for other in slot.leases if other != lease)
+        back = slot.revoke(others)
+        slot.interrupt()
+        if back:
+            self._report([Returned(message.slot, back)])
+
+        def kill_if_it_still_runs() -> None:
+            if lease in slot.leases:
+                slot.ending = True
+                slot.kill()
+
+        self._loop.call_soon_threadsafe(self._loop.call_later, INTERRUPT_GRACE, kill_if_it_still_runs)
+
+    def _received(self, slot: SlotProcess, messages: list[AnyMessage]) -> None:
+        number = self._numbers[slot]
+        if self._slots.get(number) is not slot:
+            return
+        out: list[Message] = []
+        for message in messages:
+            if isinstance(message, Ready):
+                self._ready.add(slot)
+                self._failures = 0
+                out.append(SlotReady(number, slot.pid))
+            else:
+                out.append(message)
+        self._report(out)
+
+    def _ended(self, slot: SlotProcess) -> None:
+        number = self._numbers.pop(slot)
+        was_ready = slot in self._ready
+        self._ready.discard(slot)
+        if self._slots.get(number) is not slot:
+            return
+        del self._slots[number]
+        lease, index, reason = slot.last_words()
+        if slot.ending and not slot.leases:
+            self._report([SlotLost(number, 0, -1, reason, True)])
+            return
+        if was_ready:
+            self.start(number)
+            self._report([SlotLost(number, lease, index, reason, slot.ending)])
+        else:
+            self._failed(number, f"a slot ended before it was ready ({reason})")
+
+    def _failed(self, number: int, sentence: str) -> None:
+        pause = min(0.1 * 2**self._failures, _LONGEST_PAUSE)
+        self._failures += 1
+        self._trouble(f"{sentence}; the next try is in {pause:.1f} s")
+        self._loop.call_later(pause, self.start, number)
+
+    def _give_up(self, slot: SlotProcess) -> None:
+        if slot in self._numbers and slot not in self._ready:
+            slot.kill()

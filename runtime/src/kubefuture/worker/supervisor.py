@@ -1,0 +1,115 @@
+"""The supervisor: a worker's connection to its scheduler, and its slots (R2).
+
+It never runs the user's code, so that it can always answer. When the connection is lost, its slots
+are replaced: the scheduler, which may be a new one, leases their work again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.connection import Connection
+from ..core.identity import hello
+from ..core.link import Link, connect
+from ..core.slots_file import read_slots
+from ..errors import KubefutureError
+from ..protocol.messages import AnyMessage, Message, Refused, SlotReady, Welcome
+from .slot_set import SlotSet
+
+_LONGEST_PAUSE = 2.0
+
+
+class Supervisor:
+    """One worker.
+
+    Args:
+        connection: Where the scheduler is.
+        slots_file: Holds the wanted number of slots.
+        environment: The slots' environment.
+        ready: Called once when all slots are connected.
+        log: Takes one line for the log.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        slots_file: Path,
+        environment: Mapping[str, str],
+        ready: Callable[[], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._connection = connection
+        self._slots_file = slots_file
+        self._wanted = read_slots(slots_file)
+        self._ready = ready
+        self._log = log
+        self._link: Link | None = None
+        self._slots = SlotSet(
+            asyncio.get_running_loop(),
+            environment=environment,
+            report=self._report,
+            trouble=log,
+            output=sys.stderr.fileno(),
+        )
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> str:
+        """Works until told to end.
+
+        Returns:
+            Why it cannot go on, as a sentence; empty after an orderly end.
+        """
+        for number in range(self._wanted):
+            self._slots.start(number)
+        pause = 0.05
+        while not self.ended.done():
+            try:
+                link = await connect(self._connection, self._handle)
+            except KubefutureError as error:
+                return str(error)
+            except OSError:
+                await self._wait(asyncio.sleep(pause))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = 0.05
+            self._link = link
+            link.send([hello("worker", slots=self._wanted)])
+            self._report([SlotReady(number, pid) for number, pid in self._slots.ready])
+            await self._wait(link.lost)
+            self._link = None
+            if not self.ended.done():
+                self._log("the connection to the scheduler is lost; slots are replaced and it is tried again")
+                self._wanted = read_slots(self._slots_file)
+                self._slots.restart(self._wanted)
+        return self.ended.result()
+
+    def close(self) -> None:
+        """Kills the slots."""
+        self._slots.close()
+
+    def end(self, reason: str = "") -> None:
+        """Makes `run` return."""
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+    async def _wait(self, event: Awaitable[None]) -> None:
+        """Waits for an event or for the end, whichever is first."""
+        waiting: set[asyncio.Future[Any]] = {asyncio.ensure_future(event), self.ended}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+    def _report(self, messages: list[Message]) -> None:
+        if self._link is not None and messages:
+            self._link.send(messages)
+        if len(self._slots.ready) >= self._wanted and self._link is not None:
+            self._ready()
+
+    def _handle(self, messages: list[AnyMessage]) -> None:
+        for message in messages:
+            if isinstance(message, Refused):
+                self.end(message.reason)
+            elif not isinstance(message, Welcome):
+                self._slots.handle(message)
