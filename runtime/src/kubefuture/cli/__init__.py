@@ -1,0 +1,128 @@
+"""The commands, one module each. A project's Makefile calls them in its tools' environment.
+
+    make status ──> tools' Python: values.yaml is checked ──exec──> .venv's Python: asks the scheduler
+
+Only the module of the command that is asked for is imported, and a command that needs the
+runtime's own packages (`IN_VENV`) goes on in the project's environment, which has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn, TextIO
+
+from ..errors import KubefutureError
+from ..project.errors import ProjectError, explain
+from ..project.folder import Project
+
+_COMMANDS = {
+    "doctor": "check this machine and values.yaml, and say what to mend",
+    "up": "start what values.yaml describes",
+    "run": "run a script on it",
+    "status": "show the workers and what they are doing",
+    "scale": "change how many workers there are",
+    "down": "end everything, and prove that nothing is left",
+    "lock": "compile requirements.lock",
+    "logs": "show what keeper, scheduler and worker say",
+    "shell": "open Python with the project's packages and workers",
+    "update": "bring in what is new in the template",
+    "values": "check values.yaml",
+    "environment": "make .venv what requirements.lock says",
+    "record": "record what is about to be started (called by the playbooks)",
+    "keeper": "start, stop or look for the processes on this machine (called by the playbooks)",
+}
+
+_UNCHECKED = ("doctor", "down", "update", "keeper", "record")
+"""Not stopped by a wrong values.yaml: doctor reports it, update may mend it, and down must always work."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: The command line without the program's name.
+
+    Returns:
+        The exit code: 0 done, 1 a sentence says why not, 2 wrong usage, and what a command adds to these.
+    """
+    _prepare_output(sys.stdout)
+    _prepare_output(sys.stderr)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = words[0] if words and words[0] in _COMMANDS else ""
+    module = importlib.import_module(f".{name}", __package__) if name else None
+    parser = _parser(name)
+    if module is None:
+        parser.parse_args(words)
+        return 2
+    module.add_arguments(parser)
+    try:
+        # A playbook that is interrupted ends its tasks so; what a command began, it then ends.
+        signal.signal(signal.SIGTERM, _on_term)
+        options = parser.parse_args(words[1:])
+        project = Project.here()
+        if name not in _UNCHECKED:
+            from ..project import values
+
+            values.load(project)
+        if getattr(module, "IN_VENV", False):
+            _go_to_venv(project, words)
+        return int(module.run(project, options))
+    except KubefutureError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    program = "python -m kubefuture"
+    if name:
+        return argparse.ArgumentParser(
+            prog=f"{program} {name}", description=f"{_COMMANDS[name].capitalize()}."
+        )
+    rows = "\n".join(f"  {command:<12} {what}" for command, what in _COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"{program} COMMAND [options]",
+        description="The commands behind a project's make targets, run in the project's folder.",
+        epilog=f"commands:\n{rows}\n\n`{program} COMMAND --help` explains one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("COMMAND", choices=list(_COMMANDS), help=argparse.SUPPRESS)
+    return parser
+
+
+def _go_to_venv(project: Project, words: list[str]) -> None:
+    """Goes on in the project's environment, unless this is it already."""
+    if os.path.realpath(sys.prefix) == os.path.realpath(project.venv):
+        return
+    if not project.venv_python.exists():
+        raise ProjectError("The project has no environment yet. Make one, and start the workers: make up")
+    sys.stdout.flush()
+    python = str(project.venv_python)
+    os.execv(python, [python, "-I", "-m", "kubefuture", *words])
+
+
+def _prepare_output(stream: TextIO) -> None:
+    # A path with letters that the terminal's encoding lacks must not end a command.
+    with contextlib.suppress(AttributeError):
+        stream.reconfigure(errors="replace", line_buffering=True)  # type: ignore[attr-defined]
+
+
+def _on_term(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,37 @@
+"""`doctor`: check this machine and values.yaml, and say what to mend."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..project.checks import check_all, check_before_up
+from ..project.errors import ProjectError
+from ..project.folder import Project
+
+_MARKS = {"ok": "  ok    ", "note": "  note  ", "stop": "  STOP  "}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument(
+        "--before-up", action="store_true", help="only say what keeps the workers from starting"
+    )
+
+
+def run(project: Project, options: argparse.Namespace) -> int:
+    """Prints the findings."""
+    if options.before_up:
+        for finding in check_before_up(project):
+            if finding.state == "stop":
+                raise ProjectError(finding.words)
+        return 0
+    findings = list(check_all(project))
+    for finding in findings:
+        print(_MARKS[finding.state] + finding.words)
+    stops = sum(finding.state == "stop" for finding in findings)
+    if stops:
+        raise ProjectError(
+            f"{'One thing is' if stops == 1 else f'{stops} things are'} in the way, marked STOP above."
+        )
+    print("All is well. Next: make up")
+    return 0

@@ -1,0 +1,90 @@
+"""`down`: end what was recorded, through the playbooks, and prove that nothing is left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from ..keeper.places import Places
+from ..keeper.proof import Proof, look
+from ..project import record
+from ..project.errors import ProjectError
+from ..project.folder import Project
+from ..project.mutex import project_lock
+from ..project.playbook import play
+from ..project.record import Record
+
+LEFT = 3
+UNKNOWN = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options, of which there are none."""
+    parser.epilog = (
+        "exit codes: 0 nothing is left, 3 something is left (it is named), 4 that could not be told"
+    )
+
+
+def run(project: Project, options: argparse.Namespace) -> int:
+    """Ends everything and says what was looked at."""
+    try:
+        with project_lock(project, "make down"):
+            return _down(project)
+    except ProjectError as error:
+        # Whatever stops us, nothing is proved.
+        error.exit_code = UNKNOWN
+        raise
+
+
+def _down(project: Project) -> int:
+    records = record.read_all(project)
+    if not records:
+        proof = look(Places.of(project))
+        if not proof.left:
+            return _verdict(proof, "Nothing was up.")
+        # The record is gone, the processes are not: they carry the project's name.
+        records = [record.begin(project, "local", Places.of(project).sockets)]
+    worst = 0
+    for one in records:
+        record.refuse_elsewhere(project, one)
+        code = _verdict(_end(project, one), "Everything is down.")
+        if code == 0:
+            record.remove(project, one.provider)
+        worst = max(worst, code)
+    return worst
+
+
+def _end(project: Project, one: Record) -> Proof:
+    with tempfile.TemporaryDirectory(prefix="kubefuture-") as folder:
+        report = Path(folder, "proof.json")
+        told = {"provider": one.provider, "tools_python": sys.executable, "report": str(report)}
+        code = play(project, "down", told)
+        try:
+            return Proof.from_json(report.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError):
+            why = "the playbook was interrupted" if code == 130 else "the playbook failed before it looked"
+            return Proof(unchecked=[why])
+
+
+def _verdict(proof: Proof, words: str) -> int:
+    for line in proof.looked:
+        print(f"  looked at {line}")
+    for line in proof.left:
+        print(f"  left: {line}", file=sys.stderr)
+    for line in proof.unchecked:
+        print(f"  not looked at: {line}", file=sys.stderr)
+    if proof.left:
+        hint = "End what is listed above by hand, then run `make down` again."
+        print(f"error: Something is left (code {LEFT}). {hint}", file=sys.stderr)
+        return LEFT
+    if proof.unchecked:
+        print(
+            f"error: It could not be told whether something is left (code {UNKNOWN}). "
+            "Mend what is listed above, then run `make down` again.",
+            file=sys.stderr,
+        )
+        return UNKNOWN
+    print(f"{words} Nothing is left.")
+    return 0

@@ -1,0 +1,47 @@
+"""`scale`: change how many workers there are, until the next `make up`."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..core.connection import Connection
+from ..project import values
+from ..project.errors import ProjectError
+from ..project.folder import Project
+from ..project.launch import refuse_if_down
+
+IN_VENV = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("count", help="how many workers")
+
+
+def run(project: Project, options: argparse.Namespace) -> int:
+    """Scales."""
+    from ..client.control import set_scale
+
+    count = _count(options.count, values.load(project).max_workers)
+    refuse_if_down(project)
+    set_scale(Connection.load(project.connection_file), count)
+    print(f"{'1 worker' if count == 1 else f'{count} workers'} from now on, until the next `make up`.")
+    return 0
+
+
+def _count(text: str, most: int) -> int:
+    if not text.strip():
+        raise ProjectError("How many workers? For example: make scale N=3")
+    try:
+        count = int(text)
+    except ValueError:
+        raise ProjectError(f"N is {text}; allowed is a whole number from 1 to {most}.") from None
+    if count < 1:
+        raise ProjectError(
+            f"N is {count}; allowed is a whole number from 1 to {most}. To end everything: make down"
+        )
+    if count > most:
+        raise ProjectError(
+            f"N is {count}; allowed is at most {most}, which is limits.max_workers in values.yaml."
+        )
+    return count

@@ -1,0 +1,40 @@
+"""`up`: start what values.yaml describes, through the playbooks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..project import record, values
+from ..project.errors import ProjectError
+from ..project.folder import Project
+from ..project.mutex import project_lock
+from ..project.playbook import play
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options, of which there are none."""
+
+
+def run(project: Project, options: argparse.Namespace) -> int:
+    """Starts everything, or says why not."""
+    wanted = values.load(project)
+    with project_lock(project, "make up"):
+        for other in record.read_all(project):
+            if other.provider != wanted.provider:
+                raise ProjectError(
+                    f"{other.provider} is up (since {other.since}), and values.yaml asks for "
+                    f"{wanted.provider}: first `make down`, then `make up`."
+                )
+        code = play(
+            project,
+            "up",
+            {
+                "provider": wanted.provider,
+                "tools_python": sys.executable,
+                "project_python": str(project.venv_python),
+            },
+        )
+    if code == 130:
+        print("Interrupted. What was begun may be there still; `make down` ends it.", file=sys.stderr)
+    return code if code in (0, 130) else 1

@@ -1,0 +1,96 @@
+"""The files of one project's keeper, and how they are cleared away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.runtime_dir import socket_folder
+from ..project.folder import Project
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a keeper's files are.
+
+    Attributes:
+        project: Its project.
+        sockets: The folder of its sockets.
+        recorded_folders: Where the project was when it was started, if that may be elsewhere.
+        recorded_sockets: The folders of its sockets when it was started.
+    """
+
+    project: Project
+    sockets: Path
+    recorded_folders: tuple[str, ...] = ()
+    recorded_sockets: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, project: Project, folders: Sequence[str] = (), sockets: Sequence[str] = ()) -> Places:
+        """The files of a project's keeper.
+
+        Args:
+            project: The project.
+            folders: Where it was when it was started, if a record says so.
+            sockets: The folders of its sockets, likewise.
+        """
+        return cls(project, socket_folder(project.folder), tuple(folders), tuple(sockets))
+
+    @property
+    def folders(self) -> list[str]:
+        """All folders that its processes may belong to."""
+        return list(dict.fromkeys([str(self.project.folder), *self.recorded_folders]))
+
+    @property
+    def socket_folders(self) -> list[Path]:
+        """All folders that its sockets may be in."""
+        return [Path(path) for path in dict.fromkeys([str(self.sockets), *self.recorded_sockets])]
+
+    @property
+    def life(self) -> Path:
+        """Locked by the kernel for as long as the keeper lives; holds its process id."""
+        return self.project.local / "keeper.lock"
+
+    @property
+    def state(self) -> Path:
+        """What the keeper keeps, and how that is going."""
+        return self.project.local / "keeper.json"
+
+    @property
+    def socket(self) -> Path:
+        """The scheduler's socket."""
+        return self.sockets / "scheduler.sock"
+
+    def log(self, name: str) -> Path:
+        """A program's log."""
+        return self.project.logs / f"{name}.log"
+
+    def transient(self) -> list[Path]:
+        """The files that exist only while the keeper lives, apart from its lock."""
+        return [self.project.connection_file, self.state, self.project.slots_file]
+
+    def clear(self) -> None:
+        """Removes what exists only while the keeper lives, but for its lock, which the caller holds.
+
+        Raises:
+            OSError: Something cannot be removed.
+        """
+        for path in self.transient():
+            path.unlink(missing_ok=True)
+        for folder in self.socket_folders:
+            if folder.is_dir() and not folder.is_symlink():
+                for path in folder.iterdir():
+                    if path.is_socket():
+                        path.unlink(missing_ok=True)
+                _remove_if_empty(folder)
+                if folder.parent.name.startswith("kubefuture-"):
+                    # Shared with the user's other projects.
+                    _remove_if_empty(folder.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass

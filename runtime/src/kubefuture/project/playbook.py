@@ -1,0 +1,88 @@
+"""Runs a playbook: Ansible's settings, its output, and what it is told."""
+
+from __future__ import annotations
+
+import json
+import locale
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from .errors import ProjectError, explain
+from .folder import Project
+from .progress import STEP_FILE
+
+SAVED_LOCALE = "KUBEFUTURE_SAVED_LC_ALL"
+"""Environment variable: the user's own LC_ALL, which what a playbook starts gets back."""
+
+
+def play(project: Project, name: str, variables: Mapping[str, object]) -> int:
+    """Runs one of the project's playbooks in the foreground.
+
+    Args:
+        project: The project.
+        name: The playbook, without its folder and ending.
+        variables: What it is told.
+
+    Returns:
+        Ansible's exit code; 130 when it was interrupted.
+
+    Raises:
+        ProjectError: It cannot be run.
+    """
+    book = project.playbooks / f"{name}.yml"
+    if not book.is_file():
+        raise ProjectError(
+            f"{book} is missing. It came with the project: get it back with `git checkout -- playbooks`. "
+            "If playbooks is a small text file, the project was made from a checkout without symbolic links: "
+            "make it again."
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="kubefuture-") as folder:
+            told = Path(folder, "variables.json")
+            told.write_text(json.dumps(variables), encoding="utf-8")
+            arguments = ["-I", "-m", "ansible", "playbook", "-i", "localhost,", "-e", f"@{told}", str(book)]
+            return _run(project, arguments, Path(folder))
+    except OSError as error:
+        raise ProjectError(explain(error)) from None
+
+
+def _run(project: Project, arguments: list[str], folder: Path) -> int:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment |= {
+        "ANSIBLE_CONFIG": str(project.playbooks / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        STEP_FILE: str(folder / "step"),
+        "LC_ALL": _utf8_locale(),
+        SAVED_LOCALE: os.environ.get("LC_ALL", ""),
+    }
+    process = subprocess.Popen([sys.executable, *arguments], cwd=project.folder, env=environment)
+    # Ctrl-C reaches Ansible too, which ends its tasks; we wait for it, so as to leave nothing behind.
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    return 130 if code in (99, 250, -signal.SIGINT) else code
+
+
+def _utf8_locale() -> str:
+    """A locale that Ansible accepts: it insists on UTF-8, and not every machine has the same ones."""
+    mine = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    wanted = [mine] if "utf" in mine.lower() else []
+    for name in [*wanted, "C.UTF-8", "C.utf8", "en_US.UTF-8"]:
+        try:
+            locale.setlocale(locale.LC_ALL, name)
+        except locale.Error:
+            continue
+        locale.setlocale(locale.LC_ALL, "C")
+        return name
+    raise ProjectError("This machine has no UTF-8 locale, which Ansible needs. Install one, such as C.UTF-8.")
