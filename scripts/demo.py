@@ -45,7 +45,10 @@ def main() -> int:
         if (DEMO / "Makefile").exists():
             down = timed(times, "down", lambda: make("down"))
             status = status or down
-        print("\nTime: " + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in times.items()))
+        print(
+            "\nWhere the time went: "
+            + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in times.items())
+        )
     if not status:
         print(f"The project is in {DEMO.relative_to(ROOT)}; its results are in outputs/ there.")
     return status

@@ -72,10 +72,14 @@ def test_status_and_logs_say_what_runs(up):
 
 
 def test_a_script_of_ones_own_imports_the_projects_modules(up):
-    (up / "analysis" / "my own.py").write_text(
+    script = up / "my own.py"
+    script.write_text(
         "import sys\nfrom analysis.means import compute\nprint(sys.argv[1:], len(compute(3, 10, 1)))\n"
     )
-    said = kit.make(up, "run", "SCRIPT=analysis/my own.py", "ARGS=--name 'two words'").stdout
+    try:
+        said = kit.make(up, "run", "SCRIPT=my own.py", "ARGS=--name 'two words'").stdout
+    finally:
+        script.unlink()
     assert "['--name', 'two words'] 3" in said
 
 

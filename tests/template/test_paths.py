@@ -9,9 +9,8 @@ import pytest
 from tests.template import kit
 
 PLACES = {
-    "spaces and letters": "Übung für Zoë/mein Projekt (neu) – 東京",
-    "quotes": 'it\'s a "test" & more; $HOME',
-    "very long": "/".join(["a-very-long-folder-name-that-somebody-really-uses" * 3] * 4) + "/study",
+    "spaces, letters and quotes": 'Übung für Zoë/it\'s a "study" (neu) & more; – 東京',
+    "a very long name": "/".join(["a-very-long-folder-name-that-somebody-really-uses" * 3] * 4) + "/study",
 }
 
 

@@ -57,7 +57,7 @@ def test_an_update_brings_changes_and_keeps_what_is_the_users(study, own_reposit
 
 
 def test_an_updated_project_is_like_a_new_one(study, own_repository, tmp_path):
-    (own_repository / "runtime/src/kubefuture/errors.py").unlink()
+    (own_repository / "runtime/src/kubefuture/worker/slot.py").unlink()
     (own_repository / "playbooks" / "more").mkdir()
     (own_repository / "playbooks" / "more" / "tasks.yml").write_text("---\n[]\n")
     kit.commit(own_repository, "Go on")
@@ -101,7 +101,7 @@ def test_an_update_with_uncommitted_changes_says_what_to_do(study):
 
 def tracked_files(folder: Path) -> dict[str, bytes]:
     """The project's own files and what is in them, but for the record of where it came from."""
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
     named = {path.relative_to(folder).as_posix(): path for path in files}
     skipped = (".git/", ".kubefuture/", ".venv/", ".copier-answers.yml")
     return {name: path.read_bytes() for name, path in named.items() if not name.startswith(skipped)}
