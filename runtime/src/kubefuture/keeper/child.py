@@ -91,8 +91,11 @@ class Child:
         line = self._said.split(b"\n")[0].decode(errors="replace").strip()
         if line.startswith("error "):
             return line.removeprefix("error ")
+        ending = words.ending(self.name, status)
+        if status == 0:
+            return f"{ending}."
         said = words.last_lines(self._log, self._log_start)
-        return f"{words.ending(self.name, status)}{': ' + said if said else ', and said nothing'}"
+        return f"{ending}: {said}" if said else f"{ending}, and said nothing."
 
     def close(self) -> None:
         """Closes the pipe."""

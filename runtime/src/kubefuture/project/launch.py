@@ -79,8 +79,8 @@ def refuse_if_down(project: Project) -> None:
             probe.connect(connection.socket_path)
         except OSError as error:
             raise NotUpError(
-                f"The workers that `make up` started do not answer any more ({error.strerror or error}); they "
-                "were ended, or the machine was restarted. Start them again: make up"
+                f"The workers that `make up` started do not answer any more ({error.strerror or error}); "
+                "they were ended, or the machine was restarted. Start them again: make up"
             ) from None
 
 

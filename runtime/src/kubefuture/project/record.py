@@ -85,8 +85,8 @@ def refuse_elsewhere(project: Project, record: Record) -> None:
     if record.machine != machine_id():
         path = project.records / f"{record.provider}.yaml"
         raise ProjectError(
-            f"This project is up on another machine, {record.host}, since {record.since}: run `make down` "
-            f"there. If that machine is gone for good, remove {path.relative_to(project.folder)} and try again.",
+            f"This project is up on another machine, {record.host}, since {record.since}: run "
+            f"`make down` there. If that machine is gone for good, remove {path.relative_to(project.folder)} and try again.",
             exit_code=4,
         )
 

@@ -76,22 +76,25 @@ def _sentences(schema: Mapping[str, Any], document: Document, error: Any) -> Ite
 
 
 def _unknown(schema: Mapping[str, Any], siblings: Mapping[str, Any], place: Key) -> str:
-    name = str(place[-1])
-    sentence = f"there is no key {_dotted(place)}"
-    everywhere = dict(_all_keys(schema, ()))
-    near = difflib.get_close_matches(name.lower(), list(siblings), n=1)
-    elsewhere = [key for key, last in everywhere.items() if last == name.lower()]
-    if not near and not elsewhere:
-        last_words = difflib.get_close_matches(name.lower(), list(everywhere.values()), n=1)
-        elsewhere = [key for key, last in everywhere.items() if last in last_words]
-    if near:
-        sentence += f"; did you mean {_dotted((*place[:-1], near[0]))}?"
-    elif elsewhere:
-        sentence += f"; did you mean {_dotted(elsewhere[0])}?"
-    else:
-        sentence += "."
+    guess = _guess(schema, siblings, place)
     above = _dotted(place[:-1])
-    return f"{sentence} Allowed {'in ' + above if above else 'there'}: {', '.join(sorted(siblings))}."
+    return (
+        f"there is no key {_dotted(place)}{f'; did you mean {guess}?' if guess else '.'} "
+        f"Allowed {'in ' + above if above else 'there'}: {', '.join(sorted(siblings))}."
+    )
+
+
+def _guess(schema: Mapping[str, Any], siblings: Mapping[str, Any], place: Key) -> str:
+    """The key that was probably meant: near in spelling, here or in another section."""
+    name = str(place[-1]).lower()
+    nearest, best = "", 0.6
+    for key, last in _all_keys(schema, ()):
+        likeness = difflib.SequenceMatcher(None, name, last).ratio()
+        if last in siblings and key[:-1] == place[:-1]:
+            likeness += 0.05
+        if likeness > best:
+            nearest, best = _dotted(key), likeness
+    return nearest
 
 
 def _all_keys(schema: Mapping[str, Any], above: Key) -> Iterator[tuple[Key, str]]:

@@ -64,8 +64,9 @@ def parse(text: str) -> Document:
             )
     try:
         loader = yaml.SafeLoader(text)
-    except yaml.YAMLError as error:
-        raise YamlProblem(1, f"is not YAML: it holds a character that cannot be printed ({error})") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise YamlProblem(line, "is not YAML: it holds a character that cannot be printed") from None
     document = Document()
     try:
         node = loader.get_single_node()

@@ -1,0 +1,131 @@
+"""Steps that the tests of the project's side share: a small project, its commands, and limits to run them under."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kubefuture.project.folder import Project
+
+from tests import needs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+VALUES = """\
+provider: local
+workers:
+  count: 2
+  memory: 1Gi
+packages:
+  pip: []
+"""
+
+
+def make_project(folder: Path, values: str = VALUES) -> Project:
+    """A folder that has what the commands need of a project, with the repository's own runtime and playbooks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "values.yaml").write_text(values, encoding="utf-8")
+    (folder / "values.schema.json").write_bytes((ROOT / "template" / "values.schema.json").read_bytes())
+    (folder / "runtime").symlink_to(ROOT / "runtime")
+    (folder / "playbooks").symlink_to(ROOT / "playbooks")
+    return Project(Path(os.path.realpath(folder)))
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """A user's environment, without what the tests' own make and Python would hand on."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("KUBEFUTURE_", "ANSIBLE_", "PYTEST_", "MAKE", "MFLAGS"))
+        and name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }
+    return kept | changes
+
+
+def kubefuture(
+    project: Project | Path,
+    *arguments: str,
+    status: int | None = 0,
+    prefix: tuple[str, ...] = (),
+    **changes: str,
+) -> subprocess.CompletedProcess[str]:
+    """Runs one of the commands in a project's folder, as its Makefile does, and checks the exit status.
+
+    Args:
+        project: The project, or a folder.
+        *arguments: The command.
+        status: The expected exit status; None accepts any.
+        prefix: A command that runs it, such as `setpriv ...`.
+        **changes: Environment variables.
+    """
+    folder = project.folder if isinstance(project, Project) else project
+    command = [*prefix, sys.executable, "-I", "-m", "kubefuture", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=clean_environment(**changes),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=240,
+    )
+    if status is not None and done.returncode != status:
+        told = f"exit {done.returncode} instead of {status}: {' '.join(arguments)} in {folder}"
+        raise AssertionError(f"{told}\n--- stdout\n{done.stdout}\n--- stderr\n{done.stderr}")
+    return done
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The error of a command that failed; it is one line, and no traceback."""
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    return errors[0].removeprefix("error: ")
+
+
+def without_privileges() -> tuple[str, ...]:
+    """A prefix under which permissions count, also for root."""
+    if os.geteuid() != 0:
+        return ()
+    setpriv = needs.command("setpriv", "gives up root's right to write everywhere")
+    dropped = "-dac_override,-dac_read_search"
+    return (setpriv, f"--bounding-set={dropped}", f"--inh-caps={dropped}")
+
+
+def full_disk(folder: Path, request: pytest.FixtureRequest, size: str = "1m") -> Path:
+    """Mounts a small disk and fills it but for a few KiB; it is unmounted after the test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = needs.command("mount", "a small disk to fill")
+    done = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True
+    )
+    if done.returncode:
+        needs.missing("the right to mount a small disk")
+    request.addfinalizer(lambda: subprocess.run(["umount", "-l", str(folder)], check=True))
+    return folder
+
+
+def fill(folder: Path) -> None:
+    """Fills the disk that a folder is on, to the last byte."""
+    with open(folder / "ballast", "wb", buffering=0) as file:
+        for piece in (1 << 16, 1 << 10, 1):
+            try:
+                while file.write(b"\0" * piece):
+                    pass
+            except OSError:
+                continue
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """Waits for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
