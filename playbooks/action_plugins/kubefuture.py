@@ -54,9 +54,7 @@ class ActionModule(ActionBase):
 def _environment() -> dict[str, str]:
     """The user's own environment: Ansible was given a locale that it accepts, and settings of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    saved = kept.pop("KUBEFUTURE_SAVED_LC_ALL", None)
-    if saved is not None:
-        kept["LC_ALL"] = saved
-    if not kept.get("LC_ALL"):
-        kept.pop("LC_ALL", None)
+    kept.pop("LC_ALL", None)
+    if "KUBEFUTURE_SAVED_LC_ALL" in kept:
+        kept["LC_ALL"] = kept.pop("KUBEFUTURE_SAVED_LC_ALL")
     return kept

@@ -29,7 +29,10 @@ def test_a_file_that_a_dead_keeper_left_proves_nothing(tmp_path):
 
 def test_the_kernel_gives_it_back_when_its_holder_is_killed(tmp_path):
     path = tmp_path / "keeper.lock"
-    code = "import sys, pathlib, kubefuture.keeper.life as l; l.sign(l.take(pathlib.Path(sys.argv[1]))); print(); sys.stdin.read()"
+    code = (
+        "import sys, pathlib; from kubefuture.keeper import life\n"
+        "life.sign(life.take(pathlib.Path(sys.argv[1]))); print(); sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:

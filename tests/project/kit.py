@@ -1,4 +1,4 @@
-"""Steps that the tests of the project's side share: a small project, its commands, and limits to run them under."""
+"""Steps that the tests of the project's side share: a small project, its commands, limits to run them under."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ packages:
 
 
 def make_project(folder: Path, values: str = VALUES) -> Project:
-    """A folder that has what the commands need of a project, with the repository's own runtime and playbooks."""
+    """A folder with what the commands need of a project; runtime and playbooks are the repository's own."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "values.yaml").write_text(values, encoding="utf-8")
     (folder / "values.schema.json").write_bytes((ROOT / "template" / "values.schema.json").read_bytes())
@@ -129,3 +129,10 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.01)
+
+
+def with_environment(project: Project, installed: Project) -> Project:
+    """Gives a project the lock and, as a link, the environment of another one."""
+    project.lock_file.write_bytes(installed.lock_file.read_bytes())
+    project.venv.symlink_to(installed.venv)
+    return project

@@ -95,6 +95,8 @@ def end(find: Callable[[], list[Process]], grace: float = 5.0) -> list[Process]:
 def _send(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
+        # One that was stopped would not notice before it goes on.
+        os.kill(pid, signal.SIGCONT)
     except (ProcessLookupError, PermissionError):
         pass
 

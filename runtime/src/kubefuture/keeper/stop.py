@@ -68,6 +68,7 @@ def _send_to_holder(places: Places, pid: int, number: int) -> None:
     """Sends a signal to the process that holds the lock, and to no other that has its number now."""
     if sys.platform != "linux":
         os.kill(pid, number)
+        os.kill(pid, signal.SIGCONT)
         return
     try:
         handle = os.pidfd_open(pid)
@@ -77,6 +78,8 @@ def _send_to_holder(places: Places, pid: int, number: int) -> None:
         # It held the lock after we had a handle on it, so the handle is on the right process.
         if life.holder(places.life) == pid:
             signal.pidfd_send_signal(handle, number)
+            # One that was stopped (Ctrl-Z, kill -STOP) would not notice before it goes on.
+            signal.pidfd_send_signal(handle, signal.SIGCONT)
     except ProcessLookupError:
         pass
     finally:

@@ -21,7 +21,7 @@ from .folder import Project
 from .progress import Step
 
 STAMP = "kubefuture-lock.sha256"
-"""Holds the digest of the lock that the environment was made from; written last. Handshakes compare it (R12)."""
+"""Holds the digest of the lock that the environment was made from; written last, read by handshakes (R12)."""
 
 
 def outdated(project: Project) -> str:

@@ -137,8 +137,8 @@ def _name_the_line(values: Values, error: uv.UvError) -> ProjectError:
         if name in {package_name(missing) for missing in error.missing}:
             return ProjectError(
                 f"values.yaml, line {line}: packages.pip names {requirement}, which the package registry "
-                "does not have; allowed is a name that it has. Check the spelling. The lock and the environment "
-                "are unchanged."
+                "does not have; allowed is a name that it has. Check the spelling. The lock and the "
+                "environment are unchanged."
             )
     for requirement, line in zip(values.pip, values.pip_lines, strict=True):
         if not error.missing and requirement in error.reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import locale
 import os
@@ -34,6 +35,10 @@ def play(project: Project, name: str, variables: Mapping[str, object]) -> int:
     Raises:
         ProjectError: It cannot be run.
     """
+    if importlib.util.find_spec("ansible") is None:
+        raise ProjectError(
+            "Ansible is missing. Remove .kubefuture/tools and try again; it is one of the tools."
+        )
     book = project.playbooks / f"{name}.yml"
     if not book.is_file():
         raise ProjectError(
@@ -58,8 +63,9 @@ def _run(project: Project, arguments: list[str], folder: Path) -> int:
         "ANSIBLE_HOME": str(folder / "ansible"),
         STEP_FILE: str(folder / "step"),
         "LC_ALL": _utf8_locale(),
-        SAVED_LOCALE: os.environ.get("LC_ALL", ""),
     }
+    if "LC_ALL" in os.environ:
+        environment[SAVED_LOCALE] = os.environ["LC_ALL"]
     process = subprocess.Popen([sys.executable, *arguments], cwd=project.folder, env=environment)
     # Ctrl-C reaches Ansible too, which ends its tasks; we wait for it, so as to leave nothing behind.
     earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)

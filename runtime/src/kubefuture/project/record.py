@@ -86,7 +86,8 @@ def refuse_elsewhere(project: Project, record: Record) -> None:
         path = project.records / f"{record.provider}.yaml"
         raise ProjectError(
             f"This project is up on another machine, {record.host}, since {record.since}: run "
-            f"`make down` there. If that machine is gone for good, remove {path.relative_to(project.folder)} and try again.",
+            f"`make down` there. If that machine is gone for good, remove "
+            f"{path.relative_to(project.folder)} and try again.",
             exit_code=4,
         )
 

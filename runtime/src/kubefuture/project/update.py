@@ -6,6 +6,7 @@ when it could not decide: the files with conflict marks are looked for here.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -48,6 +49,10 @@ def update(project: Project, reference: str) -> Update:
         raise ProjectError(
             ".copier-answers.yml is missing, so the project's template is not known. "
             "Get it back with `git checkout -- .copier-answers.yml`."
+        )
+    if importlib.util.find_spec("copier") is None:
+        raise ProjectError(
+            "Copier is missing. Remove .kubefuture/tools and try again; it is one of the tools."
         )
     _refuse_without_repository(project)
     arguments = ["update", "--defaults", "--quiet", "--conflict", "inline"]

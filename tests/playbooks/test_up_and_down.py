@@ -1,0 +1,324 @@
+"""`up` and `down` through the playbooks, with the real scheduler and worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import yaml
+from kubefuture.core.runtime_dir import make_socket_folder
+from kubefuture.keeper import life
+from kubefuture.keeper.places import Places
+from kubefuture.project.folder import Project
+
+from tests.playbooks.conftest import pids
+from tests.project import kit
+
+SLOW_VALUES = kit.VALUES + "limits:\n  max_workers: 3\n"
+
+
+def recorded(project: Project) -> list[str]:
+    return sorted(path.name for path in project.records.glob("*")) if project.records.exists() else []
+
+
+def test_up_says_where_they_are_and_what_comes_next_and_down_what_it_looked_at(study):
+    up = kit.kubefuture(study, "up")
+    assert "2 workers are up on this machine (a study é)." in up.stdout
+    assert "Next: make run" in up.stdout
+    assert up.stderr == ""
+    assert len(up.stdout.splitlines()) < 12
+    # Keeper, scheduler, worker and two slots.
+    assert len(pids(study)) == 5
+    assert recorded(study) == ["local.yaml"]
+
+    status = kit.kubefuture(study, "status").stdout
+    assert "2 wanted, 2 connected, 0 busy" in status
+
+    down = kit.kubefuture(study, "down")
+    assert down.stderr == ""
+    for words in (
+        "looked at processes that belong to",
+        "looked at sockets in",
+        "keeper.lock",
+        "Nothing is left.",
+    ):
+        assert words in down.stdout
+    assert pids(study) == set()
+    assert recorded(study) == []
+
+
+def test_twice_is_fine(study):
+    kit.kubefuture(study, "up")
+    before = pids(study)
+    assert "2 workers are up already" in kit.kubefuture(study, "up").stdout
+    assert pids(study) == before
+    kit.kubefuture(study, "down")
+    assert "Nothing was up. Nothing is left." in kit.kubefuture(study, "down").stdout
+
+
+def test_up_converges_to_the_values(study):
+    kit.kubefuture(study, "up")
+    keeper = life.holder(Places.of(study).life)
+    study.values_file.write_text("workers:\n  count: 3\n")
+    kit.kubefuture(study, "up")
+    assert life.holder(Places.of(study).life) == keeper
+    assert "3 wanted, 3 connected" in kit.kubefuture(study, "status").stdout
+    study.values_file.write_text("workers:\n  count: 1\n  env:\n    GREETING: hello\n")
+    assert "were ended first" in kit.kubefuture(study, "up").stdout
+    assert "1 wanted, 1 connected" in kit.kubefuture(study, "status").stdout
+
+
+def test_scale_changes_the_number_until_the_next_up(study):
+    kit.kubefuture(study, "up")
+    assert "3 workers from now on" in kit.kubefuture(study, "scale", "3").stdout
+    assert "3 wanted, 3 connected" in kit.kubefuture(study, "status").stdout
+    kit.kubefuture(study, "scale", "1")
+    kit.wait_until(
+        lambda: "1 wanted, 1 connected" in kit.kubefuture(study, "status").stdout, "one worker to be left"
+    )
+    kit.kubefuture(study, "up")
+    assert "2 wanted, 2 connected" in kit.kubefuture(study, "status").stdout
+
+
+@pytest.mark.parametrize("who", ["all", "keeper", "keeper stopped"])
+def test_up_and_down_work_after_processes_were_killed_by_hand(study, who):
+    def kill() -> None:
+        keeper = life.holder(Places.of(study).life)
+        for pid in pids(study) if who == "all" else [keeper]:
+            os.kill(pid, signal.SIGSTOP if who == "keeper stopped" else signal.SIGKILL)
+
+    kit.kubefuture(study, "up")
+    kill()
+    if who != "keeper stopped":
+        kit.wait_until(lambda: pids(study) == set(), "all to end")
+        assert "2 workers are up on" in kit.kubefuture(study, "up").stdout
+        kill()
+    assert "Nothing is left." in kit.kubefuture(study, "down").stdout
+    assert pids(study) == set()
+
+
+def test_run_after_processes_were_killed_says_make_up(study):
+    (study.folder / "job.py").write_text("")
+    kit.kubefuture(study, "up")
+    for pid in pids(study):
+        os.kill(pid, signal.SIGKILL)
+    kit.wait_until(lambda: pids(study) == set(), "all to end")
+    assert "make up" in kit.one_sentence(kit.kubefuture(study, "run", "job.py", status=1))
+
+
+def test_a_killed_scheduler_or_worker_comes_back(study):
+    kit.kubefuture(study, "up")
+    for pid in pids(study) - {life.holder(Places.of(study).life)}:
+        os.kill(pid, signal.SIGKILL)
+    kit.wait_until(
+        lambda: "2 connected" in kit.kubefuture(study, "status", status=None).stdout,
+        "both workers to be back",
+    )
+
+
+def test_down_needs_neither_values_nor_environment_nor_lock(study):
+    kit.kubefuture(study, "up")
+    study.values_file.write_text("workers:\n  count: 0\n")
+    study.lock_file.unlink()
+    study.venv.unlink()
+    assert "Nothing is left." in kit.kubefuture(study, "down").stdout
+
+
+def test_down_without_a_record_finds_what_runs(study):
+    kit.kubefuture(study, "up")
+    (study.records / "local.yaml").unlink()
+    assert "Everything is down. Nothing is left." in kit.kubefuture(study, "down").stdout
+    assert pids(study) == set()
+
+
+def test_down_acts_on_the_record_when_another_login_has_other_folders(study, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    if len(str(folder)) > 40:
+        folder = tmp_path.parent / "r"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    kit.kubefuture(study, "up", XDG_RUNTIME_DIR=str(folder))
+    content = yaml.safe_load((study.records / "local.yaml").read_text())
+    down = kit.kubefuture(study, "down", XDG_RUNTIME_DIR="")
+    for sockets in content["sockets"]:
+        assert sockets in down.stdout
+    assert list(folder.iterdir()) == []
+
+
+def test_a_socket_that_a_stranger_has_fails_up_and_is_named_by_down(study):
+    places = Places.of(study)
+    make_socket_folder(study.folder)
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(places.socket))
+        stranger.listen()
+        sentence = kit.one_sentence(kit.kubefuture(study, "up", status=1))
+        assert str(places.socket) in sentence
+        assert f"process {os.getpid()}" in sentence
+        assert pids(study) == set()
+        # Written before anything was tried.
+        assert recorded(study) == ["local.yaml"]
+
+
+def test_something_that_cannot_be_ended_is_named_with_its_code(study):
+    places = Places.of(study)
+    make_socket_folder(study.folder)
+    (places.sockets / "not-a-socket").write_text("mine")
+    done = kit.kubefuture(study, "down", status=3)
+    assert f"left: socket {places.sockets / 'not-a-socket'}" in done.stderr
+    assert "code 3" in kit.one_sentence(done)
+    assert recorded(study) == ["local.yaml"]
+    (places.sockets / "not-a-socket").unlink()
+    kit.kubefuture(study, "down")
+    assert recorded(study) == []
+
+
+def test_a_playbook_that_cannot_look_proves_nothing(study):
+    kit.kubefuture(study, "up")
+    broken = study.folder / "broken"
+    broken.mkdir()
+    (broken / "down.yml").write_text("- nonsense\n")
+    study.playbooks.unlink()
+    study.playbooks.symlink_to(broken)
+    done = kit.kubefuture(study, "down", status=4)
+    assert "code 4" in done.stderr
+    assert recorded(study) == ["local.yaml"]
+    assert len(pids(study)) == 5
+
+
+def test_missing_playbooks_are_explained(study):
+    study.playbooks.unlink()
+    study.playbooks.write_text("../playbooks")
+    sentence = kit.one_sentence(kit.kubefuture(study, "up", status=1))
+    assert "symbolic links" in sentence
+
+
+def test_a_package_that_does_not_exist_leaves_what_runs_alone(study):
+    kit.kubefuture(study, "up")
+    before = pids(study)
+    study.values_file.write_text("packages:\n  pip: [kubefuture-has-no-such-package]\n")
+    sentence = kit.one_sentence(kit.kubefuture(study, "up", status=1))
+    assert "values.yaml, line 2: packages.pip names kubefuture-has-no-such-package" in sentence
+    assert pids(study) == before
+    (study.folder / "job.py").write_text("import kubefuture as kf; print(kf.map(abs, [-1, -2]))")
+    assert "[1, 2]" in kit.kubefuture(study, "run", "job.py").stdout
+
+
+def test_packages_that_change_reach_the_workers(study, installed):
+    kit.kubefuture(study, "up")
+    before = pids(study)
+    study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
+    up = kit.kubefuture(study, "up").stdout
+    assert "requirements.lock was compiled anew" in up
+    assert "the packages changed" in up
+    assert pids(study).isdisjoint(before)
+    assert not (installed.venv / "lib").is_symlink()
+    (study.folder / "job.py").write_text(
+        "import kubefuture as kf\n"
+        "def there(_):\n    import iniconfig\n    return iniconfig.__name__\n"
+        "print(kf.map(there, range(2)))\n"
+    )
+    assert "['iniconfig', 'iniconfig']" in kit.kubefuture(study, "run", "job.py").stdout
+
+
+def test_two_ups_at_once_one_works_and_the_other_says_so(study):
+    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
+    both = [
+        subprocess.Popen(command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [(*process.communicate(), process.returncode) for process in both]
+    assert sorted(code for _, _, code in ended) == [0, 1]
+    [complaint] = [err for _, err, code in ended if code]
+    assert "`make up` (process" in complaint
+    assert len(pids(study)) == 5
+
+
+def test_ctrl_c_leaves_something_that_down_can_end(study):
+    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
+    with subprocess.Popen(
+        command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        kit.wait_until(lambda: pids(study), "the first process")
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert "make down" in err
+    assert "Traceback" not in err
+    kit.wait_until(lambda: kit.kubefuture(study, "down", status=None).returncode == 0, "down to work")
+    assert pids(study) == set()
+
+
+def test_a_full_disk_stops_up_before_anything_starts(installed, tmp_path, request):
+    disk = kit.full_disk(tmp_path / "disk", request)
+    project = kit.with_environment(kit.make_project(disk / "study"), installed)
+    kit.kubefuture(project, "values")
+    kit.fill(disk)
+    sentence = kit.one_sentence(kit.kubefuture(project, "up", status=1))
+    assert "disk is full" in sentence
+    assert pids(project) == set()
+    (disk / "ballast").unlink()
+
+
+def test_a_project_that_cannot_be_written_stops_up_before_anything_starts(study):
+    kit.kubefuture(study, "values")
+    prefix = kit.without_privileges()
+    study.state.chmod(0o555)
+    try:
+        done = kit.kubefuture(study, "up", status=1, prefix=prefix)
+    finally:
+        study.state.chmod(0o755)
+    assert kit.one_sentence(done).startswith("No permission")
+    assert pids(study) == set()
+
+
+def test_a_socket_folder_that_cannot_be_written_is_named(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("x")
+    if len(str(folder)) > 40:
+        pytest.skip("the temporary folder's path is too long for sockets")
+    prefix = kit.without_privileges()
+    folder.chmod(0o500)
+    try:
+        done = kit.kubefuture(study, "up", status=1, prefix=prefix, XDG_RUNTIME_DIR=str(folder))
+    finally:
+        folder.chmod(0o700)
+    assert str(folder) in kit.one_sentence(done)
+    assert pids(study) == set()
+
+
+@pytest.mark.parametrize("changes", [{"LANG": "", "LC_ALL": ""}, {"LC_ALL": "C"}, {"LC_ALL": "xx_YY"}])
+def test_any_locale_is_fine_and_reaches_the_workers(study, changes):
+    (study.folder / "job.py").write_text(
+        "import kubefuture as kf, os\nprint(kf.map(os.environ.get, ['LC_ALL', 'ANSIBLE_CONFIG', 'MAKELEVEL']))\n"
+    )
+    kit.kubefuture(study, "up", **changes)
+    shown = kit.kubefuture(study, "run", "job.py", **changes).stdout
+    assert f"[{changes['LC_ALL']!r}, None, None]" in shown
+    kit.kubefuture(study, "down", **changes)
+
+
+def test_a_very_long_path_is_fine(installed, tmp_path):
+    deep = tmp_path.joinpath(*["a folder with a name that is not short at all é"] * 6)
+    project = kit.with_environment(kit.make_project(deep), installed)
+    assert len(str(project.folder)) > 300
+    kit.kubefuture(project, "up")
+    assert "2 connected" in kit.kubefuture(project, "status").stdout
+    kit.kubefuture(project, "down")
+
+
+def test_the_users_own_ansible_settings_do_not_apply(study, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".ansible.cfg").write_text("[defaults]\nstdout_callback = nonsense\ninventory = /nowhere\n")
+    up = kit.kubefuture(study, "up", HOME=str(home), ANSIBLE_STDOUT_CALLBACK="json", ANSIBLE_STRATEGY="debug")
+    assert "2 workers are up" in up.stdout
+    assert [path.name for path in home.iterdir() if path.name != ".cache"] == [".ansible.cfg"]
+    kit.kubefuture(study, "down", HOME=str(home))
+
+
+def test_a_home_that_cannot_be_written_is_fine(study):
+    kit.kubefuture(study, "up", HOME="/proc")
+    kit.kubefuture(study, "down", HOME="/proc")
