@@ -12,7 +12,8 @@ compile() {
 # Arguments go through, so that `make lock ARGS=--upgrade` brings everything up to date.
 compile "$@" requirements-tools.in --output-file template/tools.lock
 # The tools of the project are the tools the tests run: one version of each.
-compile "$@" --constraints template/tools.lock requirements-dev.in --output-file requirements-dev.lock
+compile "$@" --constraints template/tools.lock requirements-dev.in runtime/pyproject.toml \
+    --output-file requirements-dev.lock
 
 # A new project starts with the lock that its own `make lock` would make, so a default one is made for that.
 rm -rf build/lock
