@@ -153,7 +153,7 @@ def test_a_program_that_keeps_crashing_does_not_hold_the_next_start_up(study):
     kit.wait_until(lambda: len(study.starts("b")) > 2, "b to crash")
     assert json.loads(study.places.state.read_text())["ready"] is False
     with pytest.raises(ProjectError, match="never again"):
-        study.start("ready", "crash-once-up", start_limit=1.0)
+        study.start("ready", "crash-once-up")
     assert look(study.places).left == []
 
 

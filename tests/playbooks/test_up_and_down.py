@@ -292,7 +292,8 @@ def test_a_socket_folder_that_cannot_be_written_is_named(study, tmp_path_factory
 @pytest.mark.parametrize("changes", [{"LANG": "", "LC_ALL": ""}, {"LC_ALL": "C"}, {"LC_ALL": "xx_YY"}])
 def test_any_locale_is_fine_and_reaches_the_workers(study, changes):
     (study.folder / "job.py").write_text(
-        "import kubefuture as kf, os\nprint(kf.map(os.environ.get, ['LC_ALL', 'ANSIBLE_CONFIG', 'MAKELEVEL']))\n"
+        "import kubefuture as kf, os\n"
+        "print(kf.map(os.environ.get, ['LC_ALL', 'ANSIBLE_CONFIG', 'MAKELEVEL']))\n"
     )
     kit.kubefuture(study, "up", **changes)
     shown = kit.kubefuture(study, "run", "job.py", **changes).stdout

@@ -12,7 +12,7 @@ from tests.project import kit
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with a lock and an environment of the runtime's own needs; only to be read and copied from."""
+    """A project with a lock and an environment of the runtime's own needs; only to be read."""
     project = kit.make_project(tmp_path_factory.mktemp("installed") / "study")
     kit.kubefuture(project, "environment")
     return project

@@ -1,4 +1,4 @@
-"""Steps that the tests of the project's side share: a small project, its commands, limits to run them under."""
+"""Steps that the tests of the project's side share: a small project, its commands, limits for them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ from tests.project import kit
 
 
 def installed_packages(project) -> dict[str, str]:
-    code = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    code = (
+        "import json, importlib.metadata as metadata\n"
+        "print(json.dumps({found.name: found.version for found in metadata.distributions()}))"
+    )
     return json.loads(subprocess.check_output([project.venv_python, "-I", "-c", code]))
 
 

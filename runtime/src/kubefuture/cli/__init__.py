@@ -2,8 +2,8 @@
 
     make status ──> tools' Python: values.yaml is checked ──exec──> .venv's Python: asks the scheduler
 
-Only the module of the command that is asked for is imported, and a command that needs the
-runtime's own packages (`IN_VENV`) goes on in the project's environment, which has them.
+Only the module of the command that is asked for is imported. A command that needs the runtime's own
+packages (`IN_VENV`) goes on in the project's environment, which has them, once its `check` has passed.
 """
 
 from __future__ import annotations
@@ -67,13 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _on_term)
         options = parser.parse_args(words[1:])
         project = Project.here()
-        if name not in _UNCHECKED:
+        in_venv = os.path.realpath(sys.prefix) == os.path.realpath(project.venv)
+        if name not in _UNCHECKED and not in_venv:
             from ..project import values
 
             values.load(project)
-        if getattr(module, "IN_VENV", False):
-            _go_to_venv(project, words)
-        return int(module.run(project, options))
+        if not getattr(module, "IN_VENV", False) or in_venv:
+            return int(module.run(project, options))
+        if hasattr(module, "check"):
+            module.check(project, options)
+        _go_to_venv(project, words)
     except KubefutureError as error:
         print(f"error: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
@@ -107,10 +110,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _go_to_venv(project: Project, words: list[str]) -> None:
-    """Goes on in the project's environment, unless this is it already."""
-    if os.path.realpath(sys.prefix) == os.path.realpath(project.venv):
-        return
+def _go_to_venv(project: Project, words: list[str]) -> NoReturn:
+    """Goes on in the project's environment."""
     if not project.venv_python.exists():
         raise ProjectError("The project has no environment yet. Make one, and start the workers: make up")
     sys.stdout.flush()

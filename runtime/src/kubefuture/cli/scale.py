@@ -18,12 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("count", help="how many workers")
 
 
+def check(project: Project, options: argparse.Namespace) -> None:
+    """Refuses a count that values.yaml does not allow, which only the tools' environment can read."""
+    _count(options.count, values.load(project).max_workers)
+    refuse_if_down(project)
+
+
 def run(project: Project, options: argparse.Namespace) -> int:
     """Scales."""
     from ..client.control import set_scale
 
-    count = _count(options.count, values.load(project).max_workers)
-    refuse_if_down(project)
+    count = int(options.count)
     set_scale(Connection.load(project.connection_file), count)
     print(f"{'1 worker' if count == 1 else f'{count} workers'} from now on, until the next `make up`.")
     return 0

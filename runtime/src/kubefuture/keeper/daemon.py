@@ -191,6 +191,7 @@ class _Keeper:
             "pid": os.getpid(),
             "digest": self._plan.digest,
             "ready": self._machine.all_ready,
+            "was_up": self._machine.was_up,
             "programs": {name: child.pid for name, child in self._children.items()},
         }
         text = json.dumps(content)

@@ -34,6 +34,9 @@ _SERVE = (sys.executable, "-P", "-m", "kubefuture", "keeper", "serve")
 _NOT_INHERITED = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 """Variables of the command that happens to start the keeper, which say nothing about its programs."""
 
+_RECOVERY_SECONDS = 3.0
+"""A keeper that still rests after this is replaced, so that the reason reaches who asked for the start."""
+
 
 @dataclass(frozen=True)
 class Started:
@@ -82,18 +85,20 @@ def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connecti
 def _is_as_wanted(places: Places, plan: Plan) -> bool:
     """Whether the keeper that lives does what is wanted, and everything it keeps is ready.
 
-    One that is just starting is given the time that a start may take.
+    One that is just starting is given the time that a start may take, and one whose programs have
+    crashed a moment to start them again.
     """
-    deadline = time.monotonic() + plan.start_limit
-    while life.holder(places.life) is not None and time.monotonic() < deadline:
-        try:
+    began = time.monotonic()
+    patience = plan.start_limit
+    while life.holder(places.life) is not None and time.monotonic() < began + patience:
+        with contextlib.suppress(OSError, ValueError, KeyError):
             state = json.loads(places.state.read_bytes())
-        except (OSError, ValueError):
-            state = {"digest": plan.digest, "ready": False}
-        if state["digest"] != plan.digest:
-            return False
-        if state["ready"]:
-            return True
+            if state["digest"] != plan.digest:
+                return False
+            if state["ready"]:
+                return True
+            if state["was_up"]:
+                patience = _RECOVERY_SECONDS
         time.sleep(0.05)
     return False
 
@@ -116,6 +121,7 @@ def _make_ready(places: Places, slots: int) -> None:
         stubborn = []
     if stubborn:
         raise ProjectError(f"Left over from before, and cannot be ended: {', '.join(map(str, stubborn))}.")
+    # First, because it refuses a folder that another user has made there.
     make_socket_folder(project.folder)
     refuse_stranger(places.socket)
     places.clear()

@@ -106,6 +106,11 @@ class Supervision:
         """Whether every program is ready now."""
         return all(program.phase is Phase.READY for program in self._programs.values())
 
+    @property
+    def was_up(self) -> bool:
+        """Whether every program has been ready at some time."""
+        return self._is_up
+
     def deadline(self) -> float | None:
         """When `tick` has something to do, if nothing else happens."""
         return min(

@@ -119,7 +119,7 @@ def _follow(process: subprocess.Popen[bytes], step: Step) -> str:
                     for line in said[-2000:].decode(errors="replace").splitlines()
                     if _PROGRESS.match(line)
                 ]
-                step.tick(busy[-1].strip().lower() if busy else None)
+                step.tick(busy[-1].strip() if busy else None)
         except BaseException:
             process.terminate()
             raise
