@@ -19,6 +19,9 @@ from .stream import Failed, packed_function, run_in_place
 T = TypeVar("T")
 
 
+_DEFAULTS = Options()
+
+
 class Future(cf.Future[T], Generic[T]):
     """A standard future whose work runs elsewhere (R21).
 
@@ -61,7 +64,7 @@ def future(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
     Raises:
         UnpicklableError: Function or arguments cannot be sent.
     """
-    return submit(fn, args, kwargs, Options())
+    return submit(fn, args, kwargs, _DEFAULTS)
 
 
 def submit(

@@ -70,9 +70,8 @@ def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options:
     stream = Stream(fn, iterables, options, ahead=False)
     meter = Meter(options.progress, stream.total, options.label)
     values: list[Any] = [None] * (stream.total or 0)
-    outcomes = iter(stream)
     try:
-        for index, value in outcomes:
+        for index, value in stream:
             if index >= len(values):
                 values.extend([None] * (index + 1 - len(values)))
             if isinstance(value, Failed):
@@ -82,7 +81,7 @@ def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options:
             values[index] = value
             meter.add(1)
     finally:
-        outcomes.close()
+        stream.close()
         meter.close()
     return values
 
@@ -96,12 +95,11 @@ def run_imap(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options
 
 def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
     meter = Meter(options.progress, stream.total, options.label)
-    outcomes = iter(stream)
     early: dict[int, Any] = {}
     due = 0
     try:
         yield None
-        for index, value in outcomes:
+        for index, value in stream:
             early[index] = value
             meter.add(1)
             while due in early:
@@ -113,5 +111,5 @@ def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
                     value = value.error
                 yield value
     finally:
-        outcomes.close()
+        stream.close()
         meter.close()

@@ -17,6 +17,7 @@ from ..core import rng
 from ..core.context import inside
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.packing import pack_element, pack_exception, pack_function, unpack_exception, unpack_result
+from ..core.resources import one_thread
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..errors import KubefutureError, PlanError, PoisonError
 from ..protocol.messages import Failure, Function
@@ -131,35 +132,38 @@ class Stream:
         for index, args in self._inputs:
             self._check_time()
             payload = self._packed(index, args)
+            self._read += 1
             yield index, run_in_place(runner, index, payload, self.options.retries, self._named)
+        self._check_seeds()
+
+    def close(self) -> None:
+        """Cancels what is left, also when nobody has asked for an outcome yet."""
+        if self._backend is not None and self._call is not None:
+            self._backend.session.cancel(self._call)
 
     def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcome, None, None]:
-        try:
-            poisoned: list[Outcome] = []
-            while True:
-                self._feed(backend, call)
-                self._check_time()
-                arrived = self._wait(backend, call)
-                for item in arrived:
-                    if isinstance(item, KubefutureError):
-                        raise type(item)(str(item))
-                    if isinstance(item, Failure):
-                        failed = item.index, Failed(self._named(item.index, exception_of(item)))
-                        if item.kind == "poison":
-                            poisoned.append(failed)
-                        else:
-                            self._taken += 1
-                            yield failed
+        poisoned: list[Outcome] = []
+        while True:
+            self._feed(backend, call)
+            self._check_time()
+            arrived = self._wait(backend, call)
+            for item in arrived:
+                if isinstance(item, KubefutureError):
+                    raise type(item)(str(item))
+                if isinstance(item, Failure):
+                    self._taken += 1
+                    failed = item.index, Failed(self._named(item.index, exception_of(item)))
+                    if item.kind == "poison":
+                        poisoned.append(failed)
                     else:
-                        for index, payload in enumerate(item.payloads, item.start):
-                            self._taken += 1
-                            yield index, unpack_result(payload)
-                if call.finished and not call.arrived:
-                    break
-            yield from poisoned
-        finally:
-            if not call.finished:
-                backend.session.cancel(call)
+                        yield failed
+                else:
+                    for index, payload in enumerate(item.payloads, item.start):
+                        self._taken += 1
+                        yield index, unpack_result(payload)
+            if call.finished and not call.arrived:
+                break
+        yield from poisoned
 
     def _feed(self, backend: Backend, call: MapCall) -> None:
         """Packs and sends inputs: all of them, or some ahead of what was taken (R16)."""
@@ -173,10 +177,8 @@ class Stream:
             payloads = [self._packed(index, args) for index, args in islice(self._inputs, batch)]
             self._read += len(payloads)
             self._exhausted = len(payloads) < batch or self._read == self.total
-            if self._exhausted and self._roots is not None and len(self._roots) != self._read:
-                raise PlanError(
-                    f"seed has {len(self._roots)} entries, but the map has {self._read} elements."
-                )
+            if self._exhausted:
+                self._check_seeds()
             backend.session.add_elements(call, payloads, last=self._exhausted)
             if call.arrived:
                 return
@@ -203,6 +205,10 @@ class Stream:
         if index >= len(self._roots):
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has more elements.")
         return with_own_seed(self._roots[index], payload)
+
+    def _check_seeds(self) -> None:
+        if self._roots is not None and len(self._roots) != self._read:
+            raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self._read} elements.")
 
     def _named(self, index: int, error: BaseException) -> BaseException:
         if not isinstance(error, PoisonError):
@@ -233,13 +239,11 @@ def run_in_place(
     Returns:
         The value, or `Failed`.
     """
-    from threadpoolctl import threadpool_limits
-
     for attempt in range(retries + 1):
         element, content = runner.element(index, payload)
         with ExitStack() as stack:
             stack.enter_context(inside(element))
-            stack.enter_context(threadpool_limits(1))
+            stack.enter_context(one_thread())
             if element.root is not None:
                 stack.enter_context(rng.globals_kept())
             try:

@@ -53,11 +53,10 @@ class ClusterBackend:
         started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
         try:
             started.result()
-        except OSError as error:
+        except BaseException as error:
             self._thread.stop()
-            raise no_answer(self._connection, path, error) from None
-        except BaseException:
-            self._thread.stop()
+            if isinstance(error, OSError) and not isinstance(error, KubefutureError):
+                raise no_answer(self._connection, path, error) from None
             raise
         self._task = asyncio.run_coroutine_threadsafe(self._stay_connected(), self._thread.loop)
         _say(

@@ -1,8 +1,11 @@
 """plan("local"): the machine hosted by this program's own I/O thread, with slots as its children (R1).
 
-    user's threads ── Session ── inbox ──> I/O thread: Machine <──> SlotSet ══ socketpairs ══> slots
+    user's threads ── Session ──> Machine ──> SlotSet ══ sockets ══> slots
+    I/O thread     <─ Session <── Machine <── SlotSet <═════════════════╝
 
-No daemon, no files; everything is gone with this process, even if that is killed.
+Everything happens under one lock, in whatever thread it begins: a task goes to a free slot straight from
+the thread that submits it. No daemon, no files; everything is gone with this process, even if that is
+killed.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
@@ -40,7 +44,7 @@ class LocalBackend:
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._inbox: deque[Message] = deque()
-        self._awake = False
+        self._pumping = False
         self._trouble = ""
         self._status: Status | None = None
         self._machine = Machine(
@@ -52,6 +56,7 @@ class LocalBackend:
             environment=slot_environment(threads_per_slot, os.environ),
             report=self._reported,
             trouble=self._slot_trouble,
+            lock=self.session.lock,
         )
         self._thread.call(lambda: self._begin(workers))
 
@@ -86,59 +91,63 @@ class LocalBackend:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
 
     def _begin(self, workers: int) -> None:
-        now = time.monotonic()
-        self._machine.connected(_WORKER, hello("worker", slots=workers), now)
-        self._machine.connected(_CLIENT, hello("client"), now)
-        for number in range(workers):
-            self._slots.start(number)
-        self._pump()
+        with self.session.lock:
+            now = time.monotonic()
+            self._machine.connected(_WORKER, hello("worker", slots=workers), now)
+            self._machine.connected(_CLIENT, hello("client"), now)
+            for number in range(workers):
+                self._slots.start(number)
+            self._pump()
         self._tick()
 
     def _tick(self) -> None:
         self._thread.loop.call_later(_TICK, self._tick)
-        self._machine.tick(time.monotonic())
-        self._pump()
+        with self.session.lock:
+            self._machine.tick(time.monotonic())
+            self._pump()
 
     def _send(self, messages: list[Message]) -> None:
-        self._inbox.extend(messages)
-        if not self._awake and not self._thread.is_current:
-            self._awake = True
-            self._thread.loop.call_soon_threadsafe(self._pump)
+        with self.session.lock:
+            self._inbox.extend(messages)
+            self._pump()
 
-    def _reported(self, messages: list[Message]) -> None:
-        now = time.monotonic()
-        for message in messages:
-            self._machine.received(_WORKER, message, now)  # type: ignore[arg-type]
-        self._pump()
+    def _reported(self, messages: Sequence[Message]) -> None:
+        with self.session.lock:
+            now = time.monotonic()
+            for message in messages:
+                self._machine.received(_WORKER, message, now)  # type: ignore[arg-type]
+            self._pump()
 
     def _slot_trouble(self, sentence: str) -> None:
         self._trouble = sentence
 
     def _pump(self) -> None:
         """Carries messages between the three until there are none."""
-        self._awake = False
+        if self._pumping:
+            return
+        self._pumping = True
         try:
-            while True:
+            while self._inbox or (taken := self._machine.take()):
                 if self._inbox:
                     now = time.monotonic()
                     while self._inbox:
                         self._machine.received(_CLIENT, self._inbox.popleft(), now)  # type: ignore[arg-type]
-                taken = self._machine.take()
-                if not taken and not self._inbox:
-                    return
+                    continue
                 for message in taken.get(_WORKER, ()):
                     self._slots.handle(message)
-                if _CLIENT in taken:
-                    with self.session.lock:
-                        for message in taken[_CLIENT]:
-                            if isinstance(message, Status):
-                                self._status = message
-                                self.session.slots_changed.notify_all()
-                            else:
-                                self.session.receive(message)  # type: ignore[arg-type]
-        except Exception as error:
-            print(f"kubefuture: internal error: {error!r}", file=sys.stderr)
-            with self.session.lock:
-                self.session.break_off(
-                    KubefutureError(f"The scheduler failed with an internal error: {error!r}.")
-                )
+                for message in taken.get(_CLIENT, ()):
+                    if isinstance(message, Status):
+                        self._status = message
+                        self.session.slots_changed.notify_all()
+                    else:
+                        self.session.receive(message)  # type: ignore[arg-type]
+        except BaseException as error:
+            # Half an event was carried out, by a bug or by Ctrl-C in the user's thread. Nothing of this
+            # state can be trusted, so it ends here, and the plan starts a new one when it is used again.
+            self.session.break_off(KubefutureError(f"The local scheduler was interrupted: {error!r}."))
+            self._slots.close()
+            if not isinstance(error, Exception):
+                raise
+            print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
+        finally:
+            self._pumping = False

@@ -18,7 +18,19 @@ from typing import Any
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
-    AnyMessage, Cancel, Elements, Failure, Function, Message, Open, Release, Results, Slots, Task, Tasks, Welcome,
+    AnyMessage,
+    Cancel,
+    Elements,
+    Failure,
+    Function,
+    Message,
+    Open,
+    Release,
+    Results,
+    Slots,
+    Task,
+    Tasks,
+    Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
 

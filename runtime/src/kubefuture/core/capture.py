@@ -11,7 +11,6 @@ import dis
 import sys
 import types
 from collections.abc import Hashable, Iterator
-from functools import lru_cache
 from typing import Any, cast
 
 _SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None), type(Ellipsis)})
@@ -74,14 +73,28 @@ def _function_key(function: types.FunctionType, seen: set[int]) -> Hashable:
     if id(function) in seen:
         return "recursion", function.__qualname__
     seen.add(id(function))
-    names, writes = _facts(function.__code__)
+    code = function.__code__
+    known = _facts.get(id(code))
+    if known is None:
+        if len(_facts) > 4096:
+            _facts.clear()
+        known = _facts[id(code)] = (code, *_read_code(code))
+    _, names, writes = known
     if writes or function.__dict__:
         raise _Mutable
+    key: Hashable = (function.__module__, function.__qualname__, id(code), code)
     own_globals = function.__globals__
     captured = [(name, own_globals[name]) for name in names if name in own_globals]
+    if (
+        not captured
+        and not function.__closure__
+        and not function.__defaults__
+        and not function.__kwdefaults__
+    ):
+        return key
     cells = [_content(cell) for cell in function.__closure__ or ()]
     return (
-        function.__code__,
+        key,
         tuple((name, _key(value, seen)) for name, value in captured),
         tuple(_key(value, seen) for value in cells),
         _key(function.__defaults__, seen),
@@ -96,8 +109,11 @@ def _content(cell: types.CellType) -> Any:
         return _EMPTY_CELL
 
 
-@lru_cache(maxsize=4096)
-def _facts(code: types.CodeType) -> tuple[tuple[str, ...], bool]:
+_facts: dict[int, tuple[types.CodeType, tuple[str, ...], bool]] = {}
+"""What `_read_code` found, by the code's id; the code is kept alive, so that the id stays its own."""
+
+
+def _read_code(code: types.CodeType) -> tuple[tuple[str, ...], bool]:
     """The global names that a function may use, and whether it assigns globals or captured variables."""
     codes = list(_codes(code))
     names = sorted({name for part in codes for name in part.co_names})

@@ -7,8 +7,8 @@ import platform
 import secrets
 import sys
 
-from .version import own_environment
 from ..protocol.messages import PROTOCOL, Hello
+from .version import own_environment
 
 
 def hello(role: str, *, slots: int = 0) -> Hello:

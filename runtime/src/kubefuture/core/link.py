@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from ..errors import KubefutureError, NoAnswerError
 from ..protocol.auth import ClientLogin
@@ -31,9 +32,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: it is connected."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=1 << 30)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1 << 30)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: something arrived."""
@@ -46,7 +46,7 @@ class Link(asyncio.Protocol):
                 data = self._login.rest
                 if not self.logged_in.done():
                     self.logged_in.set_result(None)
-            messages = list(self._decoder.feed(data))
+            messages = self._decoder.feed(data)
             if messages:
                 self._handle(messages)
         except KubefutureError as error:

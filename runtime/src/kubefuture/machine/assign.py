@@ -20,24 +20,27 @@ _WORTH_MOVING = 0.002
 
 def settle_slot(state: State, slot: SlotState) -> None:
     """A slot's leases changed: is it idle, or may it have more?"""
-    state.forget_slot(slot)
     if slot.stage is not Stage.READY:
         return
+    state.forget_slot(slot)
     if slot.session is not None and slot.session.gone:
         if not slot.leases:
             replace(state, slot)
         return
-    if not slot.leases:
+    leases = len(slot.leases)
+    if not leases:
         state.idle[slot] = None
-    elif len(slot.leases) < _credits(state, slot):
+        return
+    if leases > 1:
+        state.stacked[slot] = None
+    if leases < _credits(state, slot):
         state.hungry[slot] = None
 
 
 def replace(state: State, slot: SlotState) -> None:
     """Ends a slot's process and starts a fresh one, since a slot belongs to one session (R3)."""
-    state.forget_slot(slot)
+    state.set_stage(slot, Stage.STARTING)
     slot.unbind()
-    slot.stage = Stage.STARTING
     state.outbox.send_slot(slot.worker.peer, slot.index, ReplaceSlot(slot.index))
 
 
@@ -45,8 +48,7 @@ def fill(state: State, now: float) -> None:
     """Leases what can be leased, then evens out."""
     active = [session for session in state.sessions.values() if session.has_waiting]
     if active:
-        slots = max(1, len(state.idle) + len(state.hungry))
-        slots = max(slots, state.ready_slots) if len(state.workers) < 8 else slots
+        slots = max(1, state.ready_slots)
         for queue in (state.idle, state.hungry):
             while queue and active:
                 progress = False
@@ -67,7 +69,7 @@ def fill(state: State, now: float) -> None:
                             break
                 if not progress:
                     break
-    if state.idle and not active:
+    if state.stacked and state.idle and not active:
         _even_out(state)
 
 
@@ -106,7 +108,10 @@ def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> 
     lease = LeaseState(next(state.lease_ids), session, call, start, start + len(payloads), slot)
     state.leases[lease.id] = lease
     slot.leases[lease.id] = lease
-    call.leases.add(lease.id)
+    if call.leases is None:
+        call.leases = {lease.id}
+    else:
+        call.leases.add(lease.id)
     function = call.function.message
     new = None
     if function.id not in slot.functions:
@@ -127,17 +132,16 @@ def _credits(state: State, slot: SlotState) -> int:
 
 def _even_out(state: State) -> None:
     """Nothing waits, but slots idle: asks one slot that has more than it runs for the rest of it."""
-    fresh_or_own: dict[SessionState | None, bool] = {slot.session: True for slot in state.idle}
+    sessions = {slot.session for slot in state.idle}
     victim, most = None, 0.0
-    for worker in state.workers.values():
-        for slot in worker.slots.values():
-            if len(slot.leases) < 2 or slot.revoking or slot.session is None or slot.session.gone:
-                continue
-            if None not in fresh_or_own and slot.session not in fresh_or_own:
-                continue
-            backlog = _backlog(slot)
-            if backlog > most:
-                victim, most = slot, backlog
+    for slot in state.stacked:
+        if slot.revoking or slot.session is None or slot.session.gone:
+            continue
+        if None not in sessions and slot.session not in sessions:
+            continue
+        backlog = _backlog(slot)
+        if backlog > most:
+            victim, most = slot, backlog
     if victim is None or most < _WORTH_MOVING:
         return
     unstarted = list(victim.leases)[1:]
@@ -154,7 +158,7 @@ def _backlog(slot: SlotState) -> float:
 
 def cancel_leases(state: State, call: Call) -> None:
     """Takes back or interrupts what is out of a cancelled call (R21)."""
-    for lease_id in list(call.leases):
+    for lease_id in list(call.leases or ()):
         lease = state.leases[lease_id]
         state.outbox.send_slot(
             lease.slot.worker.peer, lease.slot.index, Interrupt(lease.slot.index, lease_id)

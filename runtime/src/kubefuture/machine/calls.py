@@ -45,7 +45,8 @@ class Call:
         queued: It stands in its session's queue.
         complete: All its elements have arrived from the client.
         settled: How many elements are settled.
-        leases: Ids of the leases that are out.
+        leases: Ids of the leases that are out; like the other collections made on first use, since most
+            futures need none of them.
     """
 
     __slots__ = (
@@ -65,11 +66,11 @@ class Call:
         self.cancelled = False
         self.queued = False
         self.settled = 0
-        self.leases: set[int] = set()
+        self.leases: set[int] | None = None
         self._payloads: list[bytes | None] = []
         self._frontier = 0
-        self._again: list[tuple[int, int]] = []
-        self._troubles: dict[tuple[str, int], int] = {}
+        self._again: list[tuple[int, int]] | None = None
+        self._troubles: dict[tuple[str, int], int] | None = None
 
     def extend(self, payloads: list[bytes], *, last: bool) -> None:
         """Takes the next elements' arguments."""
@@ -96,7 +97,7 @@ class Call:
     @property
     def waiting(self) -> int:
         """How many elements could be leased now, those settled meanwhile included."""
-        return len(self._payloads) - self._frontier + sum(stop - start for start, stop in self._again)
+        return len(self._payloads) - self._frontier + sum(stop - start for start, stop in self._again or ())
 
     @property
     def has_waiting(self) -> bool:
@@ -146,6 +147,8 @@ class Call:
     def give_back(self, start: int, stop: int) -> None:
         """Elements that were leased and are to be leased again."""
         if start < stop and not self.cancelled:
+            if self._again is None:
+                self._again = []
             heapq.heappush(self._again, (start, stop))
 
     def settle(self, start: int, stop: int) -> bool:
@@ -170,6 +173,8 @@ class Call:
 
     def count(self, trouble: str, index: int) -> int:
         """Counts one more `trouble` (`retry`, `strike` or `loss`) of an element and returns how many it had."""
+        if self._troubles is None:
+            self._troubles = {}
         count = self._troubles.get((trouble, index), 0) + 1
         self._troubles[trouble, index] = count
         return count

@@ -7,12 +7,31 @@ Its hosts are the client's I/O thread, the scheduler daemon, and the simulator i
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TypeAlias, assert_never, cast, get_args
 
 from ..errors import ProtocolError
 from ..protocol.messages import (
-    AnyMessage, Bye, Cancel, Done, Elements, Function, Hello, Message, Open, Raised, Refused, Release,
-    Returned, Scale, SlotLost, SlotReady, Status, StatusRequest, Tasks, Welcome, WorkerStatus,
+    AnyMessage,
+    Bye,
+    Cancel,
+    Done,
+    Elements,
+    Function,
+    Hello,
+    Message,
+    Open,
+    Raised,
+    Refused,
+    Release,
+    Returned,
+    Scale,
+    SlotLost,
+    SlotReady,
+    Status,
+    StatusRequest,
+    Tasks,
+    Welcome,
+    WorkerStatus,
 )  # fmt: skip
 from . import outcomes
 from .assign import cancel_leases, fill, settle_slot
@@ -23,9 +42,10 @@ from .sessions import SessionState
 from .slots import WorkerState
 from .state import State
 
-_FromClient = Function | Release | Open | Elements | Tasks | Cancel
-_FromWorker = SlotReady | SlotLost | Done | Raised | Returned
-_FromControl = StatusRequest | Scale
+_FromClient: TypeAlias = Function | Release | Open | Elements | Tasks | Cancel
+_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned
+_CLIENT_TYPES = frozenset(get_args(_FromClient))
+_WORKER_TYPES = frozenset(get_args(_FromWorker))
 
 
 class Machine:
@@ -95,10 +115,11 @@ class Machine:
             ProtocolError: No rule allows it; the host ends the connection and reports it as disconnected.
         """
         state = self._state
-        if isinstance(message, _FromWorker) and peer in state.workers:
-            self._from_worker(state.workers[peer], message)
-        elif isinstance(message, _FromClient) and peer in state.sessions:
-            self._from_client(state.sessions[peer], message)
+        kind = type(message)
+        if kind in _WORKER_TYPES and peer in state.workers:
+            self._from_worker(state.workers[peer], cast(_FromWorker, message))
+        elif kind in _CLIENT_TYPES and peer in state.sessions:
+            self._from_client(state.sessions[peer], cast(_FromClient, message))
         elif isinstance(message, StatusRequest):
             state.outbox.send(peer, self.status(now))
         elif isinstance(message, Scale):
@@ -200,7 +221,8 @@ class Machine:
                     slot.forget.append(function)
 
     def _proceed(self, now: float) -> None:
-        self._roster.retire(now)
+        if self._state.leaving:
+            self._roster.retire(now)
         fill(self._state, now)
         if self._scaling and self._roster.as_wanted:
             for peer in self._scaling:

@@ -24,7 +24,8 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
             stop = part.start + count
             if part.start < lease.position or stop > lease.stop:
                 raise ProtocolError(f"Lease {part.lease} has no elements {part.start} to {stop - 1} left.")
-            _skipped(lease, part.start)
+            if part.start > lease.position:
+                _skipped(lease, part.start)
             lease.position = stop
             session.usage += part.seconds
             call.function.measured(part.seconds, count)
@@ -68,7 +69,6 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
 def returned(state: State, worker: WorkerState, message: Returned) -> None:
     """A worker handed back what it had not started."""
     slot = _slot_of(worker, message.slot)
-    slot.revoking = False
     for lease_id in message.leases:
         lease = _lease_of(state, worker, lease_id)
         if lease is not None:
@@ -137,8 +137,10 @@ def _fail(state: State, session: SessionState, call: Call, index: int, kind: str
 
 
 def _end(state: State, lease: LeaseState) -> None:
+    lease.slot.revoking = False  # what it has changed, so asking again may help
     state.end_lease(lease)
-    state.requeue(lease)
+    if lease.position < lease.stop:
+        state.requeue(lease)
     settle_slot(state, lease.slot)
 
 

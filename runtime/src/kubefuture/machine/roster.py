@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ProtocolError
-from ..protocol.messages import Hello, Interrupt, RetireSlot, Revoke, Slots, SlotReady, StartSlot
+from ..protocol.messages import Hello, Interrupt, RetireSlot, Revoke, SlotReady, Slots, StartSlot
 from .assign import settle_slot
 from .outbox import Peer
 from .outcomes import lose
@@ -35,13 +35,13 @@ class Roster:
         state = self._state
         worker = state.workers.pop(peer)
         for slot in worker.slots.values():
-            slot.stage = Stage.LEAVING
-            state.forget_slot(slot)
+            state.set_stage(slot, Stage.STARTING)
             for position, lease in enumerate(list(slot.leases.values())):
                 if position == 0:
                     lose(state, lease, lease.position)
                 state.end_lease(lease)
                 state.requeue(lease)
+            state.leaving.pop(slot, None)
             slot.unbind()
         self._announce()
 
@@ -51,7 +51,7 @@ class Roster:
         if slot is None:
             raise ProtocolError(f"There is no slot {message.slot}.")
         if slot.stage is Stage.STARTING:
-            slot.stage = Stage.READY
+            self._state.set_stage(slot, Stage.READY)
             settle_slot(self._state, slot)
             self._announce()
 
@@ -59,11 +59,9 @@ class Roster:
         """A slot's process ended. The worker starts another one unless it was to leave."""
         slot = worker.slots[index]
         slot.unbind()
-        self._state.forget_slot(slot)
         if slot.stage is Stage.LEAVING:
             del worker.slots[index]
-        else:
-            slot.stage = Stage.STARTING
+        self._state.set_stage(slot, Stage.STARTING)
         self._announce()
 
     def scale(self, now: float) -> None:
@@ -81,9 +79,8 @@ class Roster:
         if surplus > 0:
             staying.sort(key=lambda slot: (len(slot.leases), -slot.index))
             for slot in staying[:surplus]:
-                slot.stage = Stage.LEAVING
+                state.set_stage(slot, Stage.LEAVING)
                 slot.leaving_at = now
-                state.forget_slot(slot)
                 if len(slot.leases) > 1:
                     state.outbox.send_slot(
                         slot.worker.peer, slot.index, Revoke(slot.index, tuple(slot.leases)[1:])
@@ -94,17 +91,17 @@ class Roster:
     def retire(self, now: float) -> None:
         """Ends draining slots that have nothing left, and interrupts those that take too long."""
         state = self._state
-        for worker in state.workers.values():
-            for slot in list(worker.slots.values()):
-                if slot.stage is not Stage.LEAVING or slot.leaving_at < 0:
-                    continue
-                if not slot.leases:
-                    slot.leaving_at = -1.0
-                    state.outbox.send_slot(worker.peer, slot.index, RetireSlot(slot.index))
-                elif now - slot.leaving_at > DRAIN_SECONDS:
-                    slot.leaving_at = now
-                    for lease in slot.leases:
-                        state.outbox.send_slot(worker.peer, slot.index, Interrupt(slot.index, lease))
+        for slot in state.leaving:
+            peer = slot.worker.peer
+            if slot.leaving_at < 0:
+                continue
+            if not slot.leases:
+                slot.leaving_at = -1.0  # told to go
+                state.outbox.send_slot(peer, slot.index, RetireSlot(slot.index))
+            elif now - slot.leaving_at > DRAIN_SECONDS:
+                slot.leaving_at = now
+                for lease in slot.leases:
+                    state.outbox.send_slot(peer, slot.index, Interrupt(slot.index, lease))
 
     @property
     def as_wanted(self) -> bool:

@@ -52,7 +52,7 @@ class SlotState:
         leases: What it has, in the order in which it runs them.
         functions: Ids of the session's functions that it has.
         forget: Ids of functions that it is to forget with its next lease.
-        revoking: It was asked for leases back and has not answered.
+        revoking: It was asked for leases back, and none of its leases has ended since.
     """
 
     __slots__ = (

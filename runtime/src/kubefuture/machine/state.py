@@ -17,6 +17,9 @@ class State:
         ahead: Leases that are always fetched ahead.
         idle: Slots that are ready and have nothing.
         hungry: Slots that run something and may have more.
+        stacked: Slots that have more than they run.
+        leaving: Slots that drain.
+        ready_slots: How many slots can run something.
     """
 
     def __init__(self, *, round_trip: float, ahead: int) -> None:
@@ -29,14 +32,10 @@ class State:
         self.lease_ids = count(1)
         self.idle: dict[SlotState, None] = {}
         self.hungry: dict[SlotState, None] = {}
+        self.stacked: dict[SlotState, None] = {}
+        self.leaving: dict[SlotState, None] = {}
+        self.ready_slots = 0
         self.settled = 0
-
-    @property
-    def ready_slots(self) -> int:
-        """How many slots can run something."""
-        return sum(
-            slot.stage is Stage.READY for worker in self.workers.values() for slot in worker.slots.values()
-        )
 
     @property
     def staying_slots(self) -> list[SlotState]:
@@ -52,7 +51,8 @@ class State:
         """A lease is over, whatever became of it."""
         self.leases.pop(lease.id, None)
         lease.slot.leases.pop(lease.id, None)
-        lease.call.leases.discard(lease.id)
+        if lease.call.leases is not None:
+            lease.call.leases.discard(lease.id)
 
     def requeue(self, lease: LeaseState) -> None:
         """What a lease has not settled is to be leased again."""
@@ -64,3 +64,18 @@ class State:
         """A slot is no candidate for work any more."""
         self.idle.pop(slot, None)
         self.hungry.pop(slot, None)
+        self.stacked.pop(slot, None)
+
+    def set_stage(self, slot: SlotState, stage: Stage) -> None:
+        """A slot goes on in its life."""
+        if slot.stage is Stage.READY:
+            self.ready_slots -= 1
+        elif slot.stage is Stage.LEAVING:
+            self.leaving.pop(slot, None)
+        slot.stage = stage
+        if stage is Stage.READY:
+            self.ready_slots += 1
+        else:
+            self.forget_slot(slot)
+            if stage is Stage.LEAVING:
+                self.leaving[slot] = None

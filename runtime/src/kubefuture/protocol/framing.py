@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -50,13 +50,13 @@ class Decoder:
         self._buffer = bytearray()
         self._long = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[AnyMessage]:
+    def feed(self, data: bytes) -> list[AnyMessage]:
         """Takes what arrived.
 
         Args:
             data: Any number of bytes.
 
-        Yields:
+        Returns:
             The messages that are complete now, in order.
 
         Raises:
@@ -66,30 +66,33 @@ class Decoder:
             self._buffer += data
             data = bytes(self._buffer)
             self._buffer.clear()
+        messages: list[AnyMessage] = []
         view = memoryview(data)
         position, end = 0, len(data)
         while end - position >= 4:
-            header = int.from_bytes(view[position : position + 4], "little")
+            header = int.from_bytes(data[position : position + 4], "little")
             length = header & ~_MORE
             if length > FRAME_BYTES:
                 raise ProtocolError(f"A frame of {length} bytes is longer than the allowed {FRAME_BYTES}.")
-            if end - position - 4 < length:
+            start, position = position + 4, position + 4 + length
+            if position > end:
+                position = start - 4
                 break
-            content = view[position + 4 : position + 4 + length]
-            position += 4 + length
+            content = view[start:position]
             if header & _MORE or self._long:
                 self._long += content
                 if len(self._long) > MESSAGE_BYTES:
                     raise ProtocolError(f"A message is longer than the allowed {MESSAGE_BYTES} bytes.")
                 if header & _MORE:
                     continue
-                content = memoryview(bytes(self._long))
+                content = memoryview(self._long)
                 self._long = bytearray()
             try:
-                yield decode(content)
+                messages.append(decode(content))
             except msgspec.DecodeError as error:
                 raise ProtocolError(
                     f"A frame of {length} bytes is no message of this protocol: {error}."
                 ) from None
         if position < end:
             self._buffer += view[position:]
+        return messages

@@ -13,8 +13,6 @@ other content that the scheduler passes on without looking inside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 PROTOCOL = 1
@@ -378,6 +376,14 @@ def decode(content: bytes | memoryview) -> AnyMessage:
     return message
 
 
-def payload_bytes(payloads: Iterable[bytes]) -> int:
-    """The payloads' length together, in bytes."""
-    return sum(map(len, payloads))
+_lease_decoder = msgspec.msgpack.Decoder(Lease)
+
+
+def encode_lease(lease: Lease) -> bytes:
+    """One lease as a record for a slot."""
+    return _encoder.encode(lease)
+
+
+def decode_lease(record: bytes) -> Lease:
+    """The lease in a record."""
+    return _lease_decoder.decode(record)

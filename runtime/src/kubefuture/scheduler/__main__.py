@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
+
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.program import Readiness, end_on_signals, log, parser
@@ -86,7 +88,7 @@ def main() -> int:
     readiness = Readiness(arguments.ready_fd)
     try:
         connection = Connection.load(arguments.connection)
-        asyncio.run(_serve(connection, arguments.slots_file, readiness, arguments.lifeline_fd))
+        uvloop.run(_serve(connection, arguments.slots_file, readiness, arguments.lifeline_fd))
     except (KubefutureError, OSError) as error:
         log(f"cannot start: {error}")
         readiness.error(str(error))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from itertools import count
+from typing import cast
 
 from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, LoginError
@@ -125,11 +126,10 @@ class _Peer(asyncio.Protocol):
         self.name = f"connection {number}"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=1 << 30)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1 << 30)
         self._timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._too_late)
-        transport.write(self._login.greeting)
+        self._transport.write(self._login.greeting)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -143,7 +143,7 @@ class _Peer(asyncio.Protocol):
                 assert self._transport is not None
                 self._transport.write(answer)
                 data = self._login.rest
-            messages = list(self._decoder.feed(data))
+            messages = self._decoder.feed(data)
             if messages and not self._joined:
                 hello = messages.pop(0)
                 if not isinstance(hello, Hello):

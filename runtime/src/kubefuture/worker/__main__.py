@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+import uvloop
+
 from ..core.connection import Connection
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.resources import slot_environment
@@ -36,7 +38,7 @@ def main() -> int:
     readiness = Readiness(options.ready_fd)
     try:
         connection = Connection.load(options.connection)
-        reason = asyncio.run(
+        reason = uvloop.run(
             _work(connection, options.slots_file, options.threads_per_slot, readiness, options.lifeline_fd)
         )
     except (KubefutureError, OSError) as error:

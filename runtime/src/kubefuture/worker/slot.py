@@ -1,13 +1,12 @@
 """The slot: a process that runs one element at a time. A blocking loop: read, run, write (R2).
 
-    supervisor ══ data: frames, both ways ═══════════════> slot
-               ── tokens: eight bytes a lease ───────────>      may this lease start?
-               <─ page: the lease and element it is on ──       shared memory, survives SIGKILL (R14)
+    supervisor ══ data: frames, both ways ═══════> slot     functions, long leases; results back
+               ── leases: a record each ─────────>
+               <─ page: where it is ───────────────         shared memory, survives SIGKILL (R14)
 
-A lease's content travels on the data socket; it may start when its token is read. Whoever reads a
-token first has it, so the supervisor takes unstarted work back by reading the token itself, at any
-time and for sure, even while a C call holds this process's GIL (R13). The end of the tokens is the
-end of the slot.
+Whoever receives a lease's record has it. So the supervisor takes unstarted work back by receiving the
+record itself, at any time and for sure, even while a C call holds this process's GIL (R13). The end of
+the leases is the end of the slot.
 """
 
 from __future__ import annotations
@@ -27,57 +26,96 @@ from ..core.elements import FunctionRunner
 from ..core.packing import pack_exception
 from ..core.settings import HANDOVER_SECONDS
 from ..protocol.framing import Decoder, frame
-from ..protocol.messages import Bind, Done, Lease, Message, Part, Raised, Ready, Run
+from ..protocol.messages import (
+    Bind,
+    Done,
+    Lease,
+    Message,
+    Part,
+    Raised,
+    Ready,
+    Run,
+    decode_lease,
+    encode_lease,
+)
 from .lifetime import die_with_parent
 
 PAGE = struct.Struct("<Qq")
 """What the shared page holds: the lease that runs, 0 for none, and the element's index."""
 
 
+RECORD_BYTES = 256
+"""Every record has this length, so that any number of them is one write, and each read gets a whole one."""
+
+
+_UNSEEDED = Element()
+
+
 class _Interrupted(KeyboardInterrupt):
     """Our own SIGINT, for an element that was cancelled (R21)."""
+
+
+def pack_record(lease: Lease) -> bytes | None:
+    """A lease as a record, or None when it is too long for one."""
+    content = encode_lease(lease)
+    if len(content) > RECORD_BYTES - 2:
+        return None
+    return (len(content).to_bytes(2, "little") + content).ljust(RECORD_BYTES, b"\0")
+
+
+def unpack_record(record: bytes) -> Lease:
+    """The lease in a record."""
+    return decode_lease(record[2 : 2 + int.from_bytes(record[:2], "little")])
 
 
 class Slot:
     """The loop and what it keeps between elements."""
 
-    def __init__(self, data: socket.socket, tokens: socket.socket, page: mmap) -> None:
+    def __init__(self, data: socket.socket, leases: socket.socket, page: mmap) -> None:
         self._data = data
-        self._tokens = tokens
+        self._leases = leases
         self._page = page
         self._decoder = Decoder()
         self._functions: dict[int, FunctionRunner] = {}
-        self._leases: dict[int, tuple[Lease, FunctionRunner]] = {}
+        self._long: dict[int, Lease] = {}
+        self._bound = False
         self._handover = _Handover(data)
         self._armed = False
         self._interrupted = False
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def serve(self) -> None:
-        """Runs leases until the supervisor closes the tokens."""
+        """Runs leases until the supervisor closes them."""
         self._handover.send([Ready(os.getpid())])
         while True:
-            token = self._next_token()
-            if not token:
+            record = self._next_record()
+            if len(record) < RECORD_BYTES:
                 return
-            lease_id = int.from_bytes(token, "little")
-            while lease_id not in self._leases:
+            lease = unpack_record(record)
+            while not self._bound or lease.function not in self._functions:
                 self._read()
-            for revoked in [known for known in self._leases if known < lease_id]:
-                del self._leases[revoked]
-            self._run(*self._leases.pop(lease_id))
+            if not lease.payloads:
+                while lease.id not in self._long:
+                    self._read()
+                for revoked in [known for known in self._long if known < lease.id]:
+                    del self._long[revoked]
+                lease = self._long.pop(lease.id)
+            self._run(lease, self._functions[lease.function])
 
-    def _next_token(self) -> bytes:
-        if self._handover.holds and not self._handover.due():
-            try:
-                return self._tokens.recv(8, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                pass
-        self._handover.flush()
-        return self._tokens.recv(8)
+    def _next_record(self) -> bytes:
+        try:
+            if self._handover.holds and not self._handover.due():
+                try:
+                    return self._leases.recv(RECORD_BYTES, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    pass
+            self._handover.flush()
+            return self._leases.recv(RECORD_BYTES, socket.MSG_WAITALL)
+        except ConnectionError:
+            return b""
 
     def _read(self) -> None:
-        data = self._data.recv(1 << 20)
+        data = self._data.recv(1 << 16)
         if not data:
             sys.exit(0)
         for message in self._decoder.feed(data):
@@ -87,19 +125,22 @@ class Slot:
                 for function in message.functions:
                     self._functions[function.id] = FunctionRunner(function)
                 for lease in message.leases:
-                    self._leases[lease.id] = lease, self._functions[lease.function]
+                    self._long[lease.id] = lease
             elif isinstance(message, Bind):
                 _bind(message)
+                self._bound = True
 
     def _run(self, lease: Lease, runner: FunctionRunner) -> None:
         handover, page, pack_into = self._handover, self._page, PAGE.pack_into
         handover.begin(lease.id, lease.start)
         self._interrupted = False
         if runner.plain:
-            enter_slot_element(Element())
+            enter_slot_element(_UNSEEDED)
         last = lease.start + len(lease.payloads) - 1
         for index, payload in enumerate(lease.payloads, lease.start):
             pack_into(page, 0, lease.id, index)
+            if handover.holds:
+                handover.watch()
             try:
                 root, content = None, payload
                 if not runner.plain:
@@ -148,6 +189,7 @@ class _Handover:
         self._began = 0.0
         self._last = 0.0
         self._open = False
+        self._watched = False
         self._waiting = threading.Event()
         threading.Thread(target=self._watch, name="kubefuture-handover", daemon=True).start()
 
@@ -170,9 +212,13 @@ class _Handover:
         """Takes the next element's result and returns whether it is time to send."""
         with self._lock:
             self._payloads.append(payload)
-        if not self._waiting.is_set():
-            self._waiting.set()
         return time.perf_counter() - self._last >= HANDOVER_SECONDS
+
+    def watch(self) -> None:
+        """An element starts while results wait: if it is long, the thread sends them."""
+        if not self._watched:
+            self._watched = True
+            self._waiting.set()
 
     def raised(self, index: int, payload: bytes, *, end: bool, interrupted: bool) -> None:
         """Sends what is there and then a failure."""
@@ -217,7 +263,9 @@ class _Handover:
             messages = [Done(self._parts), *messages]
             self._parts = []
         self._last = time.perf_counter()
-        self._waiting.clear()
+        if self._watched:
+            self._watched = False
+            self._waiting.clear()
         try:
             self._data.sendall(frame(messages))
         except OSError:
@@ -227,7 +275,7 @@ class _Handover:
         while True:
             self._waiting.wait()
             time.sleep(HANDOVER_SECONDS)
-            if self._waiting.is_set() and self.due():
+            if self._watched and self.due():
                 self.flush()
 
 
@@ -243,9 +291,9 @@ def _bind(message: Bind) -> None:
 
 def main() -> None:
     """The bootstrap: three descriptors and the supervisor's pid as arguments."""
-    data, tokens, page, parent = map(int, sys.argv[1:5])
+    data, leases, page, parent = map(int, sys.argv[1:5])
     die_with_parent(parent)
     sys.argv = [""]
     shared = mmap(page, PAGE.size)
     os.close(page)
-    Slot(socket.socket(fileno=data), socket.socket(fileno=tokens), shared).serve()
+    Slot(socket.socket(fileno=data), socket.socket(fileno=leases), shared).serve()

@@ -1,8 +1,4 @@
-"""One slot seen from its supervisor: starts it, feeds it, notices its death.
-
-Everything that touches the event loop's watchers runs in the loop's thread; `send_run` and the like may
-be called from any thread that holds the host's lock.
-"""
+"""One slot seen from its supervisor: starts it, feeds it, notices its death."""
 
 from __future__ import annotations
 
@@ -14,18 +10,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from mmap import mmap
 from pathlib import Path
 from typing import IO
 
+from ..core.channel import Channel
+from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
-from ..protocol.messages import AnyMessage, Bind, Done, Raised, Run
-from .slot import PAGE
+from ..protocol.messages import AnyMessage, Bind, Done, Lease, Raised, Run
+from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
 _SOURCE = str(Path(__file__).resolve().parents[2])
-_READ = 1 << 18
 
 
 class SlotProcess:
@@ -37,6 +35,7 @@ class SlotProcess:
         output: Where its stdout and stderr go, None for ours.
         on_messages: Called with what it sent, several at a time.
         on_end: Called once, when it is dead and everything it sent was delivered.
+        lock: The host's lock; whoever calls a method holds it.
 
     Attributes:
         leases: Ids of the leases that it has, in order.
@@ -50,19 +49,18 @@ class SlotProcess:
         output: IO[bytes] | int | None,
         on_messages: Callable[[SlotProcess, list[AnyMessage]], None],
         on_end: Callable[[SlotProcess], None],
+        lock: AbstractContextManager[object],
     ) -> None:
-        self._loop = loop
         self._on_messages = on_messages
         self._on_end = on_end
         self._decoder = Decoder()
-        self._unsent = bytearray()
         self.leases: dict[int, None] = {}
         self.ending = False
-        self._data, data = socket.socketpair()
-        self._tokens, self._taken = socket.socketpair()
+        ours, data = socket.socketpair()
+        self._leases, self._untaken = socket.socketpair()
         with _shared_page() as page:
             self._page = mmap(page.fileno(), PAGE.size)
-            handles = (data.fileno(), self._taken.fileno(), page.fileno())
+            handles = (data.fileno(), self._untaken.fileno(), page.fileno())
             self._process = subprocess.Popen(
                 [
                     sys.executable,
@@ -80,9 +78,8 @@ class SlotProcess:
                 process_group=0,
             )
         data.close()
-        self._data.setblocking(False)
-        self._tokens.setblocking(False)
-        loop.add_reader(self._data.fileno(), self._readable)
+        self._leases.setblocking(False)
+        self._data = Channel(loop, ours, self._received, self._dead, lock)
 
     @property
     def pid(self) -> int:
@@ -91,28 +88,42 @@ class SlotProcess:
 
     def bind(self, message: Bind) -> None:
         """Gives it to a session."""
-        self._write(frame([message]))
+        self._data.send(frame([message]))
 
     def run(self, message: Run) -> None:
-        """Sends leases, then the tokens that let them start."""
-        self._write(frame([message]))
+        """Sends leases. Short ones are a record each; what else there is goes ahead on the data socket."""
+        records = []
+        long = []
         for lease in message.leases:
             self.leases[lease.id] = None
-        self._send_tokens([lease.id for lease in message.leases])
+            record = pack_record(lease)
+            if record is None:
+                long.append(lease)
+                record = pack_record(Lease(lease.id, lease.function, lease.start, []))
+                assert record is not None
+            records.append(record)
+        if long or message.functions or message.forget:
+            self._data.send(frame([Run(message.slot, message.functions, message.forget, long)]))
+        self._send_records(records)
 
     def revoke(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
         """Takes leases back that it has not started. What is returned is final (R13)."""
         try:
-            content = self._taken.recv(8 * (len(self.leases) + 1), socket.MSG_DONTWAIT)
+            content = self._untaken.recv(RECORD_BYTES * (MAX_CREDITS + 1), socket.MSG_DONTWAIT)
         except OSError:
             return ()
-        unstarted = [int.from_bytes(content[at : at + 8], "little") for at in range(0, len(content), 8)]
-        asked = set(wanted)
-        back = tuple(lease for lease in unstarted if lease in asked)
-        for lease in back:
-            del self.leases[lease]
-        self._send_tokens([lease for lease in unstarted if lease not in asked])
-        return back
+        back: list[int] = []
+        kept: list[bytes] = []
+        for start in range(0, len(content), RECORD_BYTES):
+            record = content[start : start + RECORD_BYTES]
+            lease = unpack_record(record).id
+            if lease in wanted:
+                back.append(lease)
+                del self.leases[lease]
+            else:
+                kept.append(record)
+        self._send_records(kept)
+        return tuple(back)
 
     def interrupt(self) -> None:
         """SIGINT for what it runs."""
@@ -125,8 +136,8 @@ class SlotProcess:
     def finish(self) -> None:
         """Lets it end by itself, after what it runs."""
         self.ending = True
-        self._tokens.close()
-        self._taken.close()
+        self._leases.close()
+        self._untaken.close()
 
     def last_words(self) -> tuple[int, int, str]:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""
@@ -141,13 +152,16 @@ class SlotProcess:
             reason = f"exit code {code}"
         return (lease, index, reason) if lease in self.leases else (0, -1, reason)
 
-    def _send_tokens(self, leases: list[int]) -> None:
-        if not leases or self.ending:
+    def _send_records(self, records: list[bytes]) -> None:
+        if self.ending or not records:
             return
+        content = b"".join(records)
         try:
-            self._tokens.send(b"".join(lease.to_bytes(8, "little") for lease in leases))
+            whole = self._leases.send(content) == len(content)
         except OSError:
-            self._signal(signal.SIGKILL)  # it cannot be told any more; its leases come back with its end
+            whole = False
+        if not whole:  # it cannot be told any more; its leases come back with its end
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
         if self._process.returncode is None:
@@ -156,51 +170,17 @@ class SlotProcess:
             except ProcessLookupError:
                 pass
 
-    def _write(self, content: bytes) -> None:
-        if not self._unsent:
-            try:
-                sent = self._data.send(content)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                return  # dead; the reader finds out
-            if sent == len(content):
-                return
-            content = content[sent:]
-            self._loop.call_soon_threadsafe(self._watch_writable)
-        self._unsent += content
-
-    def _watch_writable(self) -> None:
-        if self._data.fileno() >= 0:
-            self._loop.add_writer(self._data.fileno(), self._writable)
-
-    def _writable(self) -> None:
+    def _received(self, content: bytes) -> None:
         try:
-            sent = self._data.send(memoryview(self._unsent)[: 1 << 20])
-        except BlockingIOError:
-            return
-        except OSError:
-            self._loop.remove_writer(self._data.fileno())
-            return
-        del self._unsent[:sent]
-        if not self._unsent:
-            self._loop.remove_writer(self._data.fileno())
-
-    def _readable(self) -> None:
-        try:
-            content = self._data.recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            content = b""
-        if not content:
-            self._dead()
-            return
-        try:
-            messages = list(self._decoder.feed(content))
+            messages = self._decoder.feed(content)
         except ProtocolError:
             self.kill()  # something in the user's code wrote to our socket
             return
+        if messages:
+            self._on_messages(self, messages)
+
+    def account(self, messages: list[AnyMessage]) -> None:
+        """Notes which leases have ended. Under the host's lock, like everything that changes them."""
         for message in messages:
             if isinstance(message, Done):
                 for part in message.parts:
@@ -208,15 +188,10 @@ class SlotProcess:
                         self.leases.pop(part.lease, None)
             elif isinstance(message, Raised) and message.end:
                 self.leases.pop(message.lease, None)
-        self._on_messages(self, messages)
 
     def _dead(self) -> None:
-        handle = self._data.fileno()
-        self._loop.remove_reader(handle)
-        self._loop.remove_writer(handle)
-        self._data.close()
-        self._tokens.close()
-        self._taken.close()
+        self._leases.close()
+        self._untaken.close()
         self.kill()  # for a process that only closed its sockets
         self._process.wait()
         self._on_end(self)

@@ -6,20 +6,46 @@ The same for both hosts: the supervisor behind its connection, and the client's 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import IO
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from typing import IO, Concatenate, ParamSpec
 
 from ..core.settings import INTERRUPT_GRACE, SLOT_START_SECONDS
 from ..errors import ProtocolError
 from ..protocol.messages import (
-    AnyMessage, Bind, Interrupt, Message, Ready, ReplaceSlot, RetireSlot, Returned, Revoke, Run, SlotLost, SlotReady,
+    AnyMessage,
+    Bind,
+    Interrupt,
+    Message,
+    Ready,
+    ReplaceSlot,
+    RetireSlot,
+    Returned,
+    Revoke,
+    Run,
+    SlotLost,
+    SlotReady,
     StartSlot,
     Welcome,
 )  # fmt: skip
 from .slot_process import SlotProcess
 
+_P = ParamSpec("_P")
+
 _LONGEST_PAUSE = 10.0
 _FINISH_SECONDS = 2.0
+
+
+def _locked(method: Callable[Concatenate[SlotSet, _P], None]) -> Callable[Concatenate[SlotSet, _P], None]:
+    """For what the loop's thread calls by itself."""
+
+    @wraps(method)
+    def wrapper(self: SlotSet, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        with self._lock:
+            method(self, *args, **kwargs)
+
+    return wrapper
 
 
 class SlotSet:
@@ -28,6 +54,7 @@ class SlotSet:
     Args:
         loop: Where they are watched.
         environment: The slots' environment.
+        lock: The host's, when several threads call `handle`.
         output: Where their stdout and stderr go, None for ours.
         report: Takes messages for the scheduler, several at a time.
         trouble: Takes a sentence for the log when a slot cannot start.
@@ -38,13 +65,15 @@ class SlotSet:
         loop: asyncio.AbstractEventLoop,
         *,
         environment: Mapping[str, str],
-        report: Callable[[list[Message]], None],
+        report: Callable[[Sequence[Message]], None],
         trouble: Callable[[str], None],
         output: IO[bytes] | int | None = None,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self._loop = loop
         self._environment = environment
         self._output = output
+        self._lock = lock if lock is not None else nullcontext()
         self._report = report
         self._trouble = trouble
         self._slots: dict[int, SlotProcess] = {}
@@ -63,12 +92,15 @@ class SlotSet:
         """The slots that are there or starting."""
         return sorted(self._slots)
 
+    @_locked
     def start(self, number: int) -> None:
         """Starts a slot. Call it in the loop's thread: the slot ends with the thread that started it."""
         if self._closed or number in self._slots:
             return
         try:
-            slot = SlotProcess(self._loop, self._environment, self._output, self._received, self._ended)
+            slot = SlotProcess(
+                self._loop, self._environment, self._output, self._received, self._ended, self._lock
+            )
         except OSError as error:
             self._failed(number, f"a slot cannot be started: {error}")
             return
@@ -104,6 +136,7 @@ class SlotSet:
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
 
+    @_locked
     def close(self) -> None:
         """Kills all slots at once."""
         self._closed = True
@@ -119,6 +152,7 @@ class SlotSet:
         for number in range(slots):
             self.start(number)
 
+    @_locked
     def _finish(self, number: int, replace: bool) -> None:
         slot = self._slots.get(number)
         if slot is None:
@@ -141,28 +175,30 @@ class SlotSet:
         slot.interrupt()
         if back:
             self._report([Returned(message.slot, back)])
+        self._loop.call_soon_threadsafe(
+            self._loop.call_later, INTERRUPT_GRACE, self._kill_if_running, slot, lease
+        )
 
-        def kill_if_it_still_runs() -> None:
-            if lease in slot.leases:
-                slot.ending = True
-                slot.kill()
+    @_locked
+    def _kill_if_running(self, slot: SlotProcess, lease: int) -> None:
+        if lease in slot.leases:
+            slot.ending = True
+            slot.kill()
 
-        self._loop.call_soon_threadsafe(self._loop.call_later, INTERRUPT_GRACE, kill_if_it_still_runs)
-
+    @_locked
     def _received(self, slot: SlotProcess, messages: list[AnyMessage]) -> None:
         number = self._numbers[slot]
         if self._slots.get(number) is not slot:
             return
-        out: list[Message] = []
-        for message in messages:
-            if isinstance(message, Ready):
-                self._ready.add(slot)
-                self._failures = 0
-                out.append(SlotReady(number, slot.pid))
-            else:
-                out.append(message)
-        self._report(out)
+        if slot in self._ready:
+            slot.account(messages)
+            self._report(messages)
+        elif isinstance(messages[0], Ready):
+            self._ready.add(slot)
+            self._failures = 0
+            self._report([SlotReady(number, slot.pid)])
 
+    @_locked
     def _ended(self, slot: SlotProcess) -> None:
         number = self._numbers.pop(slot)
         was_ready = slot in self._ready
@@ -186,6 +222,7 @@ class SlotSet:
         self._trouble(f"{sentence}; the next try is in {pause:.1f} s")
         self._loop.call_later(pause, self.start, number)
 
+    @_locked
     def _give_up(self, slot: SlotProcess) -> None:
         if slot in self._numbers and slot not in self._ready:
             slot.kill()

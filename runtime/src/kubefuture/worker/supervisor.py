@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Supervisor:
         waiting: set[asyncio.Future[Any]] = {asyncio.ensure_future(event), self.ended}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
-    def _report(self, messages: list[Message]) -> None:
+    def _report(self, messages: Sequence[Message]) -> None:
         if self._link is not None and messages:
             self._link.send(messages)
         if len(self._slots.ready) >= self._wanted and self._link is not None:
