@@ -131,6 +131,6 @@ def _print(stream: int, words: str) -> None:
 
 def _width() -> int:
     try:
-        return max(20, os.get_terminal_size(1).columns)
+        return max(20, os.get_terminal_size(1).columns or 80)
     except OSError:
         return 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from kubefuture.project import update
 
 from tests.project import kit
 
@@ -60,5 +61,11 @@ def test_a_template_that_is_gone_is_said_to_be_the_reason(study):
     git(study, "add", ".")
     git(study, "commit", "--quiet", "--message", "Start")
     sentence = refused(study)
-    assert sentence.startswith("The template could not be merged: ")
-    assert "template" in sentence.removeprefix("The template could not be merged: ")
+    assert "could not be merged (nothing was changed): Local template must be a directory." in sentence
+    assert ".copier-answers.yml" in sentence
+    assert "Traceback" in (study.state / "logs" / "copier.log").read_text()
+
+
+def test_gits_own_reason_is_the_one_that_is_given():
+    said = b"Traceback:\nplumbum.ProcessExecutionError: code: 128\nStderr: | fatal: '/x' is no repository\n  | \n"
+    assert update._reason(said) == "'/x' is no repository."

@@ -19,6 +19,7 @@ from .folder import Project
 from .progress import Step
 
 _MARK = re.compile(rb"^(<<<<<<< |>>>>>>> )", re.MULTILINE)
+_EXCEPTION = re.compile(r"^[\w.]+(Error|Exception): ")
 _FIRST_COMMIT = 'git init && git add . && git commit -m "Start"'
 
 
@@ -61,7 +62,12 @@ def update(project: Project, reference: str) -> Update:
     with Step("Merging what is new in the template") as step:
         done = _wait([sys.executable, "-I", "-m", "copier", *arguments, "."], project, step)
     if done.returncode:
-        raise ProjectError(f"The template could not be merged: {_reason(done.stderr)}")
+        undone = "undo what was begun with git reset --hard && git clean -fd"
+        state = undone if _changed(project) else "nothing was changed"
+        raise ProjectError(
+            f"The template could not be merged ({state}): {_reason(done.stderr)} "
+            f"Its place is in .copier-answers.yml{_write_log(project, done.stderr)}."
+        )
     changed = tuple(_changed(project))
     return Update(changed, tuple(name for name in changed if _has_marks(project, name)))
 
@@ -125,8 +131,21 @@ def _git(project: Project, *arguments: str) -> subprocess.CompletedProcess[bytes
 
 
 def _reason(said: bytes) -> str:
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].rstrip(".") + "." if lines else "it gave no reason."
+    """The line that says why: git's own if there is one, else the last, which ends a traceback."""
+    lines = [line.strip("| ") for line in said.decode(errors="replace").splitlines() if line.strip("| ")]
+    reasons = [line.partition("fatal: ")[2] for line in lines if "fatal: " in line] or lines[-1:]
+    return _EXCEPTION.sub("", reasons[0]).rstrip(".") + "." if reasons else "it gave no reason."
+
+
+def _write_log(project: Project, said: bytes) -> str:
+    log = project.state / "logs" / "copier.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(said)
+    except OSError:
+        # The reason itself is on the screen.
+        return ""
+    return f", and all that was said in {log.relative_to(project.folder)}"
 
 
 def _some(names: Sequence[str]) -> str:
