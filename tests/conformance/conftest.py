@@ -1,0 +1,120 @@
+"""One suite for every back end: `plan` runs a test on all of them, `pool` on those that have workers.
+
+The back ends are started once; all tests of one run before those of the next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import kubefuture as kf
+import pytest
+
+from tests.faults import processes
+from tests.faults.checkpoint import Checkpoint
+from tests.faults.programs import Cluster
+from tests.faults.waiting import eventually
+
+WITH_WORKERS = ["local", "cluster"]
+EVERY = ["sequential", *WITH_WORKERS]
+WORKERS = 2
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test on the back ends that it is about."""
+    if "kind" in metafunc.fixturenames:
+        kinds = WITH_WORKERS if "pool" in metafunc.fixturenames else EVERY
+        metafunc.parametrize("kind", kinds, scope="session")
+
+
+class BackEnd:
+    """A way to run, which every test finds as if it were the first.
+
+    Attributes:
+        kind: Its plan's name.
+        cluster: The programs behind plan("cluster").
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.cluster = Cluster(WORKERS).start() if kind == "cluster" else None
+        kf.plan(kind, **self.arguments)
+        self._plan = kf.plan("sequential")
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """What to give to kf.plan for another plan of the same kind."""
+        if self.cluster is not None:
+            return {"connection": self.cluster.connection}
+        return {"workers": WORKERS} if self.kind == "local" else {}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that choose it."""
+        if self.cluster is not None:
+            return {"KUBEFUTURE_CONNECTION": str(self.cluster.connection)}
+        return {"KUBEFUTURE_PLAN": f"local:{WORKERS}" if self.kind == "local" else self.kind}
+
+    def choose(self) -> None:
+        """Makes it the plan, with the usual number of workers."""
+        kf.plan(self._plan)
+        if self.kind != "sequential" and kf.n_workers() != WORKERS:
+            kf.scale(WORKERS)
+
+    def slots(self) -> list[int]:
+        """The process ids of its slots that live."""
+        if self.cluster is not None:
+            return self.cluster.slots()
+        own = processes.living().values()
+        return sorted(one.pid for one in own if one.parent == os.getpid() and "worker.slot" in one.command)
+
+    def close(self) -> None:
+        """Ends it."""
+        self._plan.close()
+        if self.cluster is not None:
+            self.cluster.close()
+
+
+@pytest.fixture(scope="session")
+def back_end(kind: str) -> Iterator[BackEnd]:
+    """A back end, started once."""
+    started = BackEnd(kind)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def plan(back_end: BackEnd) -> Iterator[BackEnd]:
+    """The plan of the test, on every back end."""
+    back_end.choose()
+    yield back_end
+    back_end.choose()
+
+
+@pytest.fixture
+def pool(plan: BackEnd) -> BackEnd:
+    """The plan of the test, on the back ends that have workers."""
+    return plan
+
+
+@pytest.fixture
+def checkpoint() -> Iterator[Checkpoint]:
+    """A point at which elements stop."""
+    with Checkpoint() as made:
+        yield made
+
+
+@pytest.fixture
+def all_slots_work(pool: BackEnd) -> Iterator[None]:
+    """At the end of the test no slot is lost: as many elements as ever run at the same time."""
+    yield
+    pool.choose()
+    with Checkpoint() as rendezvous:
+        from tests.faults.checkpoint import reach
+
+        futures = [kf.future(reach, rendezvous.port) for _ in range(WORKERS)]
+        for visit in rendezvous.take(WORKERS):
+            visit.go()
+        kf.value(futures)
+    eventually(lambda: len(pool.slots()) == WORKERS, f"{WORKERS} slots")

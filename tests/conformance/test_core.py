@@ -1,0 +1,100 @@
+"""Single futures: what `concurrent.futures` promises of them, on every plan."""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+import operator
+
+import kubefuture as kf
+import pytest
+
+from tests.faults.checkpoint import reach
+
+
+def test_a_future_has_the_value_that_the_call_returns(plan):
+    assert kf.future(divmod, 17, 5).result() == divmod(17, 5)
+    assert kf.future(int, "ff", base=16).result() == 255
+    assert kf.future(lambda *args, **kwargs: (args, kwargs), 1, fn=2).result() == ((1,), {"fn": 2})
+
+
+def test_a_future_is_a_standard_future(plan):
+    futures = [kf.future(operator.mul, number, number) for number in range(5)]
+    assert all(isinstance(one, cf.Future) for one in futures)
+    done, waiting = cf.wait(futures)
+    assert {one.result() for one in done} == {0, 1, 4, 9, 16} and not waiting
+    assert sorted(one.result() for one in cf.as_completed(futures)) == [0, 1, 4, 9, 16]
+
+
+def test_the_value_can_be_asked_for_again(plan):
+    future = kf.future(list, "abc")
+    assert kf.value(future) == kf.value(future) == future.result() == ["a", "b", "c"]
+    assert future.done() and future.done() and future.exception() is None
+
+
+def test_callbacks_are_called_with_the_future(plan):
+    future = kf.future(abs, -3)
+    seen = []
+    future.add_done_callback(lambda one: seen.append(one.result()))
+    future.result()
+    assert seen == [3] or kf.future(abs, 0).result() == 0 and seen == [3]
+
+
+def test_a_callback_may_start_more(plan):
+    answers: cf.Future[cf.Future[int]] = cf.Future()
+    kf.future(abs, -3).add_done_callback(lambda one: answers.set_result(kf.future(abs, -one.result())))
+    assert answers.result(30).result(30) == 3
+
+
+def test_label_and_state_are_in_the_representation(plan):
+    future = kf.options(label="the fit").future(abs, -1)
+    future.result()
+    assert "the fit" in repr(future) and "finished" in repr(future)
+
+
+def test_a_future_starts_before_anybody_asks_for_it(pool, checkpoint):
+    future = kf.future(reach, checkpoint.port)
+    visit = checkpoint.next()
+    assert not future.done() and "pending" in repr(future)
+    with pytest.raises(TimeoutError):
+        future.result(timeout=0)
+    visit.go("now")
+    assert future.result() == "now" and future.done()
+
+
+def test_submitting_never_waits_for_a_worker(pool, checkpoint):
+    """R's future blocks in future() when all workers are busy; here the scheduler queues (R16)."""
+    futures = [kf.future(reach, checkpoint.port, number) for number in range(20)]
+    busy = checkpoint.take(2)
+    assert not any(one.done() for one in futures)
+    checkpoint.open()
+    for visit in busy:
+        visit.go()
+    assert kf.value(futures) == [""] * 20
+
+
+def test_as_many_elements_run_at_once_as_there_are_workers(pool, checkpoint):
+    futures = [kf.future(reach, checkpoint.port) for _ in range(kf.n_workers())]
+    visits = checkpoint.take(kf.n_workers())
+    assert len({visit.pid for visit in visits}) == kf.n_workers()
+    for visit in visits:
+        visit.go()
+    kf.value(futures)
+
+
+def test_a_single_future_goes_before_the_next_chunk_of_a_map(pool, checkpoint):
+    """R11: a map of many elements does not hold up a future that was submitted later."""
+    elements = 40
+    everything = kf.imap(lambda index, port=checkpoint.port: reach(port, index), range(elements))
+    first = checkpoint.take(2)
+    future = kf.future(reach, checkpoint.port, "future")
+    order = []
+    for visit in first:
+        visit.go()
+    while "future" not in order:
+        visit = checkpoint.next()
+        order.append(visit.label)
+        visit.go()
+    checkpoint.open()
+    assert future.result() == ""
+    assert len(list(everything)) == elements
+    assert len(order) <= 8, "it waited for what had been fetched ahead, and for nothing else"
