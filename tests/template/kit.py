@@ -44,7 +44,7 @@ def base_python() -> str:
 def run(
     *arguments: str | Path, cwd: Path, status: int | None = 0, **options
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end and checks its exit status.
+    """Runs a command to its end and checks its exit status; how long it may take is for the test to say.
 
     Args:
         *arguments: The command.
@@ -52,7 +52,7 @@ def run(
         status: The expected exit status; None accepts any.
         **options: For subprocess.run; `env` is a user's environment unless given.
     """
-    options = {"env": environment(), "stdin": subprocess.DEVNULL, "timeout": 240} | options
+    options = {"env": environment(), "stdin": subprocess.DEVNULL} | options
     done = subprocess.run(list(map(str, arguments)), cwd=cwd, capture_output=True, text=True, **options)
     if status is not None and done.returncode != status:
         told = f"exit {done.returncode} instead of {status}: {' '.join(map(str, arguments))} in {cwd}"
