@@ -36,7 +36,7 @@ def test_callbacks_are_called_with_the_future(plan):
     seen = []
     future.add_done_callback(lambda one: seen.append(one.result()))
     future.result()
-    assert seen == [3] or kf.future(abs, 0).result() == 0 and seen == [3]
+    assert seen == [3] or (kf.future(abs, 0).result() == 0 and seen == [3])
 
 
 def test_a_callback_may_start_more(plan):

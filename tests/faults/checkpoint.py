@@ -26,10 +26,9 @@ def reach(port: int, label: object = "") -> str:
     Returns:
         The word that the test gave; empty when the checkpoint is gone.
     """
-    with socket.create_connection(("127.0.0.1", port)) as link, link.makefile("rw") as text:
-        text.write(f"{os.getpid()} {label}\n")
-        text.flush()
-        return text.readline().strip()
+    with socket.create_connection(("127.0.0.1", port)) as link:
+        link.sendall(f"{os.getpid()} {label}\n".encode())
+        return link.makefile().readline().strip()
 
 
 class Visit:
@@ -43,15 +42,14 @@ class Visit:
     def __init__(self, link: socket.socket) -> None:
         link.settimeout(LIMIT)
         self._link = link
-        self._text = link.makefile("rw")
+        self._text = link.makefile()
         pid, _, self.label = self._text.readline().rstrip("\n").partition(" ")
         self.pid = int(pid)
 
     def go(self, word: str = "") -> None:
         """Lets the element go on."""
         try:
-            self._text.write(f"{word}\n")
-            self._text.close()
+            self._link.sendall(f"{word}\n".encode())
         except OSError:
             pass  # its slot was killed
         self._link.close()
