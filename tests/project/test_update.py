@@ -67,5 +67,10 @@ def test_a_template_that_is_gone_is_said_to_be_the_reason(study):
 
 
 def test_gits_own_reason_is_the_one_that_is_given():
-    said = b"Traceback:\nplumbum.ProcessExecutionError: code: 128\nStderr: | fatal: '/x' is no repository\n  | \n"
+    said = (
+        b"Traceback:\n"
+        b"plumbum.commands.processes.ProcessExecutionError: Unexpected exit code: 128\n"
+        b"Stderr:       | fatal: '/x' is no repository\n"
+        b"              | \n"
+    )
     assert update._reason(said) == "'/x' is no repository."
