@@ -1,0 +1,52 @@
+"""What stands in the README and on the pages is tried here, so that it cannot become wrong unnoticed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.docs.blocks import ROOT, blocks, expected_prints
+from tests.template import kit
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+TUTORIAL = DOCS / "tutorial" / "first-project.md"
+WITH_PYTHON = [
+    page for page in PAGES if page != TUTORIAL and any(block.language == "python" for block in blocks(page))
+]
+WITH_VALUES = [page for page in PAGES if any(block.language == "yaml" for block in blocks(page))]
+SCHEMA = json.loads((ROOT / "template" / "values.schema.json").read_text(encoding="utf-8"))
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name)
+def test_the_python_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
+    script = "\n".join(block.text for block in blocks(page) if block.language == "python")
+    (tmp_path / "page.py").write_text(script, encoding="utf-8")
+    done = kit.run(sys.executable, "page.py", cwd=tmp_path, timeout=120)
+    assert done.stdout.splitlines() == expected_prints(script)
+
+
+@pytest.mark.parametrize("page", WITH_VALUES, ids=name)
+def test_the_settings_of_a_page_are_allowed(page: Path) -> None:
+    lab_defaults = set(yaml.safe_load((ROOT / "lab.yml").read_text(encoding="utf-8")))
+    for block in blocks(page):
+        if block.language == "yaml":
+            settings = yaml.safe_load(block.text)
+            if set(settings) != lab_defaults:
+                jsonschema.validate(settings, SCHEMA)
+
+
+def test_pages_name_neither_this_machine_nor_unfinished_work() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        content = page.read_text(encoding="utf-8")
+        for word in ("TODO", "FIXME", "/root", str(ROOT)):
+            assert word not in content, f"{name(page)} holds {word}"
