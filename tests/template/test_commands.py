@@ -83,6 +83,18 @@ def test_a_script_of_ones_own_imports_the_projects_modules(up):
     assert "['--name', 'two words'] 3" in said
 
 
+def test_variables_of_the_shell_are_for_the_script_alone(up):
+    script = up / "mine.py"
+    script.write_text("import os, sys\nprint(sys.argv[1:], os.environ['ARGS'], os.environ['N'])\n")
+    shell = kit.environment(ARGS="of the shell", N="9", SCRIPT="nowhere.py")
+    try:
+        said = kit.make(up, "run", "SCRIPT=mine.py", env=shell).stdout
+    finally:
+        script.unlink()
+    assert "[] of the shell 9" in said
+    assert "make scale N=" in kit.make(up, "scale", status=2, env=shell).stderr
+
+
 def test_run_before_up_says_so(project):
     done = kit.make(project, "run", status=2)
     assert "make up" in done.stdout + done.stderr
