@@ -44,8 +44,14 @@ def replace(state: State, slot: SlotState) -> None:
     state.outbox.send_slot(slot.worker.peer, slot.index, ReplaceSlot(slot.index))
 
 
-def fill(state: State, now: float) -> None:
-    """Leases what can be leased, then evens out."""
+def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> None:
+    """Leases what can be leased, then evens out.
+
+    Args:
+        state: What there is.
+        now: The time, in the machine's seconds.
+        worth_moving: Seconds of measured work from which it is taken back from one slot for another.
+    """
     active = [session for session in state.sessions.values() if session.has_waiting]
     if active:
         slots = max(1, state.ready_slots)
@@ -70,7 +76,7 @@ def fill(state: State, now: float) -> None:
                 if not progress:
                     break
     if state.stacked and state.idle and not active:
-        _even_out(state)
+        _even_out(state, worth_moving)
 
 
 def _session_for(active: list[SessionState], slot: SlotState, now: float) -> SessionState | None:
@@ -130,7 +136,7 @@ def _credits(state: State, slot: SlotState) -> int:
     return credits(seconds, state.round_trip, state.ahead)
 
 
-def _even_out(state: State) -> None:
+def _even_out(state: State, worth_moving: float) -> None:
     """Nothing waits, but slots idle: asks one slot that has more than it runs for the rest of it."""
     sessions = {slot.session for slot in state.idle}
     victim, most = None, 0.0
@@ -142,7 +148,7 @@ def _even_out(state: State) -> None:
         backlog = _backlog(slot)
         if backlog > most:
             victim, most = slot, backlog
-    if victim is None or most < _WORTH_MOVING:
+    if victim is None or most < worth_moving:
         return
     unstarted = list(victim.leases)[1:]
     part = unstarted[-max(1, (len(unstarted) + 1) // 2) :]

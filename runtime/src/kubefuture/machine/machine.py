@@ -133,8 +133,13 @@ class Machine:
         self._proceed(now)
 
     def tick(self, now: float) -> None:
-        """Time passed; hosts call it a few times a second while there is work."""
+        """Time passed; hosts call it a few times a second while there is work.
+
+        What has waited until now behind an element is moved to an idle slot even if it was measured to be
+        short: the element in front of it may take longer than any before.
+        """
         self._proceed(now)
+        fill(self._state, now, worth_moving=0.0)
 
     def take(self) -> dict[Peer, list[Message]]:
         """What is to be sent now, in order, by peer."""
