@@ -48,6 +48,7 @@ class ClusterBackend:
         self._link: Link | None = None
         self._hello = hello("client")
         self._welcomed: asyncio.Future[None] | None = None
+        self._scaling: Scale | None = None
         self._status: Status | None = None
         self._thread = LoopThread("kubefuture-io")
         started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
@@ -78,11 +79,14 @@ class ClusterBackend:
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots; returns when they are there, or draining."""
-        self._status = None
-        self._send([Scale(slots)])
         with self.session.slots_changed:
-            while self._status is None and self.session.error is None:
-                self.session.slots_changed.wait()
+            self._status, self._scaling = None, Scale(slots)
+            self._send([self._scaling])
+            try:
+                while self._status is None and self.session.error is None:
+                    self.session.slots_changed.wait()
+            finally:
+                self._scaling = None
         if self.session.error is not None:
             raise type(self.session.error)(str(self.session.error))
 
@@ -98,6 +102,10 @@ class ClusterBackend:
                 self._link.close()
 
         self._thread.call(leave, timeout=5.0)
+        try:
+            self._task.result(5.0)  # it ends by itself, soon after the connection
+        except Exception:
+            self._task.cancel()
         self._thread.stop()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
@@ -114,7 +122,8 @@ class ClusterBackend:
         with self.session.lock:
             self._inbox.clear()
             self._link = link
-            link.send(self.session.resume())
+            messages = self.session.resume()
+            link.send(messages if self._scaling is None else [*messages, self._scaling])
 
     async def _stay_connected(self) -> None:
         try:
@@ -125,6 +134,8 @@ class ClusterBackend:
                 if self._closing:
                     return
                 await self._reconnect()
+                if self._closing:
+                    return
         except Exception as error:
             broken = (
                 error if isinstance(error, KubefutureError) else KubefutureError(f"internal error: {error!r}")
