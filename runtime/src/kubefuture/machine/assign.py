@@ -39,7 +39,7 @@ def settle_slot(state: State, slot: SlotState) -> None:
 
 def replace(state: State, slot: SlotState) -> None:
     """Ends a slot's process and starts a fresh one, since a slot belongs to one session (R3)."""
-    state.set_stage(slot, Stage.STARTING)
+    state.set_stage(slot, Stage.REPLACED)
     slot.unbind()
     state.outbox.send_slot(slot.worker.peer, slot.index, ReplaceSlot(slot.index))
 

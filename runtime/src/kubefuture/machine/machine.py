@@ -84,7 +84,7 @@ class Machine:
             state.sessions[peer] = SessionState(peer, hello, usage)
         elif hello.role != "control":
             raise ProtocolError(f"There is no role {hello.role!r}.")
-        state.outbox.send(peer, Welcome(self._me.identity, state.ready_slots))
+        state.outbox.send(peer, Welcome(self._me.identity, state.connected_slots))
 
     def refuse(self, peer: Peer, reason: str) -> None:
         """A peer that does not fit; nothing of it is kept."""

@@ -50,7 +50,7 @@ class Roster:
         slot = worker.slots.get(message.slot)
         if slot is None:
             raise ProtocolError(f"There is no slot {message.slot}.")
-        if slot.stage is Stage.STARTING:
+        if slot.stage in (Stage.STARTING, Stage.REPLACED):
             self._state.set_stage(slot, Stage.READY)
             settle_slot(self._state, slot)
             self._announce()
@@ -109,6 +109,6 @@ class Roster:
         return self.wanted is None or self._state.ready_slots == self.wanted == len(self._state.staying_slots)
 
     def _announce(self) -> None:
-        slots = self._state.ready_slots
+        slots = self._state.connected_slots
         for peer in self._state.sessions:
             self._state.outbox.send(peer, Slots(slots))

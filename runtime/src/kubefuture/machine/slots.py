@@ -13,12 +13,13 @@ from .sessions import SessionState
 class Stage(Enum):
     """A slot's life::
 
-    STARTING ──ready──> READY ──replace──> STARTING
+    STARTING ──ready──> READY ──replace──> REPLACED ──ready──> READY
                           └────drain────> LEAVING ──retire──> (gone)
     """
 
     STARTING = "starting"
     READY = "ready"
+    REPLACED = "replaced"
     LEAVING = "leaving"
 
 

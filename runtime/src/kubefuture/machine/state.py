@@ -20,6 +20,7 @@ class State:
         stacked: Slots that have more than they run.
         leaving: Slots that drain.
         ready_slots: How many slots can run something.
+        replaced_slots: How many get a fresh process at the moment, which is soon there.
     """
 
     def __init__(self, *, round_trip: float, ahead: int) -> None:
@@ -35,7 +36,13 @@ class State:
         self.stacked: dict[SlotState, None] = {}
         self.leaving: dict[SlotState, None] = {}
         self.ready_slots = 0
+        self.replaced_slots = 0
         self.settled = 0
+
+    @property
+    def connected_slots(self) -> int:
+        """How many slots there are for clients: that one is replaced between two sessions is no loss."""
+        return self.ready_slots + self.replaced_slots
 
     @property
     def staying_slots(self) -> list[SlotState]:
@@ -70,6 +77,8 @@ class State:
         """A slot goes on in its life."""
         if slot.stage is Stage.READY:
             self.ready_slots -= 1
+        elif slot.stage is Stage.REPLACED:
+            self.replaced_slots -= 1
         elif slot.stage is Stage.LEAVING:
             self.leaving.pop(slot, None)
         slot.stage = stage
@@ -79,3 +88,5 @@ class State:
             self.forget_slot(slot)
             if stage is Stage.LEAVING:
                 self.leaving[slot] = None
+            elif stage is Stage.REPLACED:
+                self.replaced_slots += 1
