@@ -9,6 +9,14 @@ import pytest
 
 from tests.faults.checkpoint import reach
 
+MAIN_PROGRAM = """
+def add(x):
+    global total
+    total += x
+    history.append(x)
+    return total, len(history)
+"""
+
 CHUNKS = pytest.mark.parametrize("chunk_size", [None, 1, 7])
 
 
@@ -40,10 +48,7 @@ def test_a_counter_in_a_closure_starts_anew_for_each_element(plan, chunk_size):
 @CHUNKS
 def test_globals_that_a_function_assigns_start_anew_for_each_element(plan, chunk_size):
     script = {"__name__": "__main__", "total": 0, "history": []}
-    exec(
-        "def add(x):\n    global total\n    total += x\n    history.append(x)\n    return total, len(history)\n",
-        script,
-    )
+    exec(MAIN_PROGRAM, script)
     assert kf.map(script["add"], range(1, 21), chunk_size=chunk_size) == [(x, 1) for x in range(1, 21)]
     assert script["total"] == 0 and script["history"] == []
 
@@ -70,13 +75,17 @@ def test_defaults_attributes_and_bound_objects_start_anew_too(plan, chunk_size):
 
         __call__ = fit
 
+    def remember(seen, x):
+        seen.append(x)
+        return len(seen)
+
     model = Model()
     functions = [
         with_default,
         with_attribute,
         model.fit,
         model,
-        functools.partial(lambda seen, x: seen.append(x) or len(seen), []),
+        functools.partial(remember, []),
     ]
     for function in functions:
         assert kf.map(function, range(10), chunk_size=chunk_size) == [1] * 10

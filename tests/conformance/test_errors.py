@@ -151,7 +151,7 @@ def test_an_argument_that_cannot_be_sent_is_named_before_anything_is(pool, tmp_p
 def test_a_result_that_cannot_be_sent_back_says_so(plan):
     with pytest.raises(ResultError, match=r"generator.*cannot be sent back"):
         kf.map(lambda n: (x for x in range(n)), [3])
-    with pytest.raises(ResultError, match=r"returned a dict .*\['lock'\]"):
+    with pytest.raises(ResultError, match=r"returned a dict, .*\['lock'\]"):
         kf.future(lambda: {"fine": 1, "lock": __import__("threading").Lock()}).result()
     assert kf.future(abs, -1).result() == 1
 

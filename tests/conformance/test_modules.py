@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
@@ -18,6 +17,12 @@ IMPORTED_IN = os.getpid()
 
 def scaled(x):
     return x * int(Path("factor.txt").read_text())
+"""
+
+PART = """
+class Shape:
+    def __init__(self, size):
+        self.size = size
 """
 
 SCRIPT = """
@@ -41,6 +46,22 @@ print("plan", kf.n_workers())
 """
 
 
+def run(plan, script, folder):
+    """Runs a script on a plan, and returns its output."""
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=folder,
+        env=environment(**plan.environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if "using the local cluster" not in line]
+    assert said == [], "a script that went well says nothing of its own"
+    return done.stdout
+
+
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["beside the script", "from another folder"])
 def test_modules_beside_the_script_are_found_and_main_runs_once(plan, tmp_path, elsewhere):
     code = tmp_path / "code ü"
@@ -50,30 +71,16 @@ def test_modules_beside_the_script_are_found_and_main_runs_once(plan, tmp_path, 
     (work / "factor.txt").write_text("7")
     (code / "helpers.py").write_text(HELPERS)
     (code / "package" / "__init__.py").touch()
-    (code / "package" / "part.py").write_text(
-        "class Shape:\n    def __init__(self, size): self.size = size\n"
-    )
-    script = code / "analysis.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-    done = subprocess.run(
-        [sys.executable, script], cwd=work, env=environment(**plan.environment), capture_output=True, text=True,
-        timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["main runs", f"plan {1 if plan.kind == 'sequential' else 2}"]
+    (code / "package" / "part.py").write_text(PART)
+    (code / "analysis.py").write_text(SCRIPT)
+    workers = 1 if plan.kind == "sequential" else 2
+    assert run(plan, code / "analysis.py", work).splitlines() == ["main runs", f"plan {workers}"]
 
 
 def test_a_script_needs_no_main_guard(plan, tmp_path):
     script = tmp_path / "bare.py"
     script.write_text("import kubefuture as kf\nprint(sum(kf.map(lambda x: x * x, range(10))))\n")
-    done = subprocess.run(
-        [sys.executable, script],
-        env=environment(**plan.environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout == "285\n" and done.returncode == 0, done.stderr
+    assert run(plan, script, tmp_path) == "285\n"
 
 
 def test_one_projects_modules_are_not_anothers(plan, tmp_path):
@@ -85,8 +92,4 @@ def test_one_projects_modules_are_not_anothers(plan, tmp_path):
         (folder / "run.py").write_text(
             "import kubefuture as kf, settings\nprint(set(kf.map(settings.tell, range(20))))\n"
         )
-        done = subprocess.run(
-            [sys.executable, folder / "run.py"], env=environment(**plan.environment), capture_output=True,
-            text=True, timeout=60,
-        )  # fmt: skip
-        assert done.stdout == f"{{{name!r}}}\n", done.stderr
+        assert run(plan, folder / "run.py", folder) == f"{{{name!r}}}\n"

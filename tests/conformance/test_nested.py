@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import kubefuture as kf
+import pytest
 
 
 def test_a_nested_map_runs_in_the_elements_own_process(plan):
@@ -49,9 +50,6 @@ def test_errors_of_nested_calls_arrive_as_themselves(plan):
     def outer(x):
         return kf.map(lambda y: 1 // y, [x])
 
-    try:
+    with pytest.raises(ZeroDivisionError) as caught:
         kf.map(outer, [0])
-    except ZeroDivisionError as error:
-        assert any("element 0" in note for note in error.__notes__)
-    else:
-        raise AssertionError("no error")
+    assert any("element 0" in note for note in caught.value.__notes__)
