@@ -233,10 +233,8 @@ def test_a_socket_that_a_stranger_answers_is_named_and_left_alone(study):
             study.start("ready")
         assert str(study.places.socket) in str(caught.value)
         assert f"process {os.getpid()}" in str(caught.value)
-        assert study.places.socket.exists()
-    study.places.socket.unlink()
-    assert study.living() == set()
-    assert not study.places.project.connection_file.exists()
+        assert stop(study.places).left == [f"socket {study.places.socket}"]
+    assert study.places.socket.exists()
 
 
 def test_a_file_in_the_sockets_place_is_named_and_left_alone(study):
@@ -271,6 +269,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(study, request):
     with pytest.raises(ProjectError, match=r"Nothing was started\. The disk is full"):
         study.start("ready")
     assert study.living() == set()
+    assert look(study.places).left == []
     (disk / "ballast").unlink()
     study.start("ready")
     stop(study.places)

@@ -161,6 +161,8 @@ def test_a_socket_that_a_stranger_has_fails_up_and_is_named_by_down(study):
         assert pids(study) == set()
         # Written before anything was tried.
         assert recorded(study) == ["local.yaml"]
+        assert f"left: socket {places.socket}" in kit.kubefuture(study, "down", status=3).stderr
+    assert "Nothing is left." in kit.kubefuture(study, "down").stdout
 
 
 def test_something_that_cannot_be_ended_is_named_with_its_code(study):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.runtime_dir import socket_folder
 from ..project.folder import Project
+from .sockets import answers
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Places:
         for folder in self.socket_folders:
             if folder.is_dir() and not folder.is_symlink():
                 for path in folder.iterdir():
-                    if path.is_socket():
+                    # Our own processes have ended, so one that is answered is a stranger's.
+                    if path.is_socket() and not answers(path):
                         path.unlink(missing_ok=True)
                 _remove_if_empty(folder)
                 if folder.parent.name.startswith("kubefuture-"):

@@ -10,23 +10,23 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..core.connection import Connection
 from ..core.runtime_dir import make_socket_folder
 from ..core.slots_file import write_slots
+from ..errors import KubefutureError
 from ..project.errors import ProjectError, explain
 from ..project.folder import Project
 from . import life, processes, words
 from .daemon import PROJECT_VARIABLE
 from .places import Places
 from .programs import Plan
+from .sockets import refuse_stranger
 from .stop import end_keeper
 
 _SERVE = (sys.executable, "-P", "-m", "kubefuture", "keeper", "serve")
@@ -75,8 +75,16 @@ def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connecti
         try:
             _make_ready(places, slots)
             _run(places, plan, lock)
+        except BaseException:
+            # A keeper that could still speak has cleared away itself, and its lock's file is gone.
+            if life.is_held(places.life, lock):
+                _clear_after_failure(places)
+            raise
         finally:
             os.close(lock)
+    except KubefutureError:
+        # Some of ours are errors of the operating system, too, and have their sentence already.
+        raise
     except OSError as error:
         raise ProjectError(f"Nothing was started. {explain(error, project.local)}") from None
     return Started(was_up=False, replaced=replaced)
@@ -134,49 +142,6 @@ def _make_ready(places: Places, slots: int) -> None:
     ).save(project.connection_file)
 
 
-def refuse_stranger(path: Path) -> None:
-    """Refuses a socket's path that somebody else uses. A socket that nobody answers is stale.
-
-    Args:
-        path: Where the scheduler will listen.
-
-    Raises:
-        ProjectError: A process answers there that is not this project's, or it is no socket.
-    """
-    if not os.path.lexists(path):
-        return
-    if not path.is_socket():
-        raise ProjectError(f"{path} is in the way: it is not a socket of ours. Look at it, and remove it.")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(2.0)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except OSError:
-            # It is there and does not take connections in time: somebody has it.
-            pass
-    raise ProjectError(
-        f"The socket {path} is in use by a process that is not this project's{_peer(path)}. "
-        "End it, or set XDG_RUNTIME_DIR to another folder of your own, and try again."
-    )
-
-
-def _peer(path: Path) -> str:
-    if sys.platform != "linux":
-        return ""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(2.0)
-        try:
-            probe.connect(str(path))
-            pid = int.from_bytes(
-                probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder
-            )
-        except OSError:
-            return ""
-    return f" (process {pid})"
-
-
 def _run(places: Places, plan: Plan, lock: int) -> None:
     read, write = os.pipe()
     try:
@@ -214,8 +179,6 @@ def _run(places: Places, plan: Plan, lock: int) -> None:
         process.returncode = 0
         return
     process.wait()
-    if life.is_held(places.life, lock):
-        _clear_after_crash(places)
     reason = report.get("error") or f"The keeper crashed: {words.last_lines(places.log('keeper'), log_start)}"
     logs = places.project.logs.relative_to(places.project.folder)
     raise ProjectError(f"Nothing was started. {reason.rstrip('.')}. The logs are in {logs}.")
@@ -232,7 +195,7 @@ def _wait(read: int) -> Mapping[str, str]:
     return content
 
 
-def _clear_after_crash(places: Places) -> None:
+def _clear_after_failure(places: Places) -> None:
     try:
         places.clear()
         places.life.unlink(missing_ok=True)
