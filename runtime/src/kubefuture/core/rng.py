@@ -29,12 +29,12 @@ class Root(msgspec.Struct, frozen=True, array_like=True):
     """Where a call's or an element's streams come from.
 
     Attributes:
-        entropy: 32-bit words, or the digits of one integer, as SeedSequence takes them.
+        entropy: The digits of one integer or of several, as SeedSequence takes them: of any size.
         key: The spawn key, without the element's index.
         pool_size: As in SeedSequence, 4 by default.
     """
 
-    entropy: str | list[int]
+    entropy: str | list[str]
     key: tuple[int, ...] = ()
     pool_size: int = 4
 
@@ -46,7 +46,7 @@ class Root(msgspec.Struct, frozen=True, array_like=True):
         """The NumPy object."""
         from numpy.random import SeedSequence
 
-        entropy = int(self.entropy) if isinstance(self.entropy, str) else self.entropy
+        entropy = int(self.entropy) if isinstance(self.entropy, str) else [int(word) for word in self.entropy]
         return SeedSequence(entropy, spawn_key=self.key, pool_size=self.pool_size)
 
     def packed(self) -> bytes:
@@ -81,7 +81,7 @@ def root_of(seed: Seed) -> Root | None:
         return Root(str(SeedSequence().entropy))
     if isinstance(seed, SeedSequence):
         entropy: Any = seed.entropy
-        packed = str(entropy) if isinstance(entropy, int) else [int(word) for word in entropy]
+        packed = str(entropy) if isinstance(entropy, int) else [str(int(word)) for word in entropy]
         return Root(packed, tuple(int(part) for part in seed.spawn_key), seed.pool_size)
     try:
         number = operator.index(seed)
