@@ -71,7 +71,7 @@ def submit(
     fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options
 ) -> Future[T]:
     """`future` with options."""
-    if rng.is_list(options.seed):
+    if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30
     function = packed_function(fn, given, options.seed)

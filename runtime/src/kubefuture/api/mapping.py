@@ -105,6 +105,7 @@ def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
             while due in early:
                 value = early.pop(due)
                 due += 1
+                stream.taken = due
                 if isinstance(value, Failed):
                     if options.on_error == "raise":
                         raise value.error

@@ -48,9 +48,11 @@ def packed_function(function: Callable[..., Any], positional: int, seed: rng.See
     """
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
+    payload, shared = pack_function(function)
+    if seed is None:
+        return Function(0, payload, shared)
     own_seeds = rng.is_list(seed)
     root = None if own_seeds else rng.root_of(seed)
-    payload, shared = pack_function(function)
     seeded = own_seeds or root is not None
     wants = seeded and wants_rng(function, positional)
     return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds)
@@ -78,7 +80,7 @@ class Stream:
         function: What each element calls.
         iterables: As for the built-in `map`.
         options: How.
-        ahead: Read inputs only a little ahead of what was taken, not all at once.
+        ahead: Read inputs only a little ahead of `taken`, not all at once.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class Stream:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
         self._inputs = enumerate(zip(*iterables, strict=False))
         self._function = packed_function(function, len(iterables), options.seed)
-        self._taken = 0
+        self.taken = 0
         self._read = 0
         self._exhausted = False
         self._ahead = ahead
@@ -151,7 +153,6 @@ class Stream:
                 if isinstance(item, KubefutureError):
                     raise type(item)(str(item))
                 if isinstance(item, Failure):
-                    self._taken += 1
                     failed = item.index, Failed(self._named(item.index, exception_of(item)))
                     if item.kind == "poison":
                         poisoned.append(failed)
@@ -159,7 +160,6 @@ class Stream:
                         yield failed
                 else:
                     for index, payload in enumerate(item.payloads, item.start):
-                        self._taken += 1
                         yield index, unpack_result(payload)
             if call.finished and not call.arrived:
                 break
@@ -170,7 +170,7 @@ class Stream:
         while not self._exhausted:
             batch = _FIRST_BATCH if self._read == 0 else _BATCH
             if self._ahead:
-                room = max(READ_AHEAD, 4 * backend.n_workers) - (self._read - self._taken)
+                room = max(READ_AHEAD, 4 * backend.n_workers) - (self._read - self.taken)
                 if room <= 0:
                     return
                 batch = min(batch, room)

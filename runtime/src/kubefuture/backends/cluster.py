@@ -22,7 +22,7 @@ from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.settings import RECONNECT_SECONDS
-from ..errors import KubefutureError, NoAnswerError, VersionError
+from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
 from ..protocol.messages import AnyMessage, Bye, Message, Refused, Scale, Status, Welcome
 
 _PAUSE = 0.2
@@ -39,6 +39,7 @@ class ClusterBackend:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._connection = Connection.load(path)
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
@@ -131,10 +132,7 @@ class ClusterBackend:
                 assert self._link is not None
                 await self._link.lost
                 self._link = None
-                if self._closing:
-                    return
-                await self._reconnect()
-                if self._closing:
+                if self._closing or not await self._reconnect():
                     return
         except Exception as error:
             broken = (
@@ -144,19 +142,24 @@ class ClusterBackend:
                 self.session.slots = 0
                 self.session.break_off(broken)
 
-    async def _reconnect(self) -> None:
+    async def _reconnect(self) -> bool:
+        """Connects again; False when the program ends meanwhile. The file is read anew, as its token may be."""
         give_up = time.monotonic() + RECONNECT_SECONDS
         while not self._closing:
             try:
+                self._connection = Connection.load(self._path)
                 await self._connect()
-                return
-            except (OSError, NoAnswerError) as error:
+                return not self._closing
+            except (LoginError, VersionError):
+                raise
+            except OSError as error:
                 if time.monotonic() > give_up:
                     raise NoAnswerError(
                         f"The scheduler of project {self._connection.project} went away and has not come back for "
                         f"{RECONNECT_SECONDS:.0f} s ({error}). What had not finished is lost; `make up` and run again."
                     ) from None
                 await asyncio.sleep(_PAUSE)
+        return False
 
     def _send(self, messages: list[Message]) -> None:
         self._inbox.extend(messages)

@@ -127,12 +127,12 @@ class LocalBackend:
             return
         self._pumping = True
         try:
-            while self._inbox or (taken := self._machine.take()):
+            while self._inbox or self._machine.has_output:
                 if self._inbox:
                     now = time.monotonic()
                     while self._inbox:
                         self._machine.received(_CLIENT, self._inbox.popleft(), now)  # type: ignore[arg-type]
-                    continue
+                taken = self._machine.take()
                 for message in taken.get(_WORKER, ()):
                     self._slots.handle(message)
                 for message in taken.get(_CLIENT, ()):

@@ -105,7 +105,8 @@ class Session:
     def submit(self, function: Function, payload: bytes, retries: int, future: Future[Any]) -> TaskCall:
         """Submits a single future. A function that was sent before is not sent again."""
         with self.lock:
-            self._check()
+            if self.error is not None:
+                self._check()
             messages: list[Message] = []
             function_id = self._task_function(function, messages)
             call = TaskCall(next(self._ids), function_id, payload, retries, future)

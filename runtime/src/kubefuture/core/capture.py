@@ -82,9 +82,9 @@ def _function_key(function: types.FunctionType, seen: set[int]) -> Hashable:
     _, names, writes = known
     if writes or function.__dict__:
         raise _Mutable
-    key: Hashable = (function.__module__, function.__qualname__, id(code), code)
+    key = function.__module__, function.__qualname__, id(code)
     own_globals = function.__globals__
-    captured = [(name, own_globals[name]) for name in names if name in own_globals]
+    captured = [(name, own_globals[name]) for name in names if name in own_globals] if names else None
     if (
         not captured
         and not function.__closure__
@@ -95,7 +95,7 @@ def _function_key(function: types.FunctionType, seen: set[int]) -> Hashable:
     cells = [_content(cell) for cell in function.__closure__ or ()]
     return (
         key,
-        tuple((name, _key(value, seen)) for name, value in captured),
+        tuple((name, _key(value, seen)) for name, value in captured or ()),
         tuple(_key(value, seen) for value in cells),
         _key(function.__defaults__, seen),
         tuple((name, _key(value, seen)) for name, value in (function.__kwdefaults__ or {}).items()),

@@ -106,8 +106,9 @@ def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> 
         call = session.next_call()
         if call is None:
             return False
-        taken = call.take(chunk_length(call, slots), CHUNK_BYTES)
-        session.enqueue(call)
+        taken = call.take(call.chunk_size or chunk_length(call, slots), CHUNK_BYTES)
+        if call.has_waiting:
+            session.enqueue(call)
         if taken is not None:
             break
     start, payloads = taken
@@ -132,8 +133,8 @@ def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> 
 
 def _credits(state: State, slot: SlotState) -> int:
     lease = next(reversed(slot.leases.values()))
-    seconds = lease.call.function.mean * (lease.stop - lease.position)
-    return credits(seconds, state.round_trip, state.ahead)
+    mean = lease.call.function.mean
+    return credits(mean * (lease.stop - lease.position), state.round_trip, state.ahead)
 
 
 def _even_out(state: State, worth_moving: float) -> None:

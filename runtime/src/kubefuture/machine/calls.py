@@ -123,6 +123,13 @@ class Call:
         Returns:
             The first index and the payloads, or None when nothing waits.
         """
+        payloads = self._payloads
+        if len(payloads) == 1:
+            payload = payloads[0]
+            if payload is None or not self.has_waiting:
+                return None
+            self._frontier, self._again = 1, None
+            return 0, [payload]
         while self._again:
             start, stop = heapq.heappop(self._again)
             while start < stop and self._payloads[start] is None:

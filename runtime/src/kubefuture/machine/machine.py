@@ -7,7 +7,7 @@ Its hosts are the client's I/O thread, the scheduler daemon, and the simulator i
 
 from __future__ import annotations
 
-from typing import TypeAlias, assert_never, cast, get_args
+from typing import TypeAlias, assert_never, get_args
 
 from ..errors import ProtocolError
 from ..protocol.messages import (
@@ -117,9 +117,9 @@ class Machine:
         state = self._state
         kind = type(message)
         if kind in _WORKER_TYPES and peer in state.workers:
-            self._from_worker(state.workers[peer], cast(_FromWorker, message))
+            self._from_worker(state.workers[peer], message)  # type: ignore[arg-type]
         elif kind in _CLIENT_TYPES and peer in state.sessions:
-            self._from_client(state.sessions[peer], cast(_FromClient, message))
+            self._from_client(state.sessions[peer], message)  # type: ignore[arg-type]
         elif isinstance(message, StatusRequest):
             state.outbox.send(peer, self.status(now))
         elif isinstance(message, Scale):
@@ -140,6 +140,11 @@ class Machine:
         """
         self._proceed(now)
         fill(self._state, now, worth_moving=0.0)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `take` would return anything."""
+        return bool(self._state.outbox)
 
     def take(self) -> dict[Peer, list[Message]]:
         """What is to be sent now, in order, by peer."""

@@ -8,27 +8,12 @@ Peer = int
 """Names a connection. The host chooses the numbers and never uses one twice."""
 
 
-class _PendingRun:
-    """A Run that still grows."""
-
-    __slots__ = ("forget", "functions", "leases", "slot")
-
-    def __init__(self, slot: int) -> None:
-        self.slot = slot
-        self.functions: list[Function] = []
-        self.forget: list[int] = []
-        self.leases: list[Lease] = []
-
-    def message(self) -> Run:
-        return Run(self.slot, self.functions, tuple(self.forget), self.leases)
-
-
 class Outbox:
     """Messages by peer, in order."""
 
     def __init__(self) -> None:
-        self._messages: dict[Peer, list[Message | _PendingRun]] = {}
-        self._runs: dict[tuple[Peer, int], _PendingRun] = {}
+        self._messages: dict[Peer, list[Message]] = {}
+        self._runs: dict[tuple[Peer, int], Run] = {}
         self._spans: dict[Peer, list[Span]] = {}
 
     def send(self, peer: Peer, message: Message) -> None:
@@ -46,12 +31,13 @@ class Outbox:
         """A lease for a slot, with its function if the slot does not have that yet."""
         run = self._runs.get((peer, slot))
         if run is None:
-            run = self._runs[peer, slot] = _PendingRun(slot)
+            functions = [] if function is None else [function]
+            run = self._runs[peer, slot] = Run(slot, functions, forget, [lease])  # its lists may grow
             self._messages.setdefault(peer, []).append(run)
+            return
         if function is not None:
             run.functions.append(function)
-        if forget:
-            run.forget.extend(forget)
+        run.forget.extend(forget)
         run.leases.append(lease)
 
     def result(self, peer: Peer, span: Span) -> None:
@@ -67,15 +53,15 @@ class Outbox:
 
     def take(self) -> dict[Peer, list[Message]]:
         """Everything to send now, by peer; results before what followed them."""
-        taken: dict[Peer, list[Message]] = {}
+        taken, self._messages = self._messages, {}
+        if self._runs:
+            self._runs = {}
         if self._spans:
             for peer, spans in self._spans.items():
-                taken[peer] = [Results(spans)]
+                taken.setdefault(peer, []).insert(0, Results(spans))
             self._spans = {}
-        if self._messages:
-            for peer, messages in self._messages.items():
-                ready = [item.message() if isinstance(item, _PendingRun) else item for item in messages]
-                taken.setdefault(peer, []).extend(ready)
-            self._messages = {}
-            self._runs.clear()
         return taken
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self._messages or self._spans)

@@ -139,7 +139,7 @@ def _fail(state: State, session: SessionState, call: Call, index: int, kind: str
 def _end(state: State, lease: LeaseState) -> None:
     lease.slot.revoking = False  # what it has changed, so asking again may help
     state.end_lease(lease)
-    if lease.position < lease.stop:
+    if lease.position < lease.stop or lease.call.has_waiting:
         state.requeue(lease)
     settle_slot(state, lease.slot)
 

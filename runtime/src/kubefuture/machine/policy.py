@@ -16,11 +16,9 @@ def chunk_length(call: Call, slots: int) -> int:
     (Polychronopoulos and Kuck 1987, with a bound by time).
 
     Args:
-        call: The call.
+        call: A call without a chunk size of its own.
         slots: How many slots there are, at least 1.
     """
-    if call.chunk_size:
-        return call.chunk_size
     mean = call.function.mean
     if mean <= 0.0:
         return 1

@@ -44,7 +44,12 @@ class SessionState:
     def open(self, message: Open) -> None:
         """Begins a map."""
         function = self._function(message.function)
-        self._add(Call(message.call, function, message.total, message.chunk_size, message.retries))
+        if message.call in self.calls:
+            raise ProtocolError(f"Call {message.call} exists already.")
+        self.calls[message.call] = Call(
+            message.call, function, message.total, message.chunk_size, message.retries
+        )
+        function.calls += 1
 
     def add_elements(self, message: Elements) -> Call | None:
         """Takes elements of a map; None when the map is over, as after a cancel."""
@@ -60,8 +65,12 @@ class SessionState:
 
     def add_task(self, task: Task) -> None:
         """Takes a single future."""
-        call = Call(task.call, self._function(task.function), 1, 1, task.retries)
-        self._add(call)
+        function = self._function(task.function)
+        call = Call(task.call, function, 1, 1, task.retries)
+        if task.call in self.calls:
+            raise ProtocolError(f"Call {task.call} exists already.")
+        self.calls[task.call] = call
+        function.calls += 1
         call.extend([task.payload], last=True)
         call.queued = True
         self._tasks.append(call)
@@ -113,12 +122,6 @@ class SessionState:
             return False
         del self.functions[function_id]
         return True
-
-    def _add(self, call: Call) -> None:
-        if call.id in self.calls:
-            raise ProtocolError(f"Call {call.id} exists already.")
-        self.calls[call.id] = call
-        call.function.calls += 1
 
     def _function(self, function_id: int) -> FunctionState:
         try:

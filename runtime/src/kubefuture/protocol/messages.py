@@ -13,6 +13,8 @@ other content that the scheduler passes on without looking inside.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 PROTOCOL = 1
@@ -242,7 +244,7 @@ class Run(Message, frozen=True):
 
     slot: int
     functions: list[Function]
-    forget: tuple[int, ...]
+    forget: list[int]
     leases: list[Lease]
 
 
@@ -358,32 +360,15 @@ AnyMessage = (
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(AnyMessage)
 
+encode: Callable[[Message], bytes] = _encoder.encode
+"""One message as msgpack."""
 
-def encode(message: Message) -> bytes:
-    """One message as msgpack."""
-    return _encoder.encode(message)
+decode: Callable[[bytes | memoryview], AnyMessage] = msgspec.msgpack.Decoder(AnyMessage).decode
+"""The message in some bytes; raises msgspec.DecodeError when they are no message of this protocol."""
 
+encode_lease: Callable[[Lease], bytes] = _encoder.encode
+"""One lease as the content of a record for a slot."""
 
-def decode(content: bytes | memoryview) -> AnyMessage:
-    """The message in `content`.
-
-    Raises:
-        msgspec.DecodeError: It is no message of this protocol; a subclass when a field does not fit.
-    """
-    message: AnyMessage = _decoder.decode(content)
-    return message
-
-
-_lease_decoder = msgspec.msgpack.Decoder(Lease)
-
-
-def encode_lease(lease: Lease) -> bytes:
-    """One lease as a record for a slot."""
-    return _encoder.encode(lease)
-
-
-def decode_lease(record: bytes) -> Lease:
-    """The lease in a record."""
-    return _lease_decoder.decode(record)
+decode_lease: Callable[[bytes], Lease] = msgspec.msgpack.Decoder(Lease).decode
+"""The lease in the content of a record."""

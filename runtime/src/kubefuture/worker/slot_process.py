@@ -19,7 +19,7 @@ from ..core.channel import Channel
 from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
-from ..protocol.messages import AnyMessage, Bind, Done, Lease, Raised, Run
+from ..protocol.messages import AnyMessage, Bind, Lease, Run
 from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
@@ -178,16 +178,6 @@ class SlotProcess:
             return
         if messages:
             self._on_messages(self, messages)
-
-    def account(self, messages: list[AnyMessage]) -> None:
-        """Notes which leases have ended. Under the host's lock, like everything that changes them."""
-        for message in messages:
-            if isinstance(message, Done):
-                for part in message.parts:
-                    if part.end:
-                        self.leases.pop(part.lease, None)
-            elif isinstance(message, Raised) and message.end:
-                self.leases.pop(message.lease, None)
 
     def _dead(self) -> None:
         self._leases.close()

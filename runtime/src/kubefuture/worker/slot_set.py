@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
 from typing import IO, Concatenate, ParamSpec
 
 from ..core.settings import INTERRUPT_GRACE, SLOT_START_SECONDS
@@ -16,8 +15,10 @@ from ..errors import ProtocolError
 from ..protocol.messages import (
     AnyMessage,
     Bind,
+    Done,
     Interrupt,
     Message,
+    Raised,
     Ready,
     ReplaceSlot,
     RetireSlot,
@@ -40,8 +41,7 @@ _FINISH_SECONDS = 2.0
 def _locked(method: Callable[Concatenate[SlotSet, _P], None]) -> Callable[Concatenate[SlotSet, _P], None]:
     """For what the loop's thread calls by itself."""
 
-    @wraps(method)
-    def wrapper(self: SlotSet, *args: _P.args, **kwargs: _P.kwargs) -> None:
+    def wrapper(self: SlotSet, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
         with self._lock:
             method(self, *args, **kwargs)
 
@@ -185,18 +185,25 @@ class SlotSet:
             slot.ending = True
             slot.kill()
 
-    @_locked
     def _received(self, slot: SlotProcess, messages: list[AnyMessage]) -> None:
-        number = self._numbers[slot]
-        if self._slots.get(number) is not slot:
-            return
-        if slot in self._ready:
-            slot.account(messages)
+        with self._lock:
+            number = self._numbers[slot]
+            if self._slots.get(number) is not slot:
+                return
+            if slot not in self._ready:
+                if isinstance(messages[0], Ready):
+                    self._ready.add(slot)
+                    self._failures = 0
+                    self._report([SlotReady(number, slot.pid)])
+                return
+            for message in messages:
+                if isinstance(message, Done):
+                    for part in message.parts:
+                        if part.end:
+                            slot.leases.pop(part.lease, None)
+                elif isinstance(message, Raised) and message.end:
+                    slot.leases.pop(message.lease, None)
             self._report(messages)
-        elif isinstance(messages[0], Ready):
-            self._ready.add(slot)
-            self._failures = 0
-            self._report([SlotReady(number, slot.pid)])
 
     @_locked
     def _ended(self, slot: SlotProcess) -> None:
