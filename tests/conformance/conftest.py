@@ -33,6 +33,7 @@ class BackEnd:
 
     Attributes:
         kind: Its plan's name.
+        plan: The plan itself.
         cluster: The programs behind plan("cluster").
     """
 
@@ -40,7 +41,7 @@ class BackEnd:
         self.kind = kind
         self.cluster = Cluster(WORKERS).start() if kind == "cluster" else None
         kf.plan(kind, **self.arguments)
-        self._plan = kf.plan("sequential")
+        self.plan = kf.plan("sequential")
 
     @property
     def arguments(self) -> dict[str, object]:
@@ -58,7 +59,7 @@ class BackEnd:
 
     def choose(self) -> None:
         """Makes it the plan, with the usual number of workers."""
-        kf.plan(self._plan)
+        kf.plan(self.plan)
         if self.kind != "sequential" and kf.n_workers() != WORKERS:
             kf.scale(WORKERS)
 
@@ -71,7 +72,7 @@ class BackEnd:
 
     def close(self) -> None:
         """Ends it."""
-        self._plan.close()
+        self.plan.close()
         if self.cluster is not None:
             self.cluster.close()
 

@@ -9,6 +9,7 @@ No test has to guess how long an element takes: it is at the checkpoint or it is
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from types import TracebackType
@@ -53,6 +54,11 @@ class Visit:
         except OSError:
             pass  # its slot was killed
         self._link.close()
+
+    def kill(self) -> None:
+        """Kills the element's slot while it waits here, and returns when that is done."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.left()
 
     def left(self) -> None:
         """Waits until the element is no longer there, because it was interrupted or killed."""

@@ -1,0 +1,140 @@
+"""plan: returned, scoped, restorable; bad ones are refused; the environment decides when nobody else does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import kubefuture as kf
+import pytest
+from kubefuture.errors import ConnectionError_, NotUpError, PlanError
+
+from tests.faults.checkpoint import reach
+from tests.faults.programs import environment
+from tests.faults.waiting import eventually
+
+
+def test_plan_returns_the_one_before_which_can_be_put_back(plan):
+    before = kf.plan("sequential")
+    assert before is plan.plan and plan.kind in repr(before)
+    assert kf.n_workers() == 1
+    assert "sequential" in repr(kf.plan(before))
+    assert kf.map(abs, [-1]) == [1]
+    assert kf.n_workers() == (1 if plan.kind == "sequential" else 2)
+
+
+def test_a_plan_can_be_scoped(plan):
+    with kf.plan("sequential"):
+        assert kf.n_workers() == 1
+        with pytest.raises(ZeroDivisionError), kf.plan("local", workers=1):
+            1 / 0  # noqa: B018
+        assert "sequential" in repr(kf.plan(plan.plan))
+    assert kf.plan(plan.plan) is plan.plan
+
+
+def test_the_slots_of_a_plan_end_with_it(pool):
+    if pool.kind != "local":
+        return
+    slots = pool.slots()
+    with kf.plan("local", workers=1):
+        eventually(lambda: not set(slots) & set(pool.slots()), "the end of the first plan's slots")
+        assert kf.map(abs, [-1]) == [1]
+        assert len(pool.slots()) == 1
+    assert kf.map(abs, [-1]) == [1]
+
+
+def test_what_runs_under_the_plan_before_still_finishes(pool, checkpoint):
+    future = kf.future(reach, checkpoint.port)
+    visit = checkpoint.next()
+    with kf.plan("sequential"):
+        visit.go("finished")
+        assert future.result() == "finished"
+
+
+def test_plans_that_cannot_be_are_refused_and_change_nothing(plan):
+    for arguments, reason in [
+        (("multicore",), "no plan 'multicore'; there are sequential, local, cluster"),
+        (("local", 0), "workers=0"),
+        (("local", -1), "workers=-1"),
+        (("local", 1.5), "workers=1.5"),
+        (("local", True), "workers=True"),
+        (("local", "2"), "workers='2'"),
+        (("sequential", 2), "takes no workers"),
+        (("cluster", 2), "takes no workers"),
+    ]:
+        with pytest.raises(PlanError, match=reason):
+            kf.plan(arguments[0], workers=arguments[1] if len(arguments) > 1 else None)
+    assert kf.plan(plan.plan) is plan.plan
+
+
+def test_a_cluster_that_is_not_there_is_an_error_that_names_make_up(plan, tmp_path):
+    with pytest.raises(NotUpError, match="make up"):
+        kf.plan("cluster", connection=tmp_path / "connection.json")
+    assert kf.plan(plan.plan) is plan.plan
+    assert kf.map(abs, [-1]) == [1]
+
+
+PROGRAM = """
+import kubefuture as kf
+print(repr(kf.plan("sequential")).partition(",")[0])
+"""
+
+
+def run(folder, program=PROGRAM, **variables):
+    """A fresh program's stdout and the last line of its stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout.strip(), (done.stderr.strip().splitlines() or [""])[-1]
+
+
+def test_the_environment_chooses_the_plan_when_nobody_else_does(plan, tmp_path):
+    assert run(tmp_path, "import kubefuture as kf; print(kf.map(abs, [-2]))", **plan.environment)[0] == "[2]"
+    assert run(tmp_path, **plan.environment)[0].startswith(f"plan('{plan.kind}'")
+
+
+@pytest.mark.parametrize("wish", ["nonsense", "local:0", "local:x", "local:-1", "sequential:3"])
+def test_an_environment_that_asks_for_what_cannot_be_is_an_error(wish, tmp_path):
+    said, error = run(tmp_path, KUBEFUTURE_PLAN=wish)
+    assert said == "" and "PlanError" in error
+
+
+def test_without_a_word_the_plan_is_sequential(tmp_path):
+    assert run(tmp_path)[0] == "plan('sequential')"
+
+
+USES_IT = "import kubefuture as kf; kf.map(print, ['ran'])"
+
+
+def test_a_connection_file_that_is_not_there_is_an_error_never_sequential(tmp_path):
+    said, error = run(tmp_path, USES_IT, KUBEFUTURE_CONNECTION=str(tmp_path / "connection.json"))
+    assert said == "" and "NotUpError" in error and "make up" in error
+
+
+def test_a_cluster_that_is_gone_is_an_error_never_sequential(plan, tmp_path):
+    if plan.cluster is None:
+        return
+    from tests.faults.programs import Cluster
+
+    with Cluster(0) as gone:
+        gone.kill_scheduler()
+        said, error = run(tmp_path, USES_IT, KUBEFUTURE_CONNECTION=str(gone.connection))
+        assert said == "" and "NoAnswerError" in error and "make up" in error
+        with pytest.raises(ConnectionError_, match="make up"):
+            kf.plan("cluster", connection=gone.connection)
+
+
+def test_the_projects_own_cluster_is_found_from_any_folder_of_it(plan, tmp_path):
+    if plan.cluster is None:
+        return
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".kubefuture").mkdir()
+    (tmp_path / ".kubefuture" / "connection.json").write_bytes(plan.cluster.connection.read_bytes())
+    (tmp_path / ".kubefuture" / "connection.json").chmod(0o600)
+    (tmp_path / "analysis" / "deep").mkdir(parents=True)
+    assert run(tmp_path / "analysis" / "deep")[0].startswith("plan('cluster'")

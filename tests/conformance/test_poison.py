@@ -1,0 +1,95 @@
+"""A slot's death costs nothing but time, unless an element is to blame for it again and again (R19)."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import kubefuture as kf
+import pytest
+from kubefuture.errors import PoisonError
+
+from tests.faults.checkpoint import reach
+
+pytestmark = pytest.mark.usefixtures("all_slots_work")
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 5])
+def test_a_killed_slot_costs_no_results(pool, checkpoint, chunk_size):
+    port = checkpoint.port
+
+    def stop_at_three(index):
+        return (index, reach(port)) if index == 3 else index
+
+    results = kf.imap(stop_at_three, range(20), chunk_size=chunk_size)
+    checkpoint.next().kill()
+    checkpoint.next().go("elsewhere")
+    assert list(results) == [0, 1, 2, (3, "elsewhere"), *range(4, 20)]
+
+
+def test_a_killed_slot_costs_no_future(pool, checkpoint):
+    futures = [kf.future(reach, checkpoint.port, number) for number in range(6)]
+    for visit in checkpoint.take(2):
+        visit.kill()
+    for _ in range(6):
+        checkpoint.next().go("done")
+    assert kf.value(futures) == ["done"] * 6
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 4, 100])
+def test_an_element_that_kills_its_slot_three_times_is_named_while_the_others_finish(
+    pool, tmp_path, chunk_size
+):
+    def crash_at_four(index):
+        with open(tmp_path / str(index), "a") as tries:
+            tries.write("x")
+        if index == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+    with pytest.raises(PoisonError, match=r"Element 4 .*3 times.*SIGKILL") as caught:
+        kf.map(crash_at_four, range(12), chunk_size=chunk_size)
+    assert caught.value.index == 4
+    tries = {int(path.name): len(path.read_text()) for path in tmp_path.iterdir()}
+    assert tries.pop(4) == 3
+    assert sorted(tries) == [index for index in range(12) if index != 4], "the others finished"
+    assert kf.map(abs, range(5)) == list(range(5))
+
+
+def test_the_others_results_can_be_had(pool):
+    def exit_at_two(index):
+        if index == 2:
+            os._exit(7)
+        return index
+
+    *before, poisoned, last = kf.options(on_error="return").map(exit_at_two, range(4))
+    assert before == [0, 1] and last == 3
+    assert isinstance(poisoned, PoisonError) and "exit code 7" in str(poisoned)
+
+
+def test_imap_raises_poison_in_its_elements_turn(pool):
+    def exit_at_one(index):
+        if index == 1:
+            os._exit(7)
+        return index
+
+    results = kf.imap(exit_at_one, range(3))
+    assert next(results) == 0
+    with pytest.raises(PoisonError):
+        next(results)
+
+
+def test_two_poisoned_elements_are_both_found(pool):
+    def exit_if_odd(index):
+        if index % 2:
+            os._exit(1)
+        return index
+
+    results = kf.options(on_error="return").map(exit_if_odd, range(4))
+    assert [isinstance(one, PoisonError) and one.index for one in results] == [False, 1, False, 3]
+
+
+def test_a_future_can_be_poisoned_too(pool):
+    with pytest.raises(PoisonError, match="SIGSEGV"):
+        kf.future(lambda: os.kill(os.getpid(), signal.SIGSEGV)).result()
+    assert kf.future(abs, -1).result() == 1
