@@ -41,7 +41,7 @@ def replace(state: State, slot: SlotState) -> None:
     """Ends a slot's process and starts a fresh one, since a slot belongs to one session (R3)."""
     state.set_stage(slot, Stage.REPLACED)
     slot.unbind()
-    state.outbox.send_slot(slot.worker.peer, slot.index, ReplaceSlot(slot.index))
+    state.outbox.send_slot(slot.worker.peer, slot.index, ReplaceSlot(slot.index, slot.pid))
 
 
 def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> None:
@@ -97,7 +97,7 @@ def _bind(state: State, slot: SlotState, session: SessionState, now: float) -> N
     session.slots += 1
     hello = session.hello
     state.outbox.send_slot(
-        slot.worker.peer, slot.index, Bind(slot.index, hello.identity, hello.sys_path, hello.folder)
+        slot.worker.peer, slot.index, Bind(slot.index, slot.pid, hello.identity, hello.sys_path, hello.folder)
     )
 
 

@@ -214,7 +214,7 @@ class Machine:
                 self._roster.ready(worker, message)
             case SlotLost():
                 outcomes.slot_lost(self._state, worker, message)
-                self._roster.lost(worker, message.slot)
+                self._roster.lost(worker, message)
             case _:
                 assert_never(message)
 

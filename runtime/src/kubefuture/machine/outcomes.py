@@ -113,6 +113,7 @@ def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotL
         call.give_back(index, index + 1)
     call.give_back(lease.position, index)
     lease.position = index + 1
+    lease.session.enqueue(call)
 
 
 def _skipped(lease: LeaseState, index: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ProtocolError
-from ..protocol.messages import Hello, Interrupt, RetireSlot, Revoke, SlotReady, Slots, StartSlot
+from ..protocol.messages import Hello, Interrupt, RetireSlot, Revoke, SlotLost, SlotReady, Slots, StartSlot
 from .assign import settle_slot
 from .outbox import Peer
 from .outcomes import lose
@@ -50,18 +50,23 @@ class Roster:
         slot = worker.slots.get(message.slot)
         if slot is None:
             raise ProtocolError(f"There is no slot {message.slot}.")
+        slot.pid = message.pid
         if slot.stage in (Stage.STARTING, Stage.REPLACED):
             self._state.set_stage(slot, Stage.READY)
             settle_slot(self._state, slot)
             self._announce()
 
-    def lost(self, worker: WorkerState, index: int) -> None:
-        """A slot's process ended. The worker starts another one unless it was to leave."""
-        slot = worker.slots[index]
+    def lost(self, worker: WorkerState, message: SlotLost) -> None:
+        """A slot's process ended. The worker starts another one unless it was told to retire the slot.
+
+        One that dies while it drains is still to be told.
+        """
+        slot = worker.slots[message.slot]
         slot.unbind()
-        if slot.stage is Stage.LEAVING:
-            del worker.slots[index]
-        self._state.set_stage(slot, Stage.STARTING)
+        if message.gone:
+            del worker.slots[message.slot]
+        if message.gone or slot.stage is not Stage.LEAVING:
+            self._state.set_stage(slot, Stage.STARTING)
         self._announce()
 
     def scale(self, now: float) -> None:

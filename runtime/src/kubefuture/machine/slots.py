@@ -47,6 +47,7 @@ class SlotState:
     """One process that runs one element at a time.
 
     Attributes:
+        pid: The process that it is at the moment.
         session: The session that it is bound to, None while it is fresh.
         bound_at: When it was bound, in the machine's seconds.
         leaving_at: When it began to drain.
@@ -57,13 +58,15 @@ class SlotState:
     """
 
     __slots__ = (
-        "bound_at", "forget", "functions", "index", "leases", "leaving_at", "revoking", "session", "stage", "worker",
+        "bound_at", "forget", "functions", "index", "leases", "leaving_at", "pid", "revoking", "session", "stage",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, worker: WorkerState, index: int) -> None:
         self.worker = worker
         self.index = index
         self.stage = Stage.STARTING
+        self.pid = 0
         self.session: SessionState | None = None
         self.bound_at = 0.0
         self.leaving_at = 0.0

@@ -222,9 +222,14 @@ class Status(Message, frozen=True):
 
 
 class Bind(Message, frozen=True):
-    """Gives a fresh slot to a session: it works in the session's folder, with its module path (R3)."""
+    """Gives a fresh slot to a session: it works in the session's folder, with its module path (R3).
+
+    Attributes:
+        pid: The process that is meant. A worker that has another one by now ignores this and what follows.
+    """
 
     slot: int
+    pid: int
     session: str
     sys_path: tuple[str, ...]
     folder: str
@@ -282,9 +287,14 @@ class RetireSlot(Message, frozen=True):
 
 
 class ReplaceSlot(Message, frozen=True):
-    """Ends a slot that has no work left and starts a fresh one in its place (R3)."""
+    """Ends a slot that has no work left and starts a fresh one in its place (R3).
+
+    Attributes:
+        pid: The process that is meant. If it died meanwhile it has been replaced already.
+    """
 
     slot: int
+    pid: int
 
 
 class Ready(Message, frozen=True):
@@ -308,6 +318,7 @@ class SlotLost(Message, frozen=True):
         index: The element it was on, or -1.
         reason: How it ended, for people: `killed by SIGKILL`, `exit code 3`.
         expected: We ended it, so nobody is to blame.
+        gone: It was retired. Otherwise another process takes its place.
     """
 
     slot: int
@@ -315,6 +326,7 @@ class SlotLost(Message, frozen=True):
     index: int
     reason: str
     expected: bool
+    gone: bool = False
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -40,6 +40,7 @@ class SlotProcess:
     Attributes:
         leases: Ids of the leases that it has, in order.
         ending: We told it to end.
+        retired: No other one is to take its place.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class SlotProcess:
         self._decoder = Decoder()
         self.leases: dict[int, None] = {}
         self.ending = False
+        self.retired = False
+        self._bound = False
         ours, data = socket.socketpair()
         self._leases, self._untaken = socket.socketpair()
         with _shared_page() as page:
@@ -88,10 +91,16 @@ class SlotProcess:
 
     def bind(self, message: Bind) -> None:
         """Gives it to a session."""
+        self._bound = True
         self._data.send(frame([message]))
 
     def run(self, message: Run) -> None:
-        """Sends leases. Short ones are a record each; what else there is goes ahead on the data socket."""
+        """Sends leases. Short ones are a record each; what else there is goes ahead on the data socket.
+
+        What arrives before it is bound was meant for the process before, whose end is on the way.
+        """
+        if not self._bound:
+            return
         records = []
         long = []
         for lease in message.leases:

@@ -79,6 +79,7 @@ class SlotSet:
         self._slots: dict[int, SlotProcess] = {}
         self._numbers: dict[SlotProcess, int] = {}
         self._ready: set[SlotProcess] = set()
+        self._starts: dict[int, asyncio.TimerHandle] = {}
         self._failures = 0
         self._closed = False
 
@@ -95,6 +96,7 @@ class SlotSet:
     @_locked
     def start(self, number: int) -> None:
         """Starts a slot. Call it in the loop's thread: the slot ends with the thread that started it."""
+        self._cancel_start(number)
         if self._closed or number in self._slots:
             return
         try:
@@ -119,7 +121,7 @@ class SlotSet:
                 self._loop.call_soon_threadsafe(self.start, message.slot)
             case Run() if (slot := self._slots.get(message.slot)) is not None:
                 slot.run(message)
-            case Bind() if (slot := self._slots.get(message.slot)) is not None:
+            case Bind() if (slot := self._slots.get(message.slot)) is not None and slot.pid == message.pid:
                 slot.bind(message)
             case Revoke():
                 slot = self._slots.get(message.slot)
@@ -127,8 +129,10 @@ class SlotSet:
                 self._report([Returned(message.slot, back)])
             case Interrupt() if (slot := self._slots.get(message.slot)) is not None:
                 self._interrupt(message, slot)
-            case RetireSlot() | ReplaceSlot():
-                self._loop.call_soon_threadsafe(self._finish, message.slot, isinstance(message, ReplaceSlot))
+            case RetireSlot():
+                self._loop.call_soon_threadsafe(self._retire, message.slot)
+            case ReplaceSlot():
+                self._loop.call_soon_threadsafe(self._replace, message.slot, message.pid)
             case Run() | Bind() | Interrupt():
                 pass  # it died meanwhile, and its end is on the way
             case Welcome():
@@ -149,20 +153,33 @@ class SlotSet:
             slot.ending = True
             slot.kill()
         self._slots.clear()
+        for number in list(self._starts):
+            self._cancel_start(number)
         for number in range(slots):
             self.start(number)
 
     @_locked
-    def _finish(self, number: int, replace: bool) -> None:
+    def _retire(self, number: int) -> None:
         slot = self._slots.get(number)
-        if slot is None:
+        if slot is None:  # the process before died, and the next one waits to be tried again
+            self._cancel_start(number)
+            self._report([SlotLost(number, 0, -1, "was not started again", True, True)])
             return
+        slot.retired = True
+        self._finish(slot)
+
+    @_locked
+    def _replace(self, number: int, pid: int) -> None:
+        slot = self._slots.get(number)
+        if slot is None or slot.pid != pid:
+            return  # it died meanwhile, so it is replaced already
+        self._finish(slot)
+        del self._slots[number]
+        self.start(number)
+
+    def _finish(self, slot: SlotProcess) -> None:
         slot.finish()
         self._loop.call_later(_FINISH_SECONDS, slot.kill)
-        if replace:
-            del self._slots[number]
-            self.start(number)
-
     def _interrupt(self, message: Interrupt, slot: SlotProcess) -> None:
         lease = message.lease
         if lease not in slot.leases:
@@ -214,10 +231,9 @@ class SlotSet:
             return
         del self._slots[number]
         lease, index, reason = slot.last_words()
-        if slot.ending and not slot.leases:
-            self._report([SlotLost(number, 0, -1, reason, True)])
-            return
-        if was_ready:
+        if slot.retired:
+            self._report([SlotLost(number, lease, index, reason, True, True)])
+        elif was_ready:
             self.start(number)
             self._report([SlotLost(number, lease, index, reason, slot.ending)])
         else:
@@ -227,7 +243,12 @@ class SlotSet:
         pause = min(0.1 * 2**self._failures, _LONGEST_PAUSE)
         self._failures += 1
         self._trouble(f"{sentence}; the next try is in {pause:.1f} s")
-        self._loop.call_later(pause, self.start, number)
+        self._starts[number] = self._loop.call_later(pause, self.start, number)
+
+    def _cancel_start(self, number: int) -> None:
+        waiting = self._starts.pop(number, None)
+        if waiting is not None:
+            waiting.cancel()
 
     @_locked
     def _give_up(self, slot: SlotProcess) -> None:
