@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures as cf
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..backends.base import Backend
@@ -90,7 +92,21 @@ def submit(
         return result
     result._backend = backend
     result._call = backend.session.submit(function, payload, options.retries, result)
+    if options.timeout is not None:
+        backend.call_later(options.timeout, partial(_expire, result, options))
     return result
+
+
+def _expire(future: Future[Any], options: Options) -> None:
+    """Time is up for a future: its work is stopped, wherever it is."""
+    if future.done() or future._backend is None or future._call is None:
+        return
+    future._backend.session.cancel(future._call)
+    name = options.label or "a future"
+    with suppress(cf.InvalidStateError):  # it was done in the same moment
+        future.set_exception(
+            TimeoutError(f"{name} did not finish within {options.timeout} s; it was cancelled.")
+        )
 
 
 def value(x: Any, timeout: float | None = None) -> Any:

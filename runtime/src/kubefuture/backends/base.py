@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..client.session import Session
@@ -19,6 +20,9 @@ class Backend(Protocol):
     @property
     def why_no_slots(self) -> str:
         """What to tell a user who waits while there is no slot (R23)."""
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Calls a function in the I/O thread when time has passed."""
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots and returns when they are there, or draining."""

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from ..client.loop_thread import LoopThread
@@ -77,6 +78,10 @@ class ClusterBackend:
         if self._link is None:
             return "the connection to the scheduler is lost and tried again"
         return "the cluster has none at the moment; see `make status` and `make logs`, or `make scale N=2`"
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Calls a function in the I/O thread when time has passed."""
+        self._thread.call_later(seconds, function)
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots; returns when they are there, or draining."""

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
@@ -70,6 +70,10 @@ class LocalBackend:
     def why_no_slots(self) -> str:
         """Why there is no slot."""
         return self._trouble or "they are still starting; the machine may be busy"
+
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Calls a function in the I/O thread when time has passed."""
+        self._thread.call_later(seconds, function)
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots; returns when they are there, or draining."""

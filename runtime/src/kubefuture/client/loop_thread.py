@@ -37,6 +37,10 @@ class LoopThread:
         self.loop.call_soon_threadsafe(run)
         return future.result(timeout)
 
+    def call_later(self, seconds: float, function: Callable[[], object]) -> None:
+        """Calls a function in the thread when time has passed."""
+        self.loop.call_soon_threadsafe(self.loop.call_later, seconds, function)
+
     def stop(self) -> None:
         """Ends the loop and waits for the thread."""
         if not self._thread.is_alive():

@@ -25,5 +25,9 @@ def read_slots(path: Path) -> int:
 def write_slots(path: Path, slots: int) -> None:
     """Records the wanted number of slots, all or nothing."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(f"{slots}\n", encoding="ascii")
-    os.replace(draft, path)
+    try:
+        draft.write_text(f"{slots}\n", encoding="ascii")
+        os.replace(draft, path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

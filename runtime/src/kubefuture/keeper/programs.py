@@ -82,7 +82,7 @@ def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
     common = ["--connection", ".kubefuture/connection.json", "--slots-file", ".kubefuture/local/slots"]
     scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common)
     worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common)
-    worker += ("--threads-per-slot", str(values.threads))
+    worker += ("--threads-per-slot", str(values.threads), "--memory-per-slot", str(values.memory))
     programs = (Program("scheduler", scheduler, {}), Program("worker", worker, values.env))
     return Plan(
         folder=str(project.folder),

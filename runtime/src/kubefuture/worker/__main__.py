@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import argparse
 import os
 import sys
-from pathlib import Path
 
 import uvloop
 
@@ -16,12 +15,12 @@ from ..errors import KubefutureError
 from .supervisor import Supervisor
 
 
-async def _work(
-    connection: Connection, slots_file: Path, threads: int, readiness: Readiness, lifeline: int
-) -> str:
-    environment = slot_environment(threads, os.environ)
-    supervisor = Supervisor(connection, slots_file, environment, readiness.ready, log)
-    end_on_signals(lifeline, supervisor.end)
+async def _work(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> str:
+    environment = slot_environment(options.threads_per_slot, os.environ)
+    supervisor = Supervisor(connection, options.slots_file, environment, readiness.ready, log)
+    if options.memory_per_slot:
+        supervisor.limit_memory(options.memory_per_slot)
+    end_on_signals(options.lifeline_fd, supervisor.end)
     try:
         return await supervisor.run()
     finally:
@@ -34,13 +33,17 @@ def main() -> int:
     arguments.add_argument(
         "--threads-per-slot", type=int, default=1, help="threads of a slot's numerical libraries"
     )
+    arguments.add_argument(
+        "--memory-per-slot",
+        type=int,
+        default=0,
+        help="bytes; the slots share as many times this; 0 for no limit",
+    )
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
     try:
         connection = Connection.load(options.connection)
-        reason = uvloop.run(
-            _work(connection, options.slots_file, options.threads_per_slot, readiness, options.lifeline_fd)
-        )
+        reason = uvloop.run(_work(connection, options, readiness))
     except (KubefutureError, OSError) as error:
         reason = str(error)
     if reason:

@@ -39,6 +39,7 @@ class SlotProcess:
 
     Attributes:
         leases: Ids of the leases that it has, in order.
+        cause: Why we killed it for something that it did, for people.
         ending: We told it to end.
         retired: No other one is to take its place.
     """
@@ -57,6 +58,7 @@ class SlotProcess:
         self._decoder = Decoder()
         self.leases: dict[int, None] = {}
         self.ending = False
+        self.cause = ""
         self.retired = False
         self._bound = False
         ours, data = socket.socketpair()
@@ -152,7 +154,9 @@ class SlotProcess:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""
         lease, index = PAGE.unpack_from(self._page)
         code = self._process.returncode
-        if code is not None and code < 0:
+        if self.cause:
+            reason = self.cause
+        elif code is not None and code < 0:
             try:
                 reason = f"killed by {signal.Signals(-code).name}"
             except ValueError:

@@ -140,6 +140,13 @@ class SlotSet:
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
 
+    def end(self, number: int, cause: str) -> None:
+        """Kills a slot for something that it did; `cause` is how its end is reported."""
+        slot = self._slots.get(number)
+        if slot is not None:
+            slot.cause = cause
+            slot.kill()
+
     @_locked
     def close(self) -> None:
         """Kills all slots at once."""
@@ -180,6 +187,7 @@ class SlotSet:
     def _finish(self, slot: SlotProcess) -> None:
         slot.finish()
         self._loop.call_later(_FINISH_SECONDS, slot.kill)
+
     def _interrupt(self, message: Interrupt, slot: SlotProcess) -> None:
         lease = message.lease
         if lease not in slot.leases:

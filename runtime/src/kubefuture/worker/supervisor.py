@@ -18,6 +18,7 @@ from ..core.link import Link, connect
 from ..core.slots_file import read_slots
 from ..errors import KubefutureError
 from ..protocol.messages import AnyMessage, Message, Refused, SlotReady, Welcome
+from .memory import SAMPLE_SECONDS, MemoryGuard
 from .slot_set import SlotSet
 
 _LONGEST_PAUSE = 2.0
@@ -86,6 +87,17 @@ class Supervisor:
                 self._wanted = read_slots(self._slots_file)
                 self._slots.restart(self._wanted)
         return self.ended.result()
+
+    def limit_memory(self, per_slot: int) -> None:
+        """Ends the largest slot whenever all of them need nearly as many times `per_slot` bytes (R20)."""
+        guard = MemoryGuard(self._slots, per_slot, self._log)
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            guard.look()
+            loop.call_later(SAMPLE_SECONDS, look)
+
+        look()
 
     def close(self) -> None:
         """Kills the slots."""

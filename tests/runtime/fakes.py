@@ -1,0 +1,189 @@
+"""A clock that stands still, and slots that do one thing at a time, for the simulator."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from kubefuture.core.packing import pack_exception
+from kubefuture.protocol.messages import Bind, Done, Function, Lease, Message, Part, Raised, Ready, Run
+from kubefuture.worker import slot_set
+
+
+class FakeLoop:
+    """An event loop whose clock stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._timers: list[Timer] = []
+
+    def call_later(self, delay: float, function: Callable[..., None], *args: Any) -> Timer:
+        """As asyncio's."""
+        timer = Timer(self.now + delay, function, args)
+        self._timers.append(timer)
+        return timer
+
+    def call_soon_threadsafe(self, function: Callable[..., Any], *args: Any) -> Timer:
+        """As asyncio's: not now, but at the next step of the loop."""
+        return self.call_later(0.0, function, *args)
+
+    @property
+    def due(self) -> list[Timer]:
+        """What is to be called now, in order."""
+        self._timers = [timer for timer in self._timers if not timer.over]
+        return sorted((timer for timer in self._timers if timer.at <= self.now), key=lambda timer: timer.at)
+
+    def step(self) -> bool:
+        """Calls what is due first. Returns whether there was anything."""
+        if not (due := self.due):
+            return False
+        due[0].run()
+        return True
+
+
+class Timer:
+    """As asyncio's TimerHandle."""
+
+    def __init__(self, at: float, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.at = at
+        self.over = False
+        self._function = function
+        self._args = args
+
+    def cancel(self) -> None:
+        self.over = True
+
+    def run(self) -> None:
+        self.over = True
+        self._function(*self._args)
+
+
+class FakeSlot:
+    """What SlotProcess is to a SlotSet, with a process that does one thing at a time when it is told to.
+
+    An element's payload says what it does: `ok…` returns, `raise…` raises, `deaf…` ignores SIGINT, `die…`
+    kills its slot.
+
+    Attributes:
+        gone: It is dead, and its supervisor knows.
+    """
+
+    pids = itertools.count(1000)
+
+    def __init__(
+        self, loop: Any, environment: Any, output: Any, on_messages: Any, on_end: Any, lock: Any
+    ) -> None:
+        self.pid = next(self.pids)
+        self.leases: dict[int, None] = {}
+        self.ending = False
+        self.retired = False
+        self.gone = False
+        self._on_messages = on_messages
+        self._on_end = on_end
+        self._outbox: deque[Message] = deque([Ready(self.pid)])
+        self._records: deque[Lease] = deque()
+        self._functions: dict[int, Function] = {}
+        self._session = ""
+        self._running: Lease | None = None
+        self._position = 0
+        self._dead = False
+        self._killed = False
+        self._closed = False
+        self._interrupted = False
+        SLOTS.append(self)
+
+    def bind(self, message: Bind) -> None:
+        assert not self._session, "R3: a slot belongs to one session"
+        self._session = message.session
+
+    def run(self, message: Run) -> None:
+        if not self._session:
+            return
+        for forgotten in message.forget:
+            self._functions.pop(forgotten, None)
+        for function in message.functions:
+            self._functions[function.id] = function
+        for lease in message.leases:
+            self.leases[lease.id] = None
+            self._records.append(lease)
+
+    def revoke(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        back = tuple(lease.id for lease in self._records if lease.id in wanted)
+        self._records = deque(lease for lease in self._records if lease.id not in wanted)
+        for lease in back:
+            del self.leases[lease]
+        return back
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def kill(self) -> None:
+        self._killed = self._dead = True
+
+    def finish(self) -> None:
+        self.ending = self._closed = True
+
+    def last_words(self) -> tuple[int, int, str]:
+        if self._running is not None and self._running.id in self.leases:
+            return self._running.id, self._position, "killed by SIGKILL"
+        return 0, -1, "killed by SIGKILL" if self._killed else "exit code 0"
+
+    def step(self) -> bool:
+        """The process does one thing. Returns whether it had anything to do."""
+        if self._dead:
+            return False
+        if self._running is None:
+            self._interrupted = False
+            if not self._records:
+                self._dead = self._closed
+                return self._dead
+            lease = self._records.popleft()
+            function = self._functions[lease.function]
+            assert function.payload.decode() == self._session, "a slot runs its own session's functions only"
+            self._running, self._position = lease, lease.start
+            return True
+        return self._element(self._running)
+
+    def _element(self, lease: Lease) -> bool:
+        index, payload = self._position, lease.payloads[self._position - lease.start]
+        last = index == lease.start + len(lease.payloads) - 1
+        kind = payload.decode()
+        if kind.startswith("die"):
+            self.kill()
+            return True
+        if kind.startswith("deaf") and self._interrupted:
+            return False
+        end = last or self._interrupted
+        if self._interrupted:
+            self._outbox.append(Raised(lease.id, index, b"", 0.001, True, True))
+        elif kind.startswith("raise"):
+            self._outbox.append(Raised(lease.id, index, pack_exception(ValueError(kind)), 0.001, end))
+        else:
+            part = Part(lease.id, index, [pickle.dumps((self._session, kind))], 0.001, end)
+            self._outbox.append(Done([part]))
+        self._position += 1
+        if end:
+            self._running = None
+        return True
+
+    def deliver(self) -> bool:
+        """What it said arrives at its supervisor, or its end does. Returns whether there was anything."""
+        if self._outbox:
+            self._on_messages(self, [self._outbox.popleft()])
+        elif self._dead and not self.gone:
+            self.gone = True
+            self._on_end(self)
+        else:
+            return False
+        return True
+
+
+SLOTS: list[FakeSlot] = []
+
+
+def use_fake_slots(monkeypatch: Any) -> None:
+    """Makes slot sets start fake slots."""
+    monkeypatch.setattr(slot_set, "SlotProcess", FakeSlot)

@@ -1,0 +1,68 @@
+"""R20: slots that need more memory than workers.memory allows are ended one by one, and named."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import kubefuture as kf
+import pytest
+from kubefuture.core.connection import Connection
+from kubefuture.errors import PoisonError
+from kubefuture.worker.memory import resident_bytes
+
+from tests.faults.waiting import eventually
+
+MIB = 1 << 20
+
+
+def fill(mebibytes):
+    block = bytearray(mebibytes * MIB)
+    block[::4096] = b"x" * len(block[::4096])
+    if mebibytes > 100:
+        threading.Event().wait()  # until somebody ends it
+    return len(block)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and a worker with two slots of 150 MiB each."""
+    connection = tmp_path / "connection.json"
+    Connection("test", "local", f"unix:{tmp_path}/s", "ab" * 32).save(connection)
+    (tmp_path / "slots").write_text("2\n")
+    common = ["--connection", str(connection), "--slots-file", str(tmp_path / "slots")]
+    log = (tmp_path / "worker.log").open("w")
+    programs = [
+        subprocess.Popen([sys.executable, "-m", "kubefuture.scheduler", *common]),
+        subprocess.Popen(
+            [sys.executable, "-m", "kubefuture.worker", *common, "--memory-per-slot", str(150 * MIB)],
+            stderr=log,
+        ),
+    ]
+    eventually((tmp_path / "s").exists, "the scheduler listens")
+    with kf.plan("cluster", connection=connection):
+        yield tmp_path
+    for program in programs:
+        program.terminate()
+        program.wait()
+    log.close()
+
+
+def test_R20_an_element_that_needs_too_much_memory_is_named_and_the_others_finish(cluster):
+    with pytest.raises(PoisonError, match=r"Element 1 .*workers\.memory.*MiB") as caught:
+        kf.map(fill, [1, 400, 2, 3])
+    assert caught.value.index == 1
+    assert kf.map(fill, [1, 2, 3]) == [MIB, 2 * MIB, 3 * MIB]
+    assert "ended by the worker" in (cluster / "worker.log").read_text()
+
+
+def test_the_memory_of_a_process_that_is_gone_is_none():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert resident_bytes(process.pid) == 0
+
+
+def test_shared_pages_do_not_count(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1/statm").write_text("1000 500 100 1 0 300 0\n")
+    assert resident_bytes(1, tmp_path) == 400 * os.sysconf("SC_PAGE_SIZE")
