@@ -7,7 +7,7 @@ import sys
 
 import kubefuture as kf
 import pytest
-from kubefuture.errors import ConnectionError_, NotUpError, PlanError
+from kubefuture.errors import ClusterError, NotUpError, PlanError
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import environment
@@ -125,7 +125,7 @@ def test_a_cluster_that_is_gone_is_an_error_never_sequential(plan, tmp_path):
         gone.kill_scheduler()
         said, error = run(tmp_path, USES_IT, KUBEFUTURE_CONNECTION=str(gone.connection))
         assert said == "" and "NoAnswerError" in error and "make up" in error
-        with pytest.raises(ConnectionError_, match="make up"):
+        with pytest.raises(ClusterError, match="make up"):
             kf.plan("cluster", connection=gone.connection)
 
 

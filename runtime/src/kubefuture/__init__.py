@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .api.caller import options
     from .api.futures import Future, future, value
     from .api.info import n_workers, scale
-    from .api.mapping import imap, map  # noqa: A004
+    from .api.mapping import imap, map
     from .api.plan import Plan, plan
     from .core.resources import available_cores
     from .errors import KubefutureError

@@ -8,7 +8,7 @@ likely cause, the next step, and on which host::
     ├── PlanError             a plan or an option that cannot be
     ├── UnpicklableError      something that cannot be sent, named before anything was
     ├── ResultError           a result or an exception that cannot be brought back
-    ├── ConnectionError_      the cluster cannot be used
+    ├── ClusterError          the cluster cannot be used
     │   ├── NotUpError        there is no cluster: `make up` first
     │   ├── NoAnswerError     it does not answer
     │   ├── LoginError        one side could not prove that it knows the token
@@ -37,23 +37,23 @@ class ResultError(KubefutureError):
     """A result or an exception of the user's function that cannot be brought back."""
 
 
-class ConnectionError_(KubefutureError, ConnectionError):
-    """The cluster cannot be used. The underscore tells it from the built-in one, its other base."""
+class ClusterError(KubefutureError, ConnectionError):
+    """The cluster cannot be used."""
 
 
-class NotUpError(ConnectionError_):
+class NotUpError(ClusterError):
     """There is no cluster here."""
 
 
-class NoAnswerError(ConnectionError_):
+class NoAnswerError(ClusterError):
     """The cluster does not answer, or stopped answering."""
 
 
-class LoginError(ConnectionError_):
+class LoginError(ClusterError):
     """One side could not prove that it knows the token."""
 
 
-class VersionError(ConnectionError_):
+class VersionError(ClusterError):
     """Client, scheduler and worker do not fit together."""
 
 

@@ -59,8 +59,10 @@ def packed_function(function: Callable[..., Any], positional: int, seed: rng.See
 
 
 def wants_rng(function: Callable[..., Any], positional: int) -> bool:
-    """Whether a function names a parameter `rng` that its arguments leave unbound
-    (https://scientific-python.org/specs/spec-0007)."""
+    """Whether a function names a parameter `rng` that its arguments leave unbound.
+
+    As in https://scientific-python.org/specs/spec-0007.
+    """
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

@@ -36,7 +36,7 @@ class ClusterBackend:
         path: The connection file.
 
     Raises:
-        ConnectionError_: There is no cluster, it does not answer, or it does not fit.
+        ClusterError: There is no cluster, it does not answer, or it does not fit.
     """
 
     def __init__(self, path: Path) -> None:

@@ -19,7 +19,7 @@ def fetch_status(connection: Connection) -> Status:
     """The cluster at a glance.
 
     Raises:
-        ConnectionError_: It cannot be reached.
+        ClusterError: It cannot be reached.
     """
     return asyncio.run(_ask(connection, StatusRequest(), _STATUS_SECONDS))
 
@@ -32,7 +32,7 @@ def set_scale(connection: Connection, slots: int) -> Status:
         slots: How many, at least 0.
 
     Raises:
-        ConnectionError_: It cannot be reached, or does not get there in two minutes.
+        ClusterError: It cannot be reached, or does not get there in two minutes.
     """
     return asyncio.run(_ask(connection, Scale(slots), _SCALE_SECONDS))
 

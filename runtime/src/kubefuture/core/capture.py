@@ -1,4 +1,4 @@
-"""What a function captured: may one copy serve several elements, and is it the same as before? (R28)
+"""What a function captured (R28): may one copy serve several elements, and is it the same as before?
 
 Each element gets a fresh copy of its function, so that what it captured behaves alike on every plan and
 with every chunk size. A copy an element costs an unpickling each, which is not needed where nothing

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..core.settings import CHUNK_BYTES, STICKY_SECONDS
 from ..protocol.messages import Bind, Interrupt, Lease, ReplaceSlot, Revoke
 from .calls import Call
-from .policy import chunk_length, credits
+from .policy import chunk_length, credit_limit
 from .sessions import SessionState
 from .slots import LeaseState, SlotState, Stage
 from .state import State
@@ -134,7 +134,7 @@ def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> 
 def _credits(state: State, slot: SlotState) -> int:
     lease = next(reversed(slot.leases.values()))
     mean = lease.call.function.mean
-    return credits(mean * (lease.stop - lease.position), state.round_trip, state.ahead)
+    return credit_limit(mean * (lease.stop - lease.position), state.round_trip, state.ahead)
 
 
 def _even_out(state: State, worth_moving: float) -> None:

@@ -28,7 +28,7 @@ def chunk_length(call: Call, slots: int) -> int:
     return max(1, min(share, int(CHUNK_SECONDS / mean), CHUNK_ELEMENTS))
 
 
-def credits(lease_seconds: float, round_trip: float, ahead: int) -> int:
+def credit_limit(lease_seconds: float, round_trip: float, ahead: int) -> int:
     """How many leases a slot may have, the running one included (R13).
 
     What is fetched ahead can be taken back, so a generous number costs nothing.

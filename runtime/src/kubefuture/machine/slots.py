@@ -11,10 +11,12 @@ from .sessions import SessionState
 
 
 class Stage(Enum):
-    """A slot's life::
+    """Where a slot is in its life.
 
-    STARTING ──ready──> READY ──replace──> REPLACED ──ready──> READY
-                          └────drain────> LEAVING ──retire──> (gone)
+    ::
+
+        STARTING ──ready──> READY ──replace──> REPLACED ──ready──> READY
+                              └────drain────> LEAVING ──retire──> (gone)
     """
 
     STARTING = "starting"

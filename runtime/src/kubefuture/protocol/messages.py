@@ -26,11 +26,11 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class Environment(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What must fit between client, scheduler and worker (R12). Versions are empty where a program does
-    not use the library.
+    """What must fit between client, scheduler and worker (R12).
 
     Attributes:
         python: The version, as `3.11.7`.
+        cloudpickle: Its version, like the next two; empty where it is not installed.
         lock: Digest of the requirements.lock that made the environment; empty without one.
     """
 
@@ -122,8 +122,13 @@ class Open(Message, frozen=True):
 
 
 class Elements(Message, frozen=True):
-    """The next elements' arguments. `indices` is empty when they simply follow the earlier ones; after a
-    reconnect it names those that are sent again, in rising order."""
+    """The next elements' arguments.
+
+    Attributes:
+        last: No more follow.
+        indices: Empty when they simply follow the earlier ones; after a reconnect the elements that are sent
+            again, in rising order.
+    """
 
     call: int
     payloads: list[bytes]
