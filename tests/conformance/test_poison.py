@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 
@@ -77,6 +78,21 @@ def test_imap_raises_poison_in_its_elements_turn(pool):
     assert next(results) == 0
     with pytest.raises(PoisonError):
         next(results)
+
+
+def test_imap_of_an_endless_input_raises_poison_when_what_it_had_read_is_finished(pool):
+    def exit_at_three(index):
+        if index == 3:
+            os._exit(7)
+        return index
+
+    results = kf.imap(exit_at_three, itertools.count())
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(PoisonError, match="Element 3 "):
+        next(results)
+    survivors = kf.options(on_error="return").imap(exit_at_three, itertools.count())
+    assert [type(next(survivors)) for _ in range(500)] == [int] * 3 + [PoisonError] + [int] * 496
+    survivors.close()
 
 
 def test_two_poisoned_elements_are_both_found(pool):

@@ -150,6 +150,10 @@ class Stream:
         while True:
             self._feed(backend, call)
             self._check_time()
+            if poisoned and self._ahead and not call.arrived and call.settled == len(call.payloads):
+                yield from poisoned  # its siblings have finished, and no more are read before it is taken
+                poisoned.clear()
+                continue
             arrived = self._wait(backend, call)
             for item in arrived:
                 if isinstance(item, KubefutureError):
