@@ -125,11 +125,9 @@ class Call:
         """
         payloads = self._payloads
         if len(payloads) == 1:
-            payload = payloads[0]
-            if payload is None or not self.has_waiting:
-                return None
+            payload = payloads[0] if self.has_waiting else None
             self._frontier, self._again = 1, None
-            return 0, [payload]
+            return None if payload is None else (0, [payload])
         while self._again:
             start, stop = heapq.heappop(self._again)
             while start < stop and self._payloads[start] is None:
