@@ -1,0 +1,463 @@
+"""The machine: who gets what, what becomes of it, and that it is said once (R6, R11, R13, R14, R18, R19)."""
+
+from __future__ import annotations
+
+import pytest
+from kubefuture.core.settings import CHUNK_SECONDS, LOSSES, MAX_CREDITS, STICKY_SECONDS, STRIKES
+from kubefuture.errors import ProtocolError
+from kubefuture.protocol.messages import (
+    Bind,
+    Bye,
+    Cancel,
+    Done,
+    Elements,
+    Failure,
+    Function,
+    Interrupt,
+    Open,
+    Part,
+    Release,
+    ReplaceSlot,
+    Results,
+    Returned,
+    Revoke,
+    Run,
+    Status,
+    StatusRequest,
+    Task,
+    Tasks,
+    Welcome,
+)  # fmt: skip
+
+from tests.runtime.driver import Driver
+
+
+def results(driver, client):
+    """The indices of the results that were sent to a client."""
+    spans = [span for message in driver.take(client, Results) for span in message.spans]
+    return [span.start + offset for span in spans for offset in range(len(span.payloads))]
+
+
+def test_a_slot_is_bound_and_gets_the_function_before_its_first_lease():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 5)
+    bind, run = driver.take(worker)
+    assert isinstance(bind, Bind) and (bind.folder, bind.sys_path) == ("/work", ("/code",))
+    assert isinstance(run, Run) and [function.payload for function in run.functions] == [b"client"]
+    driver.done(worker, run.leases[0])
+    driver.tasks(client, 6)
+    (run,) = driver.take(worker)
+    assert run.functions == [], "a function is sent to a slot once"
+
+
+def test_every_slot_has_one_lease_before_any_has_two():
+    driver = Driver()
+    worker, client = driver.worker(3), driver.client()
+    driver.tasks(client, *range(10, 13))
+    assert sorted(slot for slot, _ in driver.leases(worker)) == [0, 1, 2]
+
+
+def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 10_000)
+    first, second = driver.leases(worker)
+    assert len(first[1].payloads) == len(second[1].payloads) == 1
+    driver.done(worker, first[1], seconds=0.001)
+    ((_, third), *_) = driver.leases(worker)
+    assert len(third.payloads) == CHUNK_SECONDS / 0.001
+
+
+def test_the_last_chunks_are_small_so_that_all_slots_end_together():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.map(client, 1, 20)
+    lengths = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            lengths.append(len(lease.payloads))
+            driver.done(worker, lease, seconds=1e-6 * len(lease.payloads))
+    assert sum(lengths) == 20
+    assert max(lengths) <= 5 and lengths[-1] == 1
+
+
+def test_a_chunk_size_is_kept_to():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 10, chunk_size=4)
+    lengths = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            lengths.append(len(lease.payloads))
+            driver.done(worker, lease, seconds=0.5)
+    assert lengths == [4, 4, 2]
+
+
+def test_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.say(client, Open(1, 1, 8, 8), Elements(1, [bytes(400 << 10)] * 8, last=True))
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            assert len(lease.payloads) <= 2
+            driver.done(worker, lease)
+    assert results(driver, client) == list(range(8))
+
+
+def test_short_leases_are_fetched_ahead_up_to_the_credits():
+    driver = Driver(round_trip=1.0)
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, *range(100, 200))
+    leases = driver.leases(worker)
+    assert len(leases) == 2, "one runs, one is ahead, while nothing is known"
+    driver.done(worker, leases[0][1], seconds=0.001)
+    assert len(leases) - 1 + len(driver.leases(worker)) == MAX_CREDITS
+
+
+def test_a_future_goes_before_the_next_chunk_and_maps_take_turns():
+    driver = Driver(ahead=0)
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 4, chunk_size=1)
+    driver.map(client, 2, 4, chunk_size=1)
+    driver.tasks(client, 3)
+    order = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            driver.done(worker, lease, seconds=1.0)
+            (answer,) = driver.take(client, Results)
+            order.append(answer.spans[0].call)
+    assert order == [1, 3, 1, 2, 1, 2, 1, 2, 2]
+
+
+def test_sessions_share_slots_by_the_time_that_they_used():
+    """R11: who has used least is served next, once a slot has been with a session for a while (R3)."""
+    driver = Driver(ahead=0)
+    worker, greedy = driver.worker(2), driver.client("greedy")
+    driver.map(greedy, 1, 1000, chunk_size=1)
+    leases = driver.leases(worker)
+    late = driver.client("late")
+    driver.map(late, 1, 1000, chunk_size=1)
+    driver.now += STICKY_SECONDS / 2
+    driver.done(worker, leases[0][1], seconds=5.0)
+    leases[0:1] = driver.leases(worker)
+    assert {slot for slot, _ in leases} == {0, 1}, "both stay with their session at first"
+    driver.now += STICKY_SECONDS
+    first = [lease for slot, lease in leases if slot == 0]
+    for lease in first:
+        driver.done(worker, lease, seconds=10.0)
+    (replaced,) = driver.take(worker)
+    assert replaced == ReplaceSlot(0, replaced.pid), "a slot that is due gets nothing more from its session"
+    driver.ready(worker, 0)
+    bind, run = driver.take(worker)
+    assert bind.session == "late" and run.slot == 0
+    for _ in range(5):
+        driver.now += STICKY_SECONDS
+        driver.done(worker, run.leases[0], seconds=10.0)
+        run = driver.take(worker)[-1]
+        assert isinstance(run, Run) and run.slot == 0, "each keeps one of two"
+
+
+def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():
+    driver = Driver()
+    worker, first, second = driver.worker(1), driver.client("first"), driver.client("second")
+    driver.tasks(first, 1)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease)
+    driver.tasks(second, 1)
+    (replaced,) = driver.take(worker)
+    assert isinstance(replaced, ReplaceSlot)
+    driver.ready(worker, 0)
+    bind, _run = driver.take(worker)
+    assert bind.session == "second"
+
+
+def test_work_that_has_not_started_is_taken_back_for_a_slot_with_nothing_to_do():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.tasks(client, 10, 11, 12, 13)
+    by_slot = {0: [], 1: []}
+    for slot, lease in driver.leases(worker):
+        by_slot[slot].append(lease)
+    assert [len(leases) for leases in by_slot.values()] == [2, 2]
+    for lease in by_slot[0]:
+        driver.done(worker, lease, seconds=1.0)
+    (revoke,) = driver.take(worker, Revoke)
+    assert (revoke.slot, revoke.leases) == (1, (by_slot[1][1].id,))
+    driver.say(worker, Returned(1, revoke.leases))
+    ((slot, moved),) = driver.leases(worker)
+    assert slot == 0
+    driver.done(worker, moved)
+    driver.done(worker, by_slot[1][0])
+    assert len(results(driver, client)) == 4
+
+
+def test_work_behind_an_element_that_takes_longer_than_any_before_is_moved_in_time():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.tasks(client, 1)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease, seconds=1e-6)
+    driver.tasks(client, 10, 11, 12)
+    crowded, other = {}, None
+    for slot, lease in driver.leases(worker):
+        crowded.setdefault(slot, []).append(lease)
+    other = next(slot for slot, leases in crowded.items() if len(leases) == 1)
+    driver.done(worker, crowded[other][0], seconds=1e-6)
+    assert driver.take(worker, Revoke) == [], "so little is not worth a message"
+    driver.tick()
+    (revoke,) = driver.take(worker, Revoke)
+    assert revoke.slot != other
+
+
+def test_what_was_started_meanwhile_stays_where_it_is():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.tasks(client, 10, 11, 12)
+    leases = driver.leases(worker)
+    crowded = next(slot for slot in (0, 1) if sum(one == slot for one, _ in leases) == 2)
+    driver.done(worker, next(lease for slot, lease in leases if slot != crowded), seconds=1.0)
+    (revoke,) = driver.take(worker, Revoke)
+    driver.say(worker, Returned(revoke.slot, ()))
+    driver.tick()
+    assert driver.take(worker) == [], "the answer is final, and is not asked for again at once"
+
+
+def test_results_are_passed_on_as_they_come():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 6, chunk_size=6)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease, elements=2, end=False)
+    (answer,) = driver.take(client, Results)
+    assert [(span.start, span.payloads) for span in answer.spans] == [(0, [b"0!", b"1!"])]
+    driver.say(worker, Done([Part(lease.id, 2, [b"2!"] * 4, 0.1, True)]))
+    assert results(driver, client) == [2, 3, 4, 5]
+
+
+def test_what_a_lease_ended_without_comes_back():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 6, chunk_size=6)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease, elements=2)
+    ((_, rest),) = driver.leases(worker)
+    assert (rest.start, len(rest.payloads)) == (2, 4)
+
+
+def test_an_error_is_the_elements_own_and_its_chunk_goes_on():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 3, chunk_size=3)
+    ((_, lease),) = driver.leases(worker)
+    driver.raised(worker, lease, 0, end=False)
+    driver.say(worker, Done([Part(lease.id, 1, [b"1", b"2"], 0.1, True)]))
+    sent = driver.take(client, Failure, Results)
+    assert {type(message) for message in sent} == {Failure, Results}
+    assert driver.machine.status(0).queued == 0
+
+
+def test_an_element_that_raised_is_tried_again_as_often_as_it_may():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 9, retries=2)
+    for _ in range(3):
+        assert driver.take(client, Failure) == []
+        ((_, lease),) = driver.leases(worker)
+        driver.raised(worker, lease, 0)
+    (failure,) = driver.take(client, Failure)
+    assert (failure.call, failure.index, failure.kind, failure.payload) == (9, 0, "raised", b"error")
+    assert driver.leases(worker) == []
+
+
+def test_the_first_result_of_an_element_is_the_one_that_counts():
+    driver = Driver()
+    first, second, client = driver.worker(1), driver.worker(1), driver.client()
+    driver.tasks(client, 1)
+    worker = first if driver.sent.get(first) else second
+    other = second if worker is first else first
+    ((_, lease),) = driver.leases(worker)
+    driver.leave(worker)
+    ((_, again),) = driver.leases(other)
+    driver.done(other, again)
+    driver.done(other, again)
+    driver.done(other, lease)
+    assert results(driver, client) == [0]
+
+
+def test_what_a_lost_worker_had_runs_elsewhere():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.map(client, 1, 12, chunk_size=3)
+    leases = driver.leases(worker)
+    driver.done(worker, leases[0][1], elements=1, end=False)
+    driver.leave(worker)
+    other = driver.worker(1, "other")
+    driver.tick()
+    ran = []
+    while leases := driver.leases(other):
+        for _, lease in leases:
+            ran += range(lease.start, lease.start + len(lease.payloads))
+            driver.done(other, lease)
+    assert sorted(ran) == list(range(1, 12))
+    assert sorted(results(driver, client)) == list(range(12))
+
+
+def test_an_element_that_ends_its_slot_is_retried_alone_and_reported_the_third_time():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 6, chunk_size=6)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease, elements=2, end=False)
+    alone = [lease]
+    for strike in range(STRIKES):
+        assert driver.take(client, Failure) == []
+        driver.lost(worker, 0, alone[0], 2)
+        leases = [lease for _, lease in driver.leases(worker)]
+        alone = [lease for lease in leases if lease.start == 2]
+        assert [len(lease.payloads) for lease in alone] == ([1] if strike < STRIKES - 1 else [])
+    (failure,) = driver.take(client, Failure)
+    assert (failure.index, failure.kind) == (2, "poison")
+    assert "3 times" in failure.payload.decode() and "SIGKILL" in failure.payload.decode()
+
+
+def test_an_end_that_was_ours_is_no_strike_but_has_a_limit_of_its_own():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 1)
+    for loss in range(LOSSES):
+        assert driver.take(client, Failure) == [], f"loss {loss}"
+        ((_, lease),) = driver.leases(worker)
+        driver.lost(worker, 0, lease, 0, expected=True)
+    (failure,) = driver.take(client, Failure)
+    assert failure.kind == "poison" and "worker went away" in failure.payload.decode()
+
+
+def test_a_slot_that_dies_between_two_elements_blames_nobody():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 1)
+    for _ in range(STRIKES + LOSSES):
+        assert len(driver.leases(worker)) == 1
+        driver.lost(worker, 0)
+    assert driver.take(client, Failure) == []
+
+
+def test_a_cancelled_call_is_interrupted_where_it_runs_and_forgotten_where_it_waits():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 100, chunk_size=2)
+    leases = [lease for _, lease in driver.leases(worker)]
+    driver.say(client, Cancel((1,)))
+    assert {message.lease for message in driver.take(worker, Interrupt)} == {lease.id for lease in leases}
+    driver.say(worker, Returned(0, (leases[1].id,)))
+    driver.raised(worker, leases[0], 0, interrupted=True)
+    driver.tick()
+    assert driver.take(client, Results, Failure) == [] and driver.take(worker) == []
+    assert driver.machine.status(0).queued == driver.machine.status(0).running == 0
+
+
+def test_an_element_that_was_interrupted_for_another_ones_sake_runs_again():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 1)
+    ((_, lease),) = driver.leases(worker)
+    driver.raised(worker, lease, 0, interrupted=True)
+    ((_, again),) = driver.leases(worker)
+    driver.done(worker, again)
+    assert results(driver, client) == [0]
+
+
+def test_a_client_that_goes_takes_its_work_along_and_leaves_fresh_slots():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.map(client, 1, 100)
+    leases = driver.leases(worker)
+    driver.leave(client)
+    interrupted = driver.take(worker, Interrupt)
+    assert {message.lease for message in interrupted} == {lease.id for _, lease in leases}
+    for _, lease in leases:
+        driver.raised(worker, lease, lease.start, interrupted=True)
+    assert {message.slot for message in driver.take(worker, ReplaceSlot)} == {0, 1}
+    status = driver.machine.status(0)
+    assert (status.queued, status.running, status.sessions) == (0, 0, 0)
+
+
+def test_functions_that_are_released_are_forgotten_with_the_next_lease():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 1)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease)
+    driver.say(client, Release((1,)), Function(2, b"other"), Tasks([Task(2, 2, b"")]))
+    (run,) = driver.take(worker)
+    assert list(run.forget) == [1] and [function.id for function in run.functions] == [2]
+
+
+def test_elements_that_a_client_sends_again_after_a_reconnect_are_only_those():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.say(
+        client, Open(1, 1, 6, 2), Elements(1, [b"1", b"4"], last=False, indices=(1, 4)),
+        Elements(1, [b"5"], last=True, indices=(5,)),
+    )  # fmt: skip
+    ran = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            ran += zip(range(lease.start, lease.start + len(lease.payloads)), lease.payloads, strict=True)
+            driver.done(worker, lease)
+    assert ran == [(1, b"1"), (4, b"4"), (5, b"5")]
+    assert driver.machine.status(0).queued == 0
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [Open(1, 99)],
+        [Tasks([Task(1, 99, b"")])],
+        [Open(1, 1), Open(1, 1)],
+        [Done([Part(1, 0, [b""], 0.0, True)])],
+        [Returned(0, ())],
+        [Bind(0, 1, "", (), "")],
+        [Welcome("", 0)],
+    ],
+    ids=lambda messages: type(messages[-1]).__name__,
+)
+def test_a_client_that_breaks_the_rules_is_told_so(messages):
+    driver = Driver()
+    client = driver.client()
+    with pytest.raises(ProtocolError):
+        driver.say(client, *messages)
+
+
+def test_a_worker_that_breaks_the_rules_is_told_so():
+    driver = Driver()
+    worker, other, client = driver.worker(1), driver.worker(1), driver.client()
+    driver.map(client, 1, 9, chunk_size=2)
+    ((_, lease), *_) = driver.leases(worker)
+    for message in (
+        Done([Part(lease.id, lease.start + 1, [b"", b"", b""], 0.0, True)]),
+        Done([Part(lease.id, lease.start - 1, [b""], 0.0, True)]),
+        Returned(7, ()),
+        Tasks([Task(1, 1, b"")]),
+    ):
+        with pytest.raises(ProtocolError):
+            driver.say(worker, message)
+    with pytest.raises(ProtocolError, match="another worker"):
+        driver.done(other, lease)
+
+
+def test_a_status_counts_elements():
+    driver = Driver()
+    worker, client, control = driver.worker(1), driver.client(), driver.join("control")
+    driver.map(client, 1, 10, chunk_size=2)
+    ((_, lease), *_) = driver.leases(worker)
+    driver.done(worker, lease)
+    driver.now = 60.0
+    driver.take(control)
+    driver.say(control, StatusRequest(), Bye())
+    (status,) = driver.take(control, Status)
+    assert (status.done, status.running, status.queued, status.sessions) == (2, 4, 4, 1)
+    assert status.uptime_s == 60.0 and status.python == "3.11"
+    (shown,) = status.workers
+    assert (shown.slots, shown.busy, shown.host) == (1, 1, "host")

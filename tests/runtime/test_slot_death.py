@@ -1,0 +1,59 @@
+"""A slot's death is noticed even where its socket does not tell."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import kubefuture as kf
+import pytest
+
+from tests.faults.checkpoint import Checkpoint, reach
+
+
+@pytest.fixture
+def checkpoint():
+    with Checkpoint() as point:
+        yield point
+
+
+@pytest.fixture(autouse=True)
+def local():
+    with kf.plan("local", workers=1):
+        yield
+
+
+def die_but_leave_a_child(port: int, flag: Path) -> str:
+    if not flag.exists():
+        flag.touch()
+        if os.fork() == 0:
+            reach(port, "child")
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "again"
+
+
+def test_R19_a_slot_whose_child_keeps_its_sockets_open_is_replaced(checkpoint, tmp_path):
+    future = kf.future(die_but_leave_a_child, checkpoint.port, tmp_path / "flag")
+    child = checkpoint.next()
+    assert future.result() == "again"
+    child.go()
+
+
+def large(port: int, flag: Path, size: int) -> bytes:
+    if not flag.exists():
+        flag.touch()
+        reach(port)
+    return bytes(size)
+
+
+def test_R19_a_slot_that_dies_with_unread_input_and_a_result_half_sent_is_replaced(checkpoint, tmp_path):
+    """The kernel reports that as an error of the socket, after which libuv watches it no longer."""
+    future = kf.future(large, checkpoint.port, tmp_path / "flag", 8 << 20)
+    visit = checkpoint.next()
+    more = kf.future(len, bytes(1 << 20))  # waits unread behind the element that runs
+    visit.go()
+    os.kill(visit.pid, signal.SIGKILL)
+    assert len(future.result()) == 8 << 20
+    assert more.result() == 1 << 20
