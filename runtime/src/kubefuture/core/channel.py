@@ -58,6 +58,19 @@ class Channel:
             self._loop.call_soon_threadsafe(self._watch_writable)
         self._unsent += content
 
+    def drain(self) -> None:
+        """The other side is known to be gone: delivers what it sent, then calls `on_end`.
+
+        A socket's end is not always reported: not when a process that the other side forked still holds
+        it, and not when the other side left something unread, for then libuv calls back once and no more.
+        """
+        while self._socket.fileno() >= 0:
+            try:
+                content = self._socket.recv(_READ)
+            except OSError:  # also when there is nothing more to read
+                content = b""
+            self._take(content)
+
     def close(self) -> None:
         """Ends it, in the loop's thread; `on_end` is not called."""
         handle = self._socket.fileno()
@@ -89,6 +102,9 @@ class Channel:
             return
         except OSError:
             content = b""
+        self._take(content)
+
+    def _take(self, content: bytes) -> None:
         if content:
             self._on_data(content)
         else:

@@ -136,6 +136,11 @@ class SlotProcess:
         self._send_records(kept)
         return tuple(back)
 
+    def check(self) -> None:
+        """Notices its death where its socket does not tell. In the loop's thread."""
+        if self._process.poll() is not None:
+            self._data.drain()
+
     def interrupt(self) -> None:
         """SIGINT for what it runs."""
         self._signal(signal.SIGINT)

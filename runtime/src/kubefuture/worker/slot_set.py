@@ -35,6 +35,7 @@ from .slot_process import SlotProcess
 _P = ParamSpec("_P")
 
 _LONGEST_PAUSE = 10.0
+_CHECK_SECONDS = 0.1
 _FINISH_SECONDS = 2.0
 
 
@@ -82,6 +83,7 @@ class SlotSet:
         self._starts: dict[int, asyncio.TimerHandle] = {}
         self._failures = 0
         self._closed = False
+        loop.call_soon_threadsafe(self._check)
 
     @property
     def ready(self) -> list[tuple[int, int]]:
@@ -257,6 +259,13 @@ class SlotSet:
         waiting = self._starts.pop(number, None)
         if waiting is not None:
             waiting.cancel()
+
+    @_locked
+    def _check(self) -> None:
+        for slot in list(self._numbers):
+            slot.check()
+        if not self._closed:
+            self._loop.call_later(_CHECK_SECONDS, self._check)
 
     @_locked
     def _give_up(self, slot: SlotProcess) -> None:
