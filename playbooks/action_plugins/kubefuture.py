@@ -10,6 +10,7 @@ shell first: four tenths of a second each time, and one more place where a space
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import Any
@@ -28,9 +29,10 @@ class ActionModule(ActionBase):
 
         Args:
             tmp: Not used any more by Ansible.
-            task_vars: The variables; `tools_python` is the Python that is used unless the task names one.
+            task_vars: The variables. A task's `python` is the name of the one that holds the Python, so that a path
+                with braces in it is never taken for a template.
         """
-        python = self._task.args.get("python") or (task_vars or {})["tools_python"]
+        python = (task_vars or {})[self._task.args.get("python", "tools_python")]
         arguments = [str(argument) for argument in self._task.args["arguments"]]
         try:
             done = subprocess.run(
@@ -55,6 +57,4 @@ def _environment() -> dict[str, str]:
     """The user's own environment: Ansible was given a locale that it accepts, and settings of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     kept.pop("LC_ALL", None)
-    if "KUBEFUTURE_SAVED_LC_ALL" in kept:
-        kept["LC_ALL"] = kept.pop("KUBEFUTURE_SAVED_LC_ALL")
-    return kept
+    return kept | json.loads(kept.pop("KUBEFUTURE_SAVED", "{}"))

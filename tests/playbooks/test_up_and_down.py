@@ -110,6 +110,15 @@ def test_run_after_processes_were_killed_says_make_up(study):
     assert "make up" in kit.one_sentence(kit.kubefuture(study, "run", "job.py", status=1))
 
 
+def test_doctor_tells_what_is_up_from_what_was_up(study):
+    kit.kubefuture(study, "up")
+    assert "Up is local since" in kit.kubefuture(study, "doctor").stdout
+    for pid in pids(study):
+        os.kill(pid, signal.SIGKILL)
+    kit.wait_until(lambda: not pids(study), "the end of the processes")
+    assert "What was started does not answer: local since" in kit.kubefuture(study, "doctor").stdout
+
+
 def test_a_killed_scheduler_or_worker_comes_back(study):
     kit.kubefuture(study, "up")
     for pid in pids(study) - {life.holder(Places.of(study).life)}:
@@ -207,6 +216,13 @@ def test_a_package_that_does_not_exist_leaves_what_runs_alone(study):
     assert pids(study) == before
     (study.folder / "job.py").write_text("import kubefuture as kf; print(kf.map(abs, [-1, -2]))")
     assert "[1, 2]" in kit.kubefuture(study, "run", "job.py").stdout
+
+
+def test_an_up_that_fails_before_anything_starts_leaves_no_record(study):
+    study.values_file.write_text("packages:\n  pip: [kubefuture-has-no-such-package]\n")
+    kit.kubefuture(study, "up", status=1)
+    assert recorded(study) == []
+    assert "Nothing is up." in kit.kubefuture(study, "doctor").stdout
 
 
 def test_packages_that_change_reach_the_workers(study, installed):

@@ -1,4 +1,4 @@
-"""A project works wherever it lies: in folders with spaces, letters of any language, and very long names."""
+"""A project works wherever it lies: in folders with spaces, letters of any language, signs, and very long names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.template import kit
 
 PLACES = {
+    "what shells and templates replace": "100% of $HOME {{ x }} `x` #1",
     "spaces, letters and quotes": 'Übung für Zoë/it\'s a "study" (neu) & more; – 東京',
     "a very long name": "/".join(["a-very-long-folder-name-that-somebody-really-uses" * 3] * 4) + "/study",
 }

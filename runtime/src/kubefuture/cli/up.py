@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..keeper.places import Places
+from ..keeper.proof import look
 from ..project import record, values
 from ..project.errors import ProjectError
 from ..project.folder import Project
@@ -20,7 +22,8 @@ def run(project: Project, options: argparse.Namespace) -> int:
     """Starts everything, or says why not."""
     wanted = values.load(project)
     with project_lock(project, "make up"):
-        for other in record.read_all(project):
+        earlier = record.read_all(project)
+        for other in earlier:
             if other.provider != wanted.provider:
                 raise ProjectError(
                     f"{other.provider} is up (since {other.since}), and values.yaml asks for "
@@ -35,6 +38,14 @@ def run(project: Project, options: argparse.Namespace) -> int:
                 "project_python": str(project.venv_python),
             },
         )
+        if code and not earlier and _nothing_there(project):
+            record.remove(project, wanted.provider)
+            return code if code == 130 else 1
     if code == 130:
         print("Interrupted. What was begun may be there still; `make down` ends it.", file=sys.stderr)
     return code if code in (0, 130) else 1
+
+
+def _nothing_there(project: Project) -> bool:
+    proof = look(Places.of(project))
+    return not proof.left and not proof.unchecked

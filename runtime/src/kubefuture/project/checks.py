@@ -18,6 +18,7 @@ from ..errors import KubefutureError
 from . import environment, lock, record, values
 from .errors import explain
 from .folder import Project
+from .launch import refuse_if_down
 
 _LEAST_DISK = 200 << 20
 _GOOD_DISK = 1 << 30
@@ -166,9 +167,12 @@ def _deployed(project: Project) -> Finding:
         return Finding("stop", str(error))
     if not records:
         return Finding("ok", "Nothing is up.")
-    return Finding(
-        "ok", "; ".join(f"{one.provider} is up since {one.since} on {one.host}" for one in records) + "."
-    )
+    told = "; ".join(f"{one.provider} since {one.since} on {one.host}" for one in records)
+    try:
+        refuse_if_down(project)
+    except KubefutureError:
+        return Finding("note", f"What was started does not answer: {told}. `make up` starts it again.")
+    return Finding("ok", f"Up is {told}.")
 
 
 def _wanted(project: Project) -> values.Values | None:

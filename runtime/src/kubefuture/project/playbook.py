@@ -6,6 +6,7 @@ import importlib.util
 import json
 import locale
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,8 @@ from .errors import ProjectError, explain
 from .folder import Project
 from .progress import STEP_FILE
 
-SAVED_LOCALE = "KUBEFUTURE_SAVED_LC_ALL"
-"""Environment variable: the user's own LC_ALL, which what a playbook starts gets back."""
+SAVED = "KUBEFUTURE_SAVED"
+"""Environment variable: the user's own that Ansible must not see, as JSON; what a playbook starts gets them back."""
 
 
 def play(project: Project, name: str, variables: Mapping[str, object]) -> int:
@@ -58,14 +59,18 @@ def play(project: Project, name: str, variables: Mapping[str, object]) -> int:
 
 def _run(project: Project, arguments: list[str], folder: Path) -> int:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    # Ansible puts a variable's value where a path holds its name after a dollar sign, even in a folder's own name.
+    hidden = {"LC_ALL"} | {
+        name for name in environment if re.search(rf"\${{?{re.escape(name)}", str(project.folder))
+    }
+    saved = {name: environment.pop(name) for name in hidden if name in environment}
     environment |= {
         "ANSIBLE_CONFIG": str(project.playbooks / "ansible.cfg"),
         "ANSIBLE_HOME": str(folder / "ansible"),
         STEP_FILE: str(folder / "step"),
         "LC_ALL": _utf8_locale(),
+        SAVED: json.dumps(saved),
     }
-    if "LC_ALL" in os.environ:
-        environment[SAVED_LOCALE] = os.environ["LC_ALL"]
     process = subprocess.Popen([sys.executable, *arguments], cwd=project.folder, env=environment)
     # Ctrl-C reaches Ansible too, which ends its tasks; we wait for it, so as to leave nothing behind.
     earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
