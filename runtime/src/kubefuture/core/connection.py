@@ -85,8 +85,11 @@ class Connection:
             raise NotUpError(
                 f"{path} cannot be read ({error.strerror}); see who owns it, or run `make up`."
             ) from None
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(handle)
+            raise NotUpError(f"{path} is no file. Remove it, then run `make up`.")
         with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
             if status.st_uid != os.getuid():
                 raise LoginError(
                     f"{path} belongs to another user (uid {status.st_uid}); results are unpickled, so only "
