@@ -1,0 +1,99 @@
+"""available_cores is the least of what anybody allows, read from made-up machines."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from kubefuture.core.resources import available_cores, slot_environment
+
+
+@pytest.fixture(autouse=True)
+def sixteen_cores(monkeypatch):
+    """The kernel would let us use sixteen."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
+
+
+def machine(root: Path, cgroup: str, files: dict[str, str]) -> Path:
+    """A file tree with these cgroups."""
+    for name, content in {"proc/self/cgroup": cgroup, **files}.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "cores"),
+    [
+        ("", {}, 16),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "max 100000\n"}, 16),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 2),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
+        (
+            "0::/a/b\n",
+            {"sys/fs/cgroup/a/cpu.max": "300000 100000", "sys/fs/cgroup/a/b/cpu.max": "max 100000"},
+            3,
+        ),
+        (
+            "0::/a/b\n",
+            {"sys/fs/cgroup/a/cpu.max": "800000 100000", "sys/fs/cgroup/a/b/cpu.max": "400000 100000"},
+            4,
+        ),
+        ("0::/../up\n", {"sys/fs/cgroup/up/cpu.max": "400000 100000"}, 4),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "3200000 100000"}, 16),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "nonsense"}, 16),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": ""}, 16),
+        ("0::/\n", {"sys/fs/cgroup/cpu.max": "0 0"}, 16),
+        (
+            "4:memory:/m\n3:cpu,cpuacct:/jobs/7\n",
+            {
+                "sys/fs/cgroup/cpu,cpuacct/jobs/7/cpu.cfs_quota_us": "250000\n",
+                "sys/fs/cgroup/cpu,cpuacct/jobs/7/cpu.cfs_period_us": "100000\n",
+            },
+            3,
+        ),
+        (
+            "3:cpu:/\n",
+            {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"},
+            16,
+        ),
+        ("no colons at all", {}, 16),
+    ],
+)
+def test_the_cgroups_quota_counts_and_those_above_it(tmp_path, cgroup, files, cores):
+    assert available_cores(root=machine(tmp_path, cgroup, files), environ={}) == cores
+
+
+@pytest.mark.parametrize(
+    ("environ", "cores"),
+    [
+        ({"SLURM_CPUS_PER_TASK": "4"}, 4),
+        ({"NSLOTS": "8", "PBS_NUM_PPN": "6"}, 6),
+        ({"NCPUS": "64"}, 16),
+        ({"LSB_DJOB_NUMPROC": "0", "NSLOTS": "-3", "NCPUS": "many"}, 16),
+        ({"NSLOTS": ""}, 16),
+    ],
+)
+def test_what_a_batch_system_assigned_counts(tmp_path, environ, cores):
+    assert available_cores(root=tmp_path, environ=environ) == cores
+
+
+def test_the_least_of_all_counts(tmp_path):
+    root = machine(tmp_path, "0::/\n", {"sys/fs/cgroup/cpu.max": "300000 100000"})
+    assert available_cores(root=root, environ={"NSLOTS": "5"}) == 3
+    assert available_cores(root=root, environ={"NSLOTS": "2"}) == 2
+
+
+def test_the_kernels_affinity_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    assert available_cores(root=tmp_path, environ={"NSLOTS": "5"}) == 1
+
+
+def test_slots_limit_their_libraries_threads_before_python_starts():
+    environment = slot_environment(2, {"HOME": "/home", "OMP_NUM_THREADS": "64"})
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+        assert environment[name] == "2"
+    assert environment["HOME"] == "/home"

@@ -1,0 +1,170 @@
+"""Packing: what cannot be sent is named, what went wrong elsewhere is readable here."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import threading
+
+import pytest
+from kubefuture.core.blame import find_culprit
+from kubefuture.core.packing import (
+    RemoteTraceback,
+    pack_element,
+    pack_exception,
+    pack_function,
+    pack_result,
+    unpack,
+    unpack_exception,
+    unpack_result,
+)  # fmt: skip
+from kubefuture.errors import KubefutureError, PoisonError, ResultError, UnpicklableError
+
+
+class Holder:
+    def __init__(self, **parts):
+        self.__dict__.update(parts)
+
+
+def stuck():
+    return threading.Lock()
+
+
+def with_captured(captured):
+    return lambda: captured
+
+
+def with_default(default):
+    def function(x=default, *, y=None):
+        return x
+
+    return function
+
+
+BLAMED = {
+    "['conn']": lambda: {"fine": 1, "conn": stuck()},
+    "[1]": lambda: [1, stuck()],
+    ".db → .lock": lambda: Holder(name="x", db=Holder(lock=stuck())),
+    "closure variable 'captured' of": lambda: with_captured(stuck()),
+    "closure variable 'captured' of with_captured.<locals>.<lambda> → [0]": lambda: with_captured([stuck()]),
+    "default 1 of": lambda: with_default(stuck()),
+    "argument 2 of partial(pow)": lambda: functools.partial(pow, 1, stuck()),
+    "argument 'key' of partial(sorted)": lambda: functools.partial(sorted, key=stuck()),
+    "the object of method": lambda: Holder2(stuck()).method,
+}
+
+
+class Holder2:
+    def __init__(self, lock):
+        self.lock = lock
+
+    def method(self):
+        return self.lock
+
+
+@pytest.mark.parametrize("path", BLAMED)
+def test_the_part_that_cannot_be_sent_is_named(path):
+    import cloudpickle
+
+    named = find_culprit(BLAMED[path](), cloudpickle.dumps)
+    assert named.startswith(path) and named.endswith("(a lock)")
+
+
+def test_globals_that_a_function_uses_are_blamed_by_name():
+    space = {"__name__": "__main__", "session": stuck()}
+    exec("def f(x):\n    def g():\n        return session\n    return g()", space)
+    with pytest.raises(UnpicklableError, match=r"function f .*global variable 'session' of f"):
+        pack_function(space["f"])
+
+
+def test_an_object_that_is_to_blame_itself_has_no_part_to_name():
+    assert find_culprit(stuck(), pickle.dumps) == ""
+    with pytest.raises(
+        UnpicklableError, match=r"^Argument 1 of element 7 \(a lock\) cannot be sent to a worker: "
+    ):
+        pack_element((stuck(),), None, 7)
+
+
+def test_an_object_that_contains_itself_is_searched_only_once():
+    loop = [stuck()]
+    loop.insert(0, loop)
+    assert "(a lock)" in find_culprit(loop, pickle.dumps)
+
+
+def test_arguments_are_named_by_number_or_name():
+    with pytest.raises(UnpicklableError, match=r"^Argument 2 of element 0 "):
+        pack_element((1, stuck()), None, 0)
+    with pytest.raises(UnpicklableError, match=r"^Argument 'lock' \(a lock\)"):
+        pack_element((1,), {"lock": stuck()}, None)
+
+
+def test_a_structure_that_is_nested_too_deeply_says_so():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(UnpicklableError, match="nested too deeply"):
+        pack_element((deep,), None, 0)
+    with pytest.raises(ResultError):
+        pack_result(deep)
+    while deep:  # taken apart from the outside, as its own end would be too deep as well
+        deep = deep.pop()
+
+
+def test_elements_and_results_come_back():
+    assert unpack(pack_element((1, "a"), None, 0)) == ((1, "a"), None)
+    assert unpack(pack_element(([1],), {"k": 2}, None)) == (([1],), {"k": 2})
+    assert unpack(pack_element((), {}, None)) == ((), None)
+    assert unpack_result(pack_result({"a": (1, None)})) == {"a": (1, None)}
+
+
+def raised(function, *args):
+    """The exception that a call ends with."""
+    try:
+        function(*args)
+    except BaseException as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def test_an_exception_comes_back_with_its_traceback_as_cause():
+    def fail():
+        raise KeyError("x")
+
+    error = unpack_exception(pack_exception(raised(fail)))
+    assert type(error) is KeyError and error.args == ("x",)
+    assert isinstance(error.__cause__, RemoteTraceback)
+    assert 'raise KeyError("x")' in str(error.__cause__) and __file__ in str(error.__cause__)
+
+
+def test_an_exception_that_cannot_be_packed_is_quoted():
+    class Local(Exception):
+        def __init__(self, one, two):
+            super().__init__("kept")
+
+    error = unpack_exception(pack_exception(Local(1, 2)))
+    assert type(error) is ResultError and "Local: kept" in str(error)
+    error = unpack_exception(pack_exception(ValueError("text", stuck())))
+    assert type(error) is ResultError and "ValueError" in str(error)
+
+
+def test_an_exception_that_turns_into_something_else_is_quoted():
+    class Odd(Exception):
+        def __reduce__(self):
+            return int, (3,)
+
+    assert type(unpack_exception(pack_exception(Odd("text")))) is ResultError
+
+
+def test_damaged_results_are_an_error_of_ours_not_a_crash():
+    with pytest.raises(ResultError, match="cannot be unpacked here"):
+        unpack_result(b"no pickle")
+    gone = b"cno_such_module\nthing\n."
+    with pytest.raises(ResultError, match="cannot be imported"):
+        unpack_result(gone)
+
+
+def test_our_own_errors_survive_the_way_too():
+    error = unpack_exception(pack_exception(PoisonError("poison", 7)))
+    assert isinstance(error, PoisonError) and error.index == 7 and str(error) == "poison"
+    for kind in KubefutureError.__subclasses__():
+        assert type(pickle.loads(pickle.dumps(kind("message")))) is kind
