@@ -38,9 +38,8 @@ def run(project: Project, options: argparse.Namespace) -> int:
                 "project_python": str(project.venv_python),
             },
         )
-        if code and not earlier and _nothing_there(project):
+        if code not in (0, 130) and not earlier and _nothing_there(project):
             record.remove(project, wanted.provider)
-            return code if code == 130 else 1
     if code == 130:
         print("Interrupted. What was begun may be there still; `make down` ends it.", file=sys.stderr)
     return code if code in (0, 130) else 1
