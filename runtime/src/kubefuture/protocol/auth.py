@@ -4,7 +4,7 @@ Everything has a fixed length, so that nothing of a stranger's is ever decoded:
 
     server -> client   "kubefuture" version(2) nonce(32)
     client -> server   nonce(32) HMAC(token, "client" both nonces)(32)
-    server -> client   HMAC(token, "server" both nonces)(32)
+    server -> client   HMAC(token, "server" both nonces)(32), or REFUSAL
 
 The nonces are new for each connection, so a recorded login is worth nothing later. On a local socket
 the messages after it are not encrypted: its folder is private to the user.
@@ -23,6 +23,9 @@ _MAGIC = b"kubefuture"
 _NONCE = 32
 _PROOF = 32
 _GREETING = len(_MAGIC) + 2 + _NONCE
+
+REFUSAL = bytes(_PROOF)
+"""What a server answers to a wrong proof, so that its client knows that from a broken connection."""
 
 
 def _proof(key: bytes, role: bytes, server_nonce: bytes, client_nonce: bytes) -> bytes:
@@ -112,6 +115,11 @@ class ClientLogin:
             self._expected = _proof(self._key, b"server", nonce, self._nonce)
             answer = self._nonce + _proof(self._key, b"client", nonce, self._nonce)
         if len(self._buffer) >= _PROOF and not self._finished:
+            if self._buffer[:_PROOF] == REFUSAL:
+                raise LoginError(
+                    "The scheduler does not accept the token of the connection file. "
+                    "Run `make down` and `make up` in the project to get a new one."
+                )
             if not hmac.compare_digest(self._buffer[:_PROOF], self._expected):
                 raise LoginError(
                     "The scheduler did not prove that it knows the token of the connection file. "

@@ -11,7 +11,7 @@ from typing import cast
 from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, LoginError
 from ..machine.machine import Machine
-from ..protocol.auth import ServerLogin
+from ..protocol.auth import REFUSAL, ServerLogin
 from ..protocol.framing import Decoder, frame
 from ..protocol.limits import LOGIN_BYTES, LOGIN_SECONDS
 from ..protocol.messages import PROTOCOL, AnyMessage, Hello, Message, Refused
@@ -156,6 +156,8 @@ class _Peer(asyncio.Protocol):
             if messages:
                 self._server.received(self, messages)
         except KubefutureError as error:
+            if not self._login.finished() and self._transport is not None:
+                self._transport.write(REFUSAL)
             self._server.trouble(self, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
