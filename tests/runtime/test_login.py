@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 from kubefuture.errors import LoginError, VersionError
-from kubefuture.protocol.auth import ClientLogin, ServerLogin
+from kubefuture.protocol.auth import REFUSAL, ClientLogin, ServerLogin
 from kubefuture.protocol.messages import PROTOCOL
 
 KEY = bytes(range(32))
@@ -58,6 +58,13 @@ def test_a_server_with_another_token_is_refused():
     with pytest.raises(LoginError, match="make up"):
         client.feed(server.feed(client.feed(server.greeting)))
     assert not client.finished()
+
+
+def test_a_refusal_is_told_from_a_wrong_proof():
+    client = ClientLogin(KEY)
+    client.feed(ServerLogin(KEY).greeting)
+    with pytest.raises(LoginError, match=r"does not accept the token.*make up"):
+        client.feed(REFUSAL)
 
 
 def test_a_recorded_login_is_worth_nothing_later():

@@ -1,0 +1,81 @@
+"""A peer of the scheduler that says whatever a test wants, with or without a login."""
+
+from __future__ import annotations
+
+import socket
+from types import TracebackType
+
+from kubefuture.core.connection import Connection
+from kubefuture.protocol.auth import ClientLogin
+from kubefuture.protocol.framing import Decoder, frame
+from kubefuture.protocol.messages import PROTOCOL, AnyMessage, Environment, Hello, Message
+
+from .waiting import LIMIT
+
+
+class RawPeer:
+    """A connection that nothing of ours looks after."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(LIMIT)
+        self._socket.connect(connection.socket_path)
+        self._decoder = Decoder()
+        self._ready: list[AnyMessage] = []
+
+    def log_in(self, key: bytes | None = None) -> RawPeer:
+        """Logs in, by default with the right token."""
+        login = ClientLogin(self._connection.key if key is None else key)
+        while not login.finished():
+            self._socket.sendall(login.feed(self._receive_some()))
+        self._ready += self._decoder.feed(login.rest)
+        return self
+
+    def say(self, *messages: Message) -> None:
+        """Sends messages."""
+        self.shout(frame(messages))
+
+    def shout(self, content: bytes) -> None:
+        """Sends bytes."""
+        try:
+            self._socket.sendall(content)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the end is seen when reading
+
+    def hear(self) -> AnyMessage:
+        """Waits for the next message."""
+        while not self._ready:
+            self._ready += self._decoder.feed(self._receive_some())
+        return self._ready.pop(0)
+
+    def hung_up(self) -> bytes:
+        """Waits until the other side ends the connection, and returns what it sent before, undecoded."""
+        content = b""
+        try:
+            while some := self._socket.recv(1 << 16):
+                content += some
+        except ConnectionResetError:
+            pass
+        return content
+
+    def _receive_some(self) -> bytes:
+        content = self._socket.recv(1 << 16)
+        if not content:
+            raise ConnectionResetError("the other side hung up")
+        return content
+
+    def __enter__(self) -> RawPeer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+
+def raw_hello(role: str = "client", protocol: int = PROTOCOL, **environment: str) -> Hello:
+    """A first message, of another version if need be."""
+    return Hello(
+        role, protocol, "raw", "elsewhere", 1, Environment(**{"python": "", **environment}), 0, (), "/"
+    )

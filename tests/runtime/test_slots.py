@@ -1,0 +1,145 @@
+"""Slots of plan("local"): they cannot start, they end with their program, they are nobody else's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import kubefuture as kf
+import pytest
+from kubefuture.api import stream
+from kubefuture.api.plan import current_plan
+from kubefuture.worker import slot_process
+
+from tests.faults import processes
+from tests.faults.checkpoint import reach
+from tests.faults.programs import environment
+from tests.faults.waiting import eventually
+
+
+def own_slots() -> list[int]:
+    """The slots of this process."""
+    return [
+        one.pid
+        for one in processes.living().values()
+        if one.parent == os.getpid() and "worker.slot" in one.command
+    ]
+
+
+def test_a_slot_that_cannot_start_says_why_and_whoever_waits_is_told(monkeypatch, capfd):
+    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.2)
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    with kf.plan("local", workers=1):
+        backend = current_plan().backend()
+        eventually(lambda: "ended before it was ready (exit code 1)" in backend.why_no_slots, "a reason")
+        with pytest.raises(TimeoutError):
+            kf.map(abs, [1], timeout=2.5)
+    assert (
+        "kubefuture: no slot is connected, waiting: a slot ended before it was ready"
+        in capfd.readouterr().err
+    )
+
+
+def test_a_python_that_is_not_there_any_more_is_named(monkeypatch):
+    monkeypatch.setattr(slot_process.sys, "executable", "/no/such/python")
+    with kf.plan("local", workers=1):
+        backend = current_plan().backend()
+        eventually(lambda: "/no/such/python" in backend.why_no_slots, "a reason")
+
+
+def test_a_slot_that_can_start_again_does_its_work(monkeypatch):
+    monkeypatch.setattr(slot_process.sys, "executable", "/no/such/python")
+    with kf.plan("local", workers=1):
+        backend = current_plan().backend()
+        eventually(lambda: "/no/such/python" in backend.why_no_slots, "a reason")
+        monkeypatch.undo()
+        assert kf.map(abs, [-1]) == [1]
+
+
+def test_nothing_is_left_when_a_plan_is_closed():
+    with kf.plan("local", workers=2):
+        assert kf.map(abs, range(10)) == list(range(10))
+        assert len(own_slots()) == 2
+    eventually(lambda: own_slots() == [], "the slots' end")
+
+
+def test_work_of_a_plan_that_ended_is_not_waited_for_for_ever(checkpoint):
+    with kf.plan("local", workers=1):
+        future = kf.future(reach, checkpoint.port)
+        visit = checkpoint.next()
+        current_plan().close()
+        with pytest.raises(kf.KubefutureError, match="has ended"):
+            future.result(30)
+        visit.left()
+
+
+PROGRAM = """
+import os, signal, sys
+import kubefuture as kf
+from tests.faults.checkpoint import reach
+
+kf.plan("local", workers=2)
+futures = [kf.future(reach, {port}) for _ in range(2)]
+{end}
+"""
+
+ENDS = {
+    "killed": "import threading; threading.Event().wait()",
+    "left": "",
+    "sys.exit": "sys.exit(3)",
+    "os._exit": "os._exit(3)",
+    "an error": "raise RuntimeError",
+    "terminated": "os.kill(os.getpid(), signal.SIGTERM)",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_slots_end_with_their_program_however_that_ends(checkpoint, end):
+    """R1: even if it is killed while they run something."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(port=checkpoint.port, end=ENDS[end])],
+        env=environment(), cwd=os.getcwd(), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    slots = []
+    if end == "killed":
+        slots = [visit.pid for visit in checkpoint.take(2)]
+        assert all(map(processes.is_alive, slots))
+        program.send_signal(signal.SIGKILL)
+    program.wait(30)
+    eventually(lambda: not any(map(processes.is_alive, slots)), "the slots' end")
+    eventually(lambda: not processes.slots_of(program.pid), "the end of slots that were starting")
+
+
+def test_a_fork_of_the_program_leaves_the_slots_alone():
+    with kf.plan("local", workers=1):
+        assert kf.map(abs, [-1]) == [1]
+        slots = own_slots()
+        child = os.fork()
+        if child == 0:
+            try:
+                current_plan().close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert kf.map(abs, [-2]) == [2] and own_slots() == slots
+
+
+def test_a_fork_of_the_program_can_use_the_plan_too():
+    with kf.plan("local", workers=1):
+        assert kf.map(abs, [-1]) == [1]
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if kf.map(abs, [-3]) == [3] else 2)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_a_slot_prints_arrives_here(capfd):
+    with kf.plan("local", workers=1):
+        kf.map(print, ["said in a slot"])
+    assert "said in a slot" in capfd.readouterr().out
