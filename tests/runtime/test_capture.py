@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import operator
+import pickle
 
 import pytest
 from kubefuture.core.capture import fingerprint, is_by_reference
@@ -117,3 +118,15 @@ def test_what_can_be_imported_is_known_by_its_name():
     shadow = make("def f(): pass")
     shadow.__module__, shadow.__qualname__ = "json", "dumps"
     assert not is_by_reference(shadow)
+
+
+def test_a_code_that_takes_a_dead_ones_place_in_memory_is_not_taken_for_it():
+    def numbered(number):
+        return eval(f"lambda x: (x, {number})")
+
+    for number in range(200):
+        pack_function(numbered(number))
+    for number in range(4200):  # more than are remembered at a time
+        fingerprint(numbered(-number))
+    for number in range(200, 400):
+        assert pickle.loads(pack_function(numbered(number))[0])(0) == (0, number)

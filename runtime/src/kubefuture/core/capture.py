@@ -74,17 +74,16 @@ def _function_key(function: types.FunctionType, seen: set[int]) -> Hashable:
         return "recursion", function.__qualname__
     seen.add(id(function))
     code = function.__code__
-    known = _facts.get(id(code))
-    if known is None:
+    facts = _facts.get(id(code))
+    if facts is None:
         if len(_facts) > 4096:
             _facts.clear()
-        known = _facts[id(code)] = (code, *_read_code(code))
-    _, names, writes = known
-    if writes or function.__dict__:
+        facts = _facts[id(code)] = _Facts(code)
+    if facts.writes or function.__dict__:
         raise _Mutable
-    key = function.__module__, function.__qualname__, id(code)
+    key = function.__module__, function.__qualname__, facts
     own_globals = function.__globals__
-    captured = [(name, own_globals[name]) for name in names if name in own_globals] if names else None
+    captured = [(name, own_globals[name]) for name in facts.names if name in own_globals]
     if (
         not captured
         and not function.__closure__
@@ -109,15 +108,26 @@ def _content(cell: types.CellType) -> Any:
         return _EMPTY_CELL
 
 
-_facts: dict[int, tuple[types.CodeType, tuple[str, ...], bool]] = {}
-"""What `_read_code` found, by the code's id; the code is kept alive, so that the id stays its own."""
+class _Facts:
+    """What a function's code says. Stands for the code in keys, and keeps it alive: an id alone would be
+    given to another code later.
+
+    Attributes:
+        names: The global names that it may use.
+        writes: It assigns globals or captured variables.
+    """
+
+    __slots__ = ("code", "names", "writes")
+
+    def __init__(self, code: types.CodeType) -> None:
+        codes = list(_codes(code))
+        self.code = code
+        self.names = tuple(sorted({name for part in codes for name in part.co_names}))
+        self.writes = any(_writes(part, frozenset(code.co_freevars)) for part in codes)
 
 
-def _read_code(code: types.CodeType) -> tuple[tuple[str, ...], bool]:
-    """The global names that a function may use, and whether it assigns globals or captured variables."""
-    codes = list(_codes(code))
-    names = sorted({name for part in codes for name in part.co_names})
-    return tuple(names), any(_writes(part, frozenset(code.co_freevars)) for part in codes)
+_facts: dict[int, _Facts] = {}
+"""By the code's id, since comparing codes would compare all that they hold."""
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
