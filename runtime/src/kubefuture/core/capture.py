@@ -109,8 +109,9 @@ def _content(cell: types.CellType) -> Any:
 
 
 class _Facts:
-    """What a function's code says. Stands for the code in keys, and keeps it alive: an id alone would be
-    given to another code later.
+    """What a function's code says.
+
+    Stands for the code in keys, and keeps it alive: an id alone would be given to another code later.
 
     Attributes:
         names: The global names that it may use.
