@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures as cf
+import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -24,6 +26,13 @@ T = TypeVar("T")
 _DEFAULTS = Options()
 
 
+class _Condition(type(threading.RLock()), threading.Condition):  # type: ignore[misc]
+    """A lock and its condition in one object, where the standard library makes eight for every future."""
+
+    def __init__(self) -> None:
+        self._waiters: deque[Any] = deque()
+
+
 class Future(cf.Future[T], Generic[T]):
     """A standard future whose work runs elsewhere (R21).
 
@@ -34,6 +43,14 @@ class Future(cf.Future[T], Generic[T]):
     label: str | None = None
     _backend: Backend | None = None
     _call: TaskCall | None = None
+    _state = "PENDING"
+    _result = None
+    _exception = None
+
+    def __init__(self) -> None:  # what the standard one has, lighter
+        self._condition = _Condition()
+        self._waiters: list[Any] = []
+        self._done_callbacks: list[Callable[[cf.Future[T]], object]] = []
 
     def cancel(self) -> bool:
         """Cancels the call, running or not. False when it is done already."""
@@ -80,7 +97,8 @@ def submit(
     payload = pack_element(args, kwargs, None)
     backend = current_plan().backend()
     result: Future[T] = Future()
-    result.label = options.label
+    if options.label is not None:
+        result.label = options.label
     if backend is None:
         name = options.label or getattr(fn, "__name__", "future")
         outcome = run_in_place(FunctionRunner(function), 0, payload, options.retries, lambda _, error: error)

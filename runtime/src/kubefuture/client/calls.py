@@ -17,9 +17,13 @@ from ..protocol.messages import Failure, Span
 
 
 class TaskCall:
-    """A single future."""
+    """A single future.
 
-    __slots__ = ("finished", "function", "future", "id", "payload", "retries")
+    Attributes:
+        future: What the caller has; None once that is done, so that neither keeps the other.
+    """
+
+    __slots__ = ("function", "future", "id", "payload", "retries")
 
     def __init__(
         self, call_id: int, function: int, payload: bytes, retries: int, future: Future[Any]
@@ -28,36 +32,44 @@ class TaskCall:
         self.function = function
         self.payload = payload
         self.retries = retries
-        self.future = future
-        self.finished = False
+        self.future: Future[Any] | None = future
+
+    @property
+    def finished(self) -> bool:
+        """Its future is done."""
+        return self.future is None
 
     def span(self, span: Span) -> None:
         """The result arrived."""
-        self.finished = True
+        future, self.future = self.future, None
+        if future is None:
+            return
         try:
             value = unpack_result(span.payloads[0])
         except KubefutureError as error:
-            self._fail(error)
+            _fail(future, error)
             return
         try:
-            self.future.set_result(value)
+            future.set_result(value)
         except InvalidStateError:
             return  # it was cancelled; late results are dropped (R21)
 
     def failure(self, failure: Failure) -> None:
         """It failed for good."""
-        self._fail(exception_of(failure))
+        self.broken(exception_of(failure))
 
-    def broken(self, error: KubefutureError) -> None:
-        """The connection is lost for good."""
-        self._fail(error)
+    def broken(self, error: BaseException) -> None:
+        """It will not get its result."""
+        future, self.future = self.future, None
+        if future is not None:
+            _fail(future, error)
 
-    def _fail(self, error: BaseException) -> None:
-        self.finished = True
-        try:
-            self.future.set_exception(error)
-        except InvalidStateError:
-            return
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    try:
+        future.set_exception(error)
+    except InvalidStateError:
+        return  # it was cancelled
 
 
 class MapCall:

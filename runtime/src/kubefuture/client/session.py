@@ -122,6 +122,8 @@ class Session:
             if call.id in self._calls:
                 if isinstance(call, MapCall):
                     call.cancelled = True
+                else:
+                    call.future = None
                 self._send([Cancel((call.id,))])
                 self._end(call)
 

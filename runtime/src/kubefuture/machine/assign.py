@@ -22,12 +22,14 @@ def settle_slot(state: State, slot: SlotState) -> None:
     """A slot's leases changed: is it idle, or may it have more?"""
     if slot.stage is not Stage.READY:
         return
-    state.forget_slot(slot)
+    state.idle.pop(slot, None)
+    state.hungry.pop(slot, None)
+    state.stacked.pop(slot, None)
+    leases = len(slot.leases)
     if slot.session is not None and slot.session.gone:
-        if not slot.leases:
+        if not leases:
             replace(state, slot)
         return
-    leases = len(slot.leases)
     if not leases:
         state.idle[slot] = None
         return
@@ -52,6 +54,8 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
         now: The time, in the machine's seconds.
         worth_moving: Seconds of measured work from which it is taken back from one slot for another.
     """
+    if not state.idle and not state.hungry:
+        return
     active = [session for session in state.sessions.values() if session.has_waiting]
     if active:
         slots = max(1, state.ready_slots)
@@ -107,8 +111,8 @@ def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> 
         if call is None:
             return False
         taken = call.take(call.chunk_size or chunk_length(call, slots), CHUNK_BYTES)
-        if call.has_waiting:
-            session.enqueue(call)
+        if call.total != 1:
+            session.enqueue(call)  # what is left of it
         if taken is not None:
             break
     start, payloads = taken

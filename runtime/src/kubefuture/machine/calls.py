@@ -43,7 +43,7 @@ class Call:
 
     Attributes:
         queued: It stands in its session's queue.
-        complete: All its elements have arrived from the client.
+        complete: All its elements have arrived from the client, as they have if they come with the call.
         settled: How many elements are settled.
         leases: Ids of the leases that are out; like the other collections made on first use, since most
             futures need none of them.
@@ -55,19 +55,25 @@ class Call:
     )  # fmt: skip
 
     def __init__(
-        self, call_id: int, function: FunctionState, total: int = -1, chunk_size: int = 0, retries: int = 0
+        self,
+        call_id: int,
+        function: FunctionState,
+        total: int = -1,
+        chunk_size: int = 0,
+        retries: int = 0,
+        payloads: list[bytes | None] | None = None,
     ) -> None:
         self.id = call_id
         self.function = function
         self.total = total
         self.chunk_size = chunk_size
         self.retries = retries
-        self.complete = False
+        self.complete = payloads is not None
         self.cancelled = False
         self.queued = False
         self.settled = 0
         self.leases: set[int] | None = None
-        self._payloads: list[bytes | None] = []
+        self._payloads: list[bytes | None] = [] if payloads is None else payloads
         self._frontier = 0
         self._again: list[tuple[int, int]] | None = None
         self._troubles: dict[tuple[str, int], int] | None = None
@@ -125,7 +131,7 @@ class Call:
         """
         payloads = self._payloads
         if len(payloads) == 1:
-            payload = payloads[0] if self.has_waiting else None
+            payload = payloads[0] if not self._frontier or self._again else None
             self._frontier, self._again = 1, None
             return None if payload is None else (0, [payload])
         while self._again:

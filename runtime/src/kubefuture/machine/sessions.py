@@ -35,7 +35,7 @@ class SessionState:
     @property
     def has_waiting(self) -> bool:
         """Whether something can be leased now."""
-        return bool(self._tasks) or bool(self._maps)
+        return bool(self._tasks or self._maps)
 
     def add_function(self, message: Function) -> None:
         """Takes a function."""
@@ -65,13 +65,11 @@ class SessionState:
 
     def add_task(self, task: Task) -> None:
         """Takes a single future."""
-        function = self._function(task.function)
-        call = Call(task.call, function, 1, 1, task.retries)
         if task.call in self.calls:
             raise ProtocolError(f"Call {task.call} exists already.")
-        self.calls[task.call] = call
+        function = self._function(task.function)
+        call = self.calls[task.call] = Call(task.call, function, 1, 1, task.retries, [task.payload])
         function.calls += 1
-        call.extend([task.payload], last=True)
         call.queued = True
         self._tasks.append(call)
 
@@ -86,17 +84,13 @@ class SessionState:
             self._maps.append(call)
 
     def next_call(self) -> Call | None:
-        """The call that is to be served next; maps take turns."""
-        while self._tasks:
-            call = self._tasks.popleft()
-            call.queued = False
-            if not call.cancelled and call.has_waiting:
-                return call
-        while self._maps:
-            call = self._maps.popleft()
-            call.queued = False
-            if not call.cancelled and call.has_waiting:
-                return call
+        """The call that is to be served next, if it still has something; maps take turns."""
+        for queue in (self._tasks, self._maps):
+            while queue:
+                call = queue.popleft()
+                call.queued = False
+                if not call.cancelled:
+                    return call
         return None
 
     def end(self, call: Call) -> None:
