@@ -107,6 +107,11 @@ def test_a_repository_is_also_taken_by_its_url(repository, tmp_path):
     assert values(folder)["provider"] == "local"
 
 
+def test_a_relative_path_is_recorded_so_that_an_update_finds_it(repository, tmp_path):
+    folder = kit.render(os.path.relpath(repository, tmp_path), tmp_path / "out")
+    assert answers(folder)["_src_path"] == os.path.realpath(repository)
+
+
 @pytest.mark.parametrize("name", AWKWARD)
 def test_an_awkward_name_yields_valid_files(repository, tmp_path, name):
     folder = kit.render(repository, tmp_path / "out", project_name=name)
