@@ -117,20 +117,19 @@ class LocalBackend:
 
     def _reported(self, messages: Sequence[Message]) -> None:
         with self.session.lock:
-            now = time.monotonic()
-            for message in messages:
-                self._machine.received(_WORKER, message, now)  # type: ignore[arg-type]
-            self._pump()
+            self._pump(messages)
 
     def _slot_trouble(self, sentence: str) -> None:
         self._trouble = sentence
 
-    def _pump(self) -> None:
-        """Carries messages between the three until there are none."""
+    def _pump(self, reported: Sequence[Message] = ()) -> None:
+        """Carries messages between the three until there are none; `reported` are the slots'."""
         if self._pumping:
+            self._take_in(reported)
             return
         self._pumping = True
         try:
+            self._take_in(reported)
             while self._inbox or self._machine.has_output:
                 if self._inbox:
                     now = time.monotonic()
@@ -155,3 +154,8 @@ class LocalBackend:
             print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
         finally:
             self._pumping = False
+
+    def _take_in(self, reported: Sequence[Message]) -> None:
+        now = time.monotonic()
+        for message in reported:
+            self._machine.received(_WORKER, message, now)  # type: ignore[arg-type]

@@ -77,14 +77,20 @@ def returned(state: State, worker: WorkerState, message: Returned) -> None:
 
 
 def slot_lost(state: State, worker: WorkerState, message: SlotLost) -> None:
-    """A slot ended: the element it was on gets a strike, everything else of it simply comes back."""
+    """A slot ended: the element it was on gets a strike, everything else of it simply comes back.
+
+    Where it was on none the first that is not settled counts as lost, so that one which ends its slot
+    from behind, as by closing our sockets, is not tried for ever.
+    """
     slot = _slot_of(worker, message.slot)
-    for lease in list(slot.leases.values()):
+    for order, lease in enumerate(list(slot.leases.values())):
         running = lease.id == message.lease and lease.position <= message.index < lease.stop
         if running and not message.expected and not lease.call.cancelled:
             _strike(state, worker, lease, message)
-        elif running and message.expected:
+        elif running:
             lose(state, lease, message.index)
+        elif order == 0 and message.lease == 0 and not message.expected:
+            lose(state, lease, lease.position)
         _end(state, lease)
 
 
@@ -93,8 +99,8 @@ def lose(state: State, lease: LeaseState, index: int) -> None:
     if lease.call.cancelled or lease.call.count("loss", index) < LOSSES:
         return
     sentence = (
-        f"Element {index} was lost {LOSSES} times because its worker went away while it ran; it is given up. "
-        "Its elements may be too long for workers that come and go."
+        f"Element {index} was lost {LOSSES} times because its slot or worker went away; it is given up. "
+        "The elements may be too long for workers that come and go, or close descriptors that are not theirs."
     )
     _fail(state, lease.session, lease.call, index, "poison", sentence.encode())
 

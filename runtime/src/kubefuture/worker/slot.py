@@ -82,6 +82,8 @@ class Slot:
         self._handover = _Handover(data)
         self._armed = False
         self._interrupted = False
+        self._forked = False
+        os.register_at_fork(after_in_child=self._leave)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def serve(self) -> None:
@@ -150,8 +152,12 @@ class Slot:
                 self._armed = True
                 result = runner.run(root, content)
                 self._armed = False
+                if self._forked:
+                    os._exit(0)
             except BaseException as error:
                 self._armed = False
+                if self._forked:
+                    os._exit(1)
                 interrupted = isinstance(error, _Interrupted)
                 packed = b"" if interrupted else pack_exception(error)
                 end = interrupted or self._interrupted or index == last
@@ -165,6 +171,12 @@ class Slot:
                 break
         pack_into(page, 0, 0, -1)
         handover.end()
+
+    def _leave(self) -> None:
+        """In a process that the user's code forked: the element, its result and our sockets are not its own."""
+        self._forked = True
+        self._data.close()
+        self._leases.close()
 
     def _on_interrupt(self, _signum: int, _frame: FrameType | None) -> None:
         self._interrupted = True
@@ -217,8 +229,9 @@ class _Handover:
     def watch(self) -> None:
         """An element starts while results wait: if it is long, the thread sends them."""
         if not self._watched:
-            self._watched = True
-            self._waiting.set()
+            with self._lock:
+                self._watched = True
+                self._waiting.set()
 
     def raised(self, index: int, payload: bytes, *, end: bool, interrupted: bool) -> None:
         """Sends what is there and then a failure."""
@@ -296,4 +309,6 @@ def main() -> None:
     sys.argv = [""]
     shared = mmap(page, PAGE.size)
     os.close(page)
+    for handle in (data, leases):  # programs that the user's code starts have nothing to do with them
+        os.set_inheritable(handle, False)
     Slot(socket.socket(fileno=data), socket.socket(fileno=leases), shared).serve()
