@@ -106,6 +106,7 @@ class LocalBackend:
 
     def _tick(self) -> None:
         self._thread.loop.call_later(_TICK, self._tick)
+        self._slots.check()
         with self.session.lock:
             self._machine.tick(time.monotonic())
             self._pump()

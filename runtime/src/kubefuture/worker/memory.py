@@ -11,9 +11,6 @@ from pathlib import Path
 
 from .slot_set import SlotSet
 
-SAMPLE_SECONDS = 0.1
-"""Time between two looks at the slots."""
-
 LIMIT_SHARE = 0.9
 """Part of the limit at which the largest slot is ended."""
 

@@ -35,7 +35,6 @@ from .slot_process import SlotProcess
 _P = ParamSpec("_P")
 
 _LONGEST_PAUSE = 10.0
-_CHECK_SECONDS = 0.1
 _FINISH_SECONDS = 2.0
 
 
@@ -83,7 +82,6 @@ class SlotSet:
         self._starts: dict[int, asyncio.TimerHandle] = {}
         self._failures = 0
         self._closed = False
-        loop.call_soon_threadsafe(self._check)
 
     @property
     def ready(self) -> list[tuple[int, int]]:
@@ -141,6 +139,12 @@ class SlotSet:
                 pass
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
+
+    @_locked
+    def check(self) -> None:
+        """Notices deaths that no socket told; the host calls it a few times a second, in the loop's thread."""
+        for slot in list(self._numbers):
+            slot.check()
 
     def end(self, number: int, cause: str) -> None:
         """Kills a slot for something that it did; `cause` is how its end is reported."""
@@ -259,13 +263,6 @@ class SlotSet:
         waiting = self._starts.pop(number, None)
         if waiting is not None:
             waiting.cancel()
-
-    @_locked
-    def _check(self) -> None:
-        for slot in list(self._numbers):
-            slot.check()
-        if not self._closed:
-            self._loop.call_later(_CHECK_SECONDS, self._check)
 
     @_locked
     def _give_up(self, slot: SlotProcess) -> None:

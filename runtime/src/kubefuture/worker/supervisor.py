@@ -18,10 +18,13 @@ from ..core.link import Link, connect
 from ..core.slots_file import read_slots
 from ..errors import KubefutureError
 from ..protocol.messages import AnyMessage, Message, Refused, SlotReady, Welcome
-from .memory import SAMPLE_SECONDS, MemoryGuard
+from .memory import MemoryGuard
 from .slot_set import SlotSet
 
 _LONGEST_PAUSE = 2.0
+
+TICK_SECONDS = 0.1
+"""Time between two looks at the slots: are they alive, and do they need too much memory (R20)?"""
 
 
 class Supervisor:
@@ -49,6 +52,7 @@ class Supervisor:
         self._ready = ready
         self._log = log
         self._link: Link | None = None
+        self._guard: MemoryGuard | None = None
         self._slots = SlotSet(
             asyncio.get_running_loop(),
             environment=environment,
@@ -64,6 +68,7 @@ class Supervisor:
         Returns:
             Why it cannot go on, as a sentence; empty after an orderly end.
         """
+        self._tick()
         for number in range(self._wanted):
             self._slots.start(number)
         pause = 0.05
@@ -90,14 +95,13 @@ class Supervisor:
 
     def limit_memory(self, per_slot: int) -> None:
         """Ends the largest slot whenever all of them need nearly as many times `per_slot` bytes (R20)."""
-        guard = MemoryGuard(self._slots, per_slot, self._log)
-        loop = asyncio.get_running_loop()
+        self._guard = MemoryGuard(self._slots, per_slot, self._log)
 
-        def look() -> None:
-            guard.look()
-            loop.call_later(SAMPLE_SECONDS, look)
-
-        look()
+    def _tick(self) -> None:
+        self._slots.check()
+        if self._guard is not None:
+            self._guard.look()
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def close(self) -> None:
         """Kills the slots."""
