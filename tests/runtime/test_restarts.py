@@ -165,7 +165,7 @@ def test_a_scheduler_that_stays_away_is_an_error_for_everybody_who_waits(on_clus
     monkeypatch.setattr(backend, "RECONNECT_SECONDS", 0.1)
     future = kf.future(reach, checkpoint.port)
     results = kf.imap(lambda index: index, range(1000))
-    checkpoint.next()
+    _visit = checkpoint.next()
     on_cluster.kill_scheduler()
     with pytest.raises(NoAnswerError, match=r"went away.*make up"):
         future.result(60)
