@@ -140,12 +140,35 @@ def test_an_argument_that_cannot_be_sent_is_named_before_anything_is(pool, tmp_p
         ran.touch()
         return argument
 
-    with pytest.raises(UnpicklableError, match=r"Argument 1 of element 5 .*generator.*Nothing was sent"):
+    with pytest.raises(UnpicklableError, match=r"Argument 1 of element 5 .*generator.*was not sent"):
         kf.map(leave_a_trace, [*range(5), (x for x in "ab"), *range(5)])
+    with pytest.raises(UnpicklableError, match=r"Argument 1 of element 1500 "):
+        kf.map(leave_a_trace, [*range(1500), threading.Lock(), *range(500)])
     with pytest.raises(UnpicklableError, match=r"Argument 'data' .*\['key'\]"):
         kf.future(leave_a_trace, data={"key": threading.Lock()})
     assert kf.map(abs, [1, 2, 3]) == [1, 2, 3]
     assert not ran.exists()
+
+
+def test_an_argument_deep_in_a_long_map_is_named_and_the_rest_cancelled(pool, all_slots_work):
+    numbers = (threading.Lock() if index == 5000 else index for index in range(100_000))
+    with pytest.raises(
+        UnpicklableError, match=r"Argument 1 of element 5000 .*what was sent before is cancelled"
+    ):
+        kf.map(abs, numbers)
+
+
+def test_an_object_that_refuses_to_be_sent_in_its_own_way_is_named_too(plan):
+    class Sealed:
+        def __reduce__(self):
+            raise RuntimeError("this handle is sealed")
+
+    with pytest.raises(
+        UnpicklableError, match=r"Argument 1 of element 0 \(a list\).*\[0\].*handle is sealed"
+    ):
+        kf.map(len, [[Sealed()]])
+    with pytest.raises(ResultError, match="handle is sealed"):
+        kf.map(lambda _: Sealed(), [1])
 
 
 def test_a_result_that_cannot_be_sent_back_says_so(plan):

@@ -30,7 +30,7 @@ class PlanError(KubefutureError, ValueError):
 
 
 class UnpicklableError(KubefutureError, TypeError):
-    """A function or an argument that cannot be sent. Nothing was sent."""
+    """A function or an argument that cannot be sent."""
 
 
 class ResultError(KubefutureError):

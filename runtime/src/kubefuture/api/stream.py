@@ -25,6 +25,8 @@ from .options import Options
 from .plan import current_plan
 
 _FIRST_BATCH, _BATCH = 64, 2048
+"""A long map begins with few inputs, so that work starts at once. One of at most `_BATCH` elements is packed
+as a whole, so that nothing is sent if one of them cannot be."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,10 @@ class Stream:
             return self._sequential()
         return self._remote(self._backend, self._call)
 
+    @property
+    def _is_long(self) -> bool:
+        return self.total is None or self.total > _BATCH
+
     def _start(self, backend: Backend) -> MapCall:
         call = backend.session.start_map(
             self._function,
@@ -174,7 +180,7 @@ class Stream:
     def _feed(self, backend: Backend, call: MapCall) -> None:
         """Packs and sends inputs: all of them, or some ahead of what was taken (R16)."""
         while not self._exhausted:
-            batch = _FIRST_BATCH if self._read == 0 else _BATCH
+            batch = _FIRST_BATCH if self._read == 0 and self._is_long else _BATCH
             if self._ahead:
                 room = max(READ_AHEAD, 4 * backend.n_workers) - (self._read - self.taken)
                 if room <= 0:

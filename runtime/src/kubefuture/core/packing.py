@@ -24,16 +24,6 @@ from .blame import find_culprit
 from .capture import fingerprint
 
 _PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
-_PICKLING_ERRORS = (
-    pickle.PicklingError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    RecursionError,
-    NotImplementedError,
-)
-
-
 _KEPT_FUNCTIONS = 256
 _packed_functions: dict[Hashable, bytes] = {}
 """Packed functions that nothing can have changed since; others are packed anew for each call."""
@@ -73,7 +63,7 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
         return _packed_functions[key], True
     try:
         payload: bytes = cloudpickle.dumps(function, protocol=5)
-    except _PICKLING_ERRORS as error:
+    except Exception as error:
         name = getattr(function, "__qualname__", None) or repr(function)
         raise UnpicklableError(_sentence(f"The function {name}", function, error)) from error
     if key is not None:
@@ -102,8 +92,13 @@ def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index:
             return pickle.dumps((args, None), protocol=5)
     try:
         payload: bytes = cloudpickle.dumps((args, dict(kwargs) if kwargs else None), protocol=5)
-    except _PICKLING_ERRORS as error:
+    except Exception as error:
         where = "" if index is None else f" of element {index}"
+        sent = (
+            "Nothing was sent."
+            if index is None
+            else "It was not sent, and what was sent before is cancelled."
+        )
         named: list[tuple[str, Any]] = [
             (f"Argument {number + 1}{where}", value) for number, value in enumerate(args)
         ]
@@ -111,8 +106,8 @@ def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index:
         for name, value in named:
             try:
                 cloudpickle.dumps(value, protocol=5)
-            except _PICKLING_ERRORS as cause:
-                raise UnpicklableError(_sentence(name, value, cause)) from error
+            except Exception as cause:
+                raise UnpicklableError(_sentence(name, value, cause, sent)) from error
         raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from error
     return payload
 
@@ -127,7 +122,7 @@ def pack_result(value: Any) -> bytes:
         return pickle.dumps(value, protocol=5)
     try:
         payload: bytes = cloudpickle.dumps(value, protocol=5)
-    except _PICKLING_ERRORS as error:
+    except Exception as error:
         culprit = find_culprit(value, cloudpickle.dumps)
         inside = f" ({culprit})" if culprit else ""
         raise ResultError(
@@ -201,13 +196,13 @@ def _remote_text(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
 
 
-def _sentence(name: str, value: Any, error: BaseException) -> str:
+def _sentence(name: str, value: Any, error: BaseException, sent: str = "Nothing was sent.") -> str:
     culprit = find_culprit(value, cloudpickle.dumps)
     inside = f" because of {culprit}" if culprit else ""
     reason = str(error) or type(error).__name__
     if "recursion" in reason.lower() and sys.getrecursionlimit() < 10_000:
         reason = "it is nested too deeply"
     return (
-        f"{name} (a {type(value).__name__}) cannot be sent to a worker{inside}: {reason}. Nothing was sent. "
+        f"{name} (a {type(value).__name__}) cannot be sent to a worker{inside}: {reason}. {sent} "
         "Make such objects inside the function, or pass what is needed to make them."
     )
