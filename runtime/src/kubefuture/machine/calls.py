@@ -95,6 +95,13 @@ class Call:
             self._payloads.append(payload)
         self.complete = self.complete or last
 
+    def cancel(self) -> None:
+        """Nobody wants the rest: what was kept for it is let go, though a lease or a queue may still know it."""
+        self.cancelled = True
+        self._payloads = []
+        self._frontier = 0
+        self._again = None
+
     @property
     def received(self) -> int:
         """How many elements have arrived from the client."""

@@ -219,7 +219,7 @@ class Machine:
                 assert_never(message)
 
     def _cancel(self, session: SessionState, call: Call) -> None:
-        call.cancelled = True
+        call.cancel()
         session.end(call)
         cancel_leases(self._state, call)
 
