@@ -14,6 +14,7 @@ from .state import State
 
 def done(state: State, worker: WorkerState, message: Done) -> None:
     """Elements finished."""
+    settled: SlotState | None = None
     for part in message.parts:
         lease = _lease_of(state, worker, part.lease)
         if lease is None:
@@ -36,9 +37,14 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
                 else:
                     _settle_singly(state, lease, part.start, part.payloads)
         if part.end:
-            _end(state, lease)
+            if settled is not None and settled is not lease.slot:
+                settle_slot(state, settled)
+            settled = lease.slot
+            _close(state, lease)
         if call.finished:
             session.end(call)
+    if settled is not None:  # once for all that it has finished
+        settle_slot(state, settled)
 
 
 def raised(state: State, worker: WorkerState, message: Raised) -> None:
@@ -144,11 +150,15 @@ def _fail(state: State, session: SessionState, call: Call, index: int, kind: str
 
 
 def _end(state: State, lease: LeaseState) -> None:
+    _close(state, lease)
+    settle_slot(state, lease.slot)
+
+
+def _close(state: State, lease: LeaseState) -> None:
     lease.slot.revoking = False  # what it has changed, so asking again may help
     state.end_lease(lease)
     if lease.position < lease.stop or lease.call.has_waiting:
         state.requeue(lease)
-    settle_slot(state, lease.slot)
 
 
 def _lease_of(state: State, worker: WorkerState, lease_id: int) -> LeaseState | None:
