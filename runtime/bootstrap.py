@@ -3,7 +3,7 @@
     python -m venv ──> pip, hash-checked: uv, and nothing else ──> uv pip sync LOCK ──> VENV/installed.lock
 
 The runtime beside this file becomes importable in it by a relative ``.pth``, so that the folder may be moved.
-Nothing is imported but the standard library: there is nothing else yet.
+Nothing is imported but the standard library, and a module of the runtime that needs no more: there is nothing else yet.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ def main(lock: Path, target: Path) -> None:
         if is_current(lock, target):
             return
         print(f"Setting up {target} (once, about a minute on a slow network) ...", flush=True)
+        # What was begun and not finished, on a full disk perhaps, may have half a uv; so it begins anew.
+        usable = (
+            (target / "installed.lock").is_file() and same_python(target) and (target / "bin" / "uv").exists()
+        )
         (target / "installed.lock").unlink(missing_ok=True)
         python = target / "bin" / "python"
-        if not same_python(target):
+        if not usable:
             create(target)
-        if not (target / "bin" / "uv").exists():
             install_uv(python, lock)
         command(
             [python, "-I", "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock]
@@ -122,7 +125,7 @@ def command(arguments: list[str | Path]) -> None:
         BootstrapError: It failed; the message ends with what it said.
     """
     # A user's pip settings must not turn this into an installation outside of the environment.
-    environment = {**os.environ, "PIP_USER": "0"}
+    environment = {**uv_environment(), "PIP_USER": "0"}
     environment.pop("UV_SYSTEM_PYTHON", None)
     done = subprocess.run(
         arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -137,6 +140,16 @@ def command(arguments: list[str | Path]) -> None:
     raise BootstrapError(
         f"the tools could not be installed. Is this machine online? The installer said:\n{quoted}"
     )
+
+
+def uv_environment() -> dict[str, str]:
+    """The user's environment, in which uv finds a cache that it can write, or none."""
+    sys.path.insert(0, str(RUNTIME))
+    try:
+        from kubefuture.project.uv_cache import without_a_cache_if_need_be
+    finally:
+        sys.path.pop(0)
+    return without_a_cache_if_need_be(os.environ)
 
 
 def explain(error: OSError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from kubefuture.project import uv
+from kubefuture.project.uv_cache import without_a_cache_if_need_be
 
 PLAIN = """\
 error: No solution found when resolving dependencies for split (markers: python_full_version >= '3.12')
@@ -45,3 +46,15 @@ def test_the_reason_is_found(said, words):
     assert words in reason
     assert "\n" not in reason
     assert "hint" not in reason
+
+
+def test_uv_goes_without_a_cache_where_none_can_be_written(tmp_path):
+    fine = {"HOME": str(tmp_path), "PATH": "/bin"}
+    assert without_a_cache_if_need_be(fine) == fine
+    assert list((tmp_path / ".cache" / "uv").iterdir()) == []
+    for settings in (
+        {"HOME": "/proc"},
+        {**fine, "XDG_CACHE_HOME": "/proc"},
+        {**fine, "UV_CACHE_DIR": "/proc/x"},
+    ):
+        assert without_a_cache_if_need_be(settings) == {**settings, "UV_NO_CACHE": "1"}

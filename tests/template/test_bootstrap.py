@@ -170,8 +170,10 @@ def test_a_broken_or_outdated_environment_is_mended(project, tmp_path):
     assert "Setting up .kubefuture/tools" in kit.make(moved, "tools").stdout
     assert (tools / "installed.lock").read_bytes() == (moved / "tools.lock").read_bytes()
 
-    # It was interrupted before it was whole: a package is missing, and so is the record.
+    # It was interrupted before it was whole: a package is missing, half of uv, and the record.
     (tools / "installed.lock").unlink()
+    (tools / "bin" / "uv").write_bytes(b"half of it")
+    (tools / "bin" / "uv").chmod(0o644)
     shutil.rmtree(next(tools.glob("lib/python*/site-packages/copier")))
     shutil.rmtree(next(tools.glob("lib/python*/site-packages/copier-*")))
     kit.make(moved, "tools")

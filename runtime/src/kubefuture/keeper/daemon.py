@@ -9,6 +9,7 @@ It has no threads, so it can fork safely, and it never computes: nothing of it c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -204,4 +205,6 @@ class _Keeper:
             os.replace(draft, self._places.state)
         except OSError:
             # Only spares the next `make up` a restart; the lock is what proves that we live.
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
             self.say(f"could not write {self._places.state}")

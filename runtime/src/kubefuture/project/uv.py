@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import ProjectError
 from .folder import Project
 from .progress import Step
+from .uv_cache import without_a_cache_if_need_be
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _DECORATION = re.compile(r"^[\s│╰├─▶×╭·]+")
@@ -157,6 +158,7 @@ def _write_log(project: Project, arguments: Sequence[str | Path], said: str) -> 
 def _environment() -> dict[str, str]:
     """The user's settings for uv stay (mirrors, cache), but not those that would aim it elsewhere."""
     keep = {name: value for name, value in os.environ.items() if name not in _AIMS}
+    keep = without_a_cache_if_need_be(keep)
     return {**keep, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
 
 
