@@ -112,6 +112,11 @@ def test_a_relative_path_is_recorded_so_that_an_update_finds_it(repository, tmp_
     assert answers(folder)["_src_path"] == os.path.realpath(repository)
 
 
+@pytest.mark.parametrize(("folder", "name"), [("x" * 200, "x" * 80), ("a {{ b }} {% c", "a { b }} % c")])
+def test_the_name_of_any_folder_makes_a_name(repository, tmp_path, folder, name):
+    assert answers(kit.render(repository, tmp_path / folder))["project_name"] == name
+
+
 @pytest.mark.parametrize("name", AWKWARD)
 def test_an_awkward_name_yields_valid_files(repository, tmp_path, name):
     folder = kit.render(repository, tmp_path / "out", project_name=name)
