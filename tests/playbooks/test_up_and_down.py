@@ -63,7 +63,7 @@ def test_twice_is_fine(study):
 def test_up_converges_to_the_values(study):
     kit.kubefuture(study, "up")
     keeper = life.holder(Places.of(study).life)
-    study.values_file.write_text("workers:\n  count: 3\n")
+    study.values_file.write_text("workers:\n  count: 3\n  memory: 1Gi\n")
     kit.kubefuture(study, "up")
     assert life.holder(Places.of(study).life) == keeper
     assert "3 wanted, 3 connected" in kit.kubefuture(study, "status").stdout

@@ -16,6 +16,7 @@ from ..client.calls import MapCall, exception_of
 from ..core import rng
 from ..core.context import inside
 from ..core.elements import FunctionRunner, with_own_seed
+from ..core.interrupts import undisturbed
 from ..core.packing import pack_element, pack_exception, pack_function, unpack_exception, unpack_result
 from ..core.resources import one_thread
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
@@ -123,16 +124,20 @@ class Stream:
         return self.total is None or self.total > _BATCH
 
     def _start(self, backend: Backend) -> MapCall:
-        call = backend.session.start_map(
-            self._function,
-            total=-1 if self.total is None else self.total,
-            chunk_size=self.options.chunk_size or 0,
-            retries=self.options.retries,
-        )
+        call = None
         try:
+            with undisturbed():
+                call = backend.session.start_map(
+                    self._function,
+                    total=-1 if self.total is None else self.total,
+                    chunk_size=self.options.chunk_size or 0,
+                    retries=self.options.retries,
+                )
             self._feed(backend, call)
         except BaseException:
-            backend.session.cancel(call)
+            if call is not None:
+                with undisturbed():
+                    backend.session.cancel(call)
             raise
         return call
 
@@ -149,7 +154,8 @@ class Stream:
     def close(self) -> None:
         """Cancels what is left, also when nobody has asked for an outcome yet."""
         if self._backend is not None and self._call is not None:
-            self._backend.session.cancel(self._call)
+            with undisturbed():
+                self._backend.session.cancel(self._call)
 
     def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcome, None, None]:
         poisoned: list[Outcome] = []
@@ -191,7 +197,8 @@ class Stream:
             self._exhausted = len(payloads) < batch or self._read == self.total
             if self._exhausted:
                 self._check_seeds()
-            backend.session.add_elements(call, payloads, last=self._exhausted)
+            with undisturbed():
+                backend.session.add_elements(call, payloads, last=self._exhausted)
             if call.arrived:
                 return
 
