@@ -93,7 +93,8 @@ def main(arguments: list[str] | None = None, outputs: Path = Path("outputs")) ->
     print(f"Elements: {len(means)}, each the mean of {options.draws:,} draws, seed {options.seed}")
     print(f"Workers:  {kf.n_workers()}")
     print(f"Time:     {seconds:.1f} s, for {one_core:.1f} s of work on one core")
-    print(f"Speed-up: {one_core / seconds:.2f} over one core")
+    note = "" if one_core >= 1 else ", as starting takes longer than so little work"
+    print(f"Speed-up: {one_core / seconds:.2f} over one core{note}")
     print(f"Results:  {outputs / 'means.csv'}, {outputs / 'means.png'}")
 
 
