@@ -43,7 +43,7 @@ async def _serve(connection: Connection, slots_file: Path, readiness: Readiness,
     await ended.wait()
     service.close()
     server.close()
-    os.unlink(connection.socket_path)
+    Path(connection.socket_path).unlink(missing_ok=True)  # from Python 3.13 on, closing has removed it
     log("ended")
 
 
