@@ -71,11 +71,10 @@ def test_a_slot_that_dies_while_it_drains_is_not_started_again(pool, checkpoint)
     kf.scale(1)
     for visit in running:
         visit.kill()
-    eventually(lambda: len(pool.slots()) == 1, "one slot, and one only")
     for _ in range(2):
         checkpoint.next().go("again")
     assert kf.value(futures) == ["again"] * 2
-    assert kf.n_workers() == len(pool.slots()) == 1
+    eventually(lambda: len(pool.slots()) == kf.n_workers() == 1, "one slot, and one only")
 
 
 def test_a_cluster_can_be_scaled_to_nothing_and_keeps_its_work(pool):
