@@ -56,7 +56,8 @@ class SlotSet:
         environment: The slots' environment.
         lock: The host's, when several threads call `handle`.
         output: Where their stdout and stderr go, None for ours.
-        report: Takes messages for the scheduler, several at a time.
+        report: Takes messages for the scheduler, several at a time; the lock is held.
+        results: Takes those that a slot sent, in the loop's thread while the lock is free; None for `report`.
         trouble: Takes a sentence for the log when a slot cannot start.
     """
 
@@ -67,6 +68,7 @@ class SlotSet:
         environment: Mapping[str, str],
         report: Callable[[Sequence[Message]], None],
         trouble: Callable[[str], None],
+        results: Callable[[Sequence[Message]], None] | None = None,
         output: IO[bytes] | int | None = None,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
@@ -75,6 +77,7 @@ class SlotSet:
         self._output = output
         self._lock = lock if lock is not None else nullcontext()
         self._report = report
+        self._results = results or report
         self._trouble = trouble
         self._slots: dict[int, SlotProcess] = {}
         self._numbers: dict[SlotProcess, int] = {}
@@ -234,7 +237,7 @@ class SlotSet:
                             slot.leases.pop(part.lease, None)
                 elif isinstance(message, Raised) and message.end:
                     slot.leases.pop(message.lease, None)
-            self._report(messages)
+        self._results(messages)
 
     @_locked
     def _ended(self, slot: SlotProcess) -> None:
