@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -268,6 +270,21 @@ def test_ctrl_c_leaves_something_that_down_can_end(study):
     assert "Traceback" not in err
     kit.wait_until(lambda: kit.kubefuture(study, "down", status=None).returncode == 0, "down to work")
     assert pids(study) == set()
+
+
+def test_ctrl_c_while_ansible_is_loaded_is_calm(study):
+    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
+    with subprocess.Popen(
+        command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        kit.wait_until(lambda: not children.exists() or children.read_text(), "Ansible")
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("Interrupted.")
+    assert "Traceback" not in err
 
 
 def test_a_full_disk_stops_up_before_anything_starts(installed, tmp_path, request):

@@ -21,6 +21,16 @@ from .progress import STEP_FILE
 SAVED = "KUBEFUTURE_SAVED"
 """Environment variable: the user's own that Ansible must not see, as JSON; what a playbook starts gets them back."""
 
+_START = """
+import sys
+try:
+    from ansible.cli.playbook import main
+except KeyboardInterrupt:
+    sys.exit(130)
+main(["ansible-playbook", *sys.argv[1:]])
+"""
+"""Starts Ansible. Loading it takes a second, in which Ctrl-C would show where in Ansible that happened."""
+
 
 def play(project: Project, name: str, variables: Mapping[str, object]) -> int:
     """Runs one of the project's playbooks in the foreground.
@@ -51,7 +61,7 @@ def play(project: Project, name: str, variables: Mapping[str, object]) -> int:
         with tempfile.TemporaryDirectory(prefix="kubefuture-") as folder:
             told = Path(folder, "variables.json")
             told.write_text(json.dumps(variables), encoding="utf-8")
-            arguments = ["-I", "-m", "ansible", "playbook", "-i", "localhost,", "-e", f"@{told}", str(book)]
+            arguments = ["-I", "-c", _START, "-i", "localhost,", "-e", f"@{told}", str(book)]
             return _run(project, arguments, Path(folder))
     except OSError as error:
         raise ProjectError(explain(error)) from None
@@ -82,7 +92,7 @@ def _run(project: Project, arguments: list[str], folder: Path) -> int:
         raise
     finally:
         signal.signal(signal.SIGINT, earlier)
-    return 130 if code in (99, 250, -signal.SIGINT) else code
+    return 130 if code in (99, 130, 250, -signal.SIGINT) else code
 
 
 def _utf8_locale() -> str:
