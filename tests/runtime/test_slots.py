@@ -112,6 +112,10 @@ def test_slots_end_with_their_program_however_that_ends(checkpoint, end):
     eventually(lambda: not processes.slots_of(program.pid), "the end of slots that were starting")
 
 
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+
+@FORKS
 def test_a_fork_of_the_program_leaves_the_slots_alone():
     with kf.plan("local", workers=1):
         assert kf.map(abs, [-1]) == [1]
@@ -127,6 +131,7 @@ def test_a_fork_of_the_program_leaves_the_slots_alone():
         assert kf.map(abs, [-2]) == [2] and own_slots() == slots
 
 
+@FORKS
 def test_a_fork_of_the_program_can_use_the_plan_too():
     with kf.plan("local", workers=1):
         assert kf.map(abs, [-1]) == [1]
