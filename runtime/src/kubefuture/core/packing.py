@@ -65,7 +65,7 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
         payload: bytes = cloudpickle.dumps(function, protocol=5)
     except Exception as error:
         name = getattr(function, "__qualname__", None) or repr(function)
-        raise UnpicklableError(_sentence(f"The function {name}", function, error)) from error
+        raise UnpicklableError(_sentence(f"The function {name}", function, error)) from None
     if key is not None:
         if len(_packed_functions) >= _KEPT_FUNCTIONS:
             _packed_functions.clear()
@@ -107,8 +107,8 @@ def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index:
             try:
                 cloudpickle.dumps(value, protocol=5)
             except Exception as cause:
-                raise UnpicklableError(_sentence(name, value, cause, sent)) from error
-        raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from error
+                raise UnpicklableError(_sentence(name, value, cause, sent)) from None
+        raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from None
     return payload
 
 
@@ -128,7 +128,7 @@ def pack_result(value: Any) -> bytes:
         raise ResultError(
             f"The function returned a {type(value).__name__}, which cannot be sent back{inside}: {error}. "
             "Return plain data made from it."
-        ) from error
+        ) from None
     return payload
 
 
