@@ -92,6 +92,7 @@ class Client:
         if self.link.down:
             with self.session.lock:
                 self.session.receive(self.link.down.popleft())
+            self.session.deliver()
             return True
         return False
 

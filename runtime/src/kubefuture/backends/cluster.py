@@ -115,6 +115,7 @@ class ClusterBackend:
         self._thread.stop()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+        self.session.deliver()
 
     async def _connect(self) -> None:
         self._welcomed = asyncio.get_running_loop().create_future()
@@ -146,6 +147,7 @@ class ClusterBackend:
             with self.session.lock:
                 self.session.slots = 0
                 self.session.break_off(broken)
+            self.session.deliver()
 
     async def _reconnect(self) -> bool:
         """Connects again; False when the program ends meanwhile. The file is read anew, as its token may be."""
@@ -169,12 +171,12 @@ class ClusterBackend:
     def _send(self, messages: list[Message]) -> None:
         self._inbox.extend(messages)
         if not self._awake:
-            self._awake = True
             self._thread.loop.call_soon_threadsafe(self._flush)
+            self._awake = True  # after it, so that Ctrl-C between the two leaves nothing unsent
 
     def _flush(self) -> None:
-        self._awake = False
         with self.session.lock:
+            self._awake = False
             if self._link is None:
                 return  # `resume` sends what counts
             messages = []
@@ -194,6 +196,7 @@ class ClusterBackend:
                     self.session.receive(message)
                     if isinstance(message, Welcome):
                         self._answer(None)
+        self.session.deliver()
 
     def _answer(self, error: KubefutureError | None) -> None:
         if self._welcomed is not None and not self._welcomed.done():

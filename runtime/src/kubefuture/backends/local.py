@@ -55,6 +55,7 @@ class LocalBackend:
             self._thread.loop,
             environment=slot_environment(threads_per_slot, os.environ),
             report=self._reported,
+            results=self._finished,
             trouble=self._slot_trouble,
             lock=self.session.lock,
         )
@@ -93,6 +94,7 @@ class LocalBackend:
             self._thread.stop()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+        self.session.deliver()
 
     def _begin(self, workers: int) -> None:
         with self.session.lock:
@@ -120,11 +122,24 @@ class LocalBackend:
         with self.session.lock:
             self._pump(messages)
 
+    def _finished(self, messages: Sequence[Message]) -> None:
+        """Slots' results. The lock is free, so futures get theirs without another turn of the loop."""
+        try:
+            with self.session.lock:
+                self._pump(messages, soon=False)
+        finally:
+            self.session.deliver()
+
     def _slot_trouble(self, sentence: str) -> None:
         self._trouble = sentence
 
-    def _pump(self, reported: Sequence[Message] = ()) -> None:
-        """Carries messages between the three until there are none; `reported` are the slots'."""
+    def _pump(self, reported: Sequence[Message] = (), *, soon: bool = True) -> None:
+        """Carries messages between the three until there are none.
+
+        Args:
+            reported: Messages of the slots.
+            soon: The caller cannot deliver outcomes itself, so the loop is to do it in its next turn.
+        """
         if self._pumping:
             self._take_in(reported)
             return
@@ -155,6 +170,8 @@ class LocalBackend:
             print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
         finally:
             self._pumping = False
+            if soon and self.session.has_outcomes:
+                self._thread.loop.call_soon_threadsafe(self.session.deliver)
 
     def _take_in(self, reported: Sequence[Message]) -> None:
         now = time.monotonic()

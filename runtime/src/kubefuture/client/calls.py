@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Any
 
 from ..core.packing import unpack_exception, unpack_result
@@ -34,42 +35,21 @@ class TaskCall:
         self.retries = retries
         self.future: Future[Any] | None = future
 
-    @property
-    def finished(self) -> bool:
-        """Its future is done."""
-        return self.future is None
-
-    def span(self, span: Span) -> None:
-        """The result arrived."""
+    def settle(self, outcome: Span | Failure | KubefutureError) -> None:
+        """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
         future, self.future = self.future, None
         if future is None:
-            return
-        try:
-            value = unpack_result(span.payloads[0])
-        except KubefutureError as error:
-            _fail(future, error)
-            return
-        try:
-            future.set_result(value)
-        except InvalidStateError:
             return  # it was cancelled; late results are dropped (R21)
-
-    def failure(self, failure: Failure) -> None:
-        """It failed for good."""
-        self.broken(exception_of(failure))
-
-    def broken(self, error: BaseException) -> None:
-        """It will not get its result."""
-        future, self.future = self.future, None
-        if future is not None:
-            _fail(future, error)
-
-
-def _fail(future: Future[Any], error: BaseException) -> None:
-    try:
-        future.set_exception(error)
-    except InvalidStateError:
-        return  # it was cancelled
+        try:
+            if isinstance(outcome, Span):
+                future.set_result(unpack_result(outcome.payloads[0]))
+            else:
+                future.set_exception(exception_of(outcome) if isinstance(outcome, Failure) else outcome)
+        except InvalidStateError:
+            return  # it was cancelled in this moment
+        except KubefutureError as error:
+            with suppress(InvalidStateError):
+                future.set_exception(error)
 
 
 class MapCall:

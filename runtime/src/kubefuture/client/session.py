@@ -4,16 +4,22 @@ Used under the host's lock, from the user's threads and from the I/O thread::
 
     api ── submit ──> Session ── messages ──> transport ──> machine, here or in the scheduler
         <── calls ──          <── receive ──
+
+Only `deliver` runs without the lock, since it runs the user's code, which may wait for a thread that
+wants the lock.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections import OrderedDict
+import traceback
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import count
 from typing import Any
+from weakref import WeakSet
 
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
@@ -28,6 +34,7 @@ from ..protocol.messages import (
     Release,
     Results,
     Slots,
+    Span,
     Task,
     Tasks,
     Welcome,
@@ -35,8 +42,33 @@ from ..protocol.messages import (
 from .calls import MapCall, TaskCall
 
 _KEPT_FUNCTIONS = 64
+"""So many functions of futures stay on the other side without a call that uses them."""
+
 _BATCH_BYTES = 1 << 20
 _BATCH_ELEMENTS = 4096
+
+
+_TaskKey = tuple[bytes, bool, bytes]
+
+
+def _task_key(function: Function) -> _TaskKey:
+    """What makes two futures' functions the same."""
+    return function.payload, function.rng, function.seed
+
+
+_living: WeakSet[Session] = WeakSet()
+
+
+def _drop(_messages: list[Message]) -> None:
+    """Sends nothing."""
+
+
+def _abandon_all() -> None:
+    for session in list(_living):
+        session.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 class Session:
@@ -58,16 +90,24 @@ class Session:
         self._calls: dict[int, TaskCall | MapCall] = {}
         self._maps: dict[int, MapCall] = {}
         self._functions: dict[int, Function] = {}
-        self._task_functions: OrderedDict[tuple[bytes, bool, bytes], int] = OrderedDict()
+        self._task_functions: dict[_TaskKey, int] = {}
+        self._resting: dict[int, None] = {}
         self._uses: dict[int, int] = {}
+        self._outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
         self.slots = 0
         self.slots_changed = threading.Condition(lock)
         self.error: KubefutureError | None = None
+        _living.add(self)
 
     @property
     def busy(self) -> bool:
         """Whether somebody waits for something."""
-        return bool(self._calls)
+        return bool(self._calls or self._outcomes)
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether `deliver` has something to do."""
+        return bool(self._outcomes)
 
     def start_map(self, function: Function, *, total: int, chunk_size: int, retries: int) -> MapCall:
         """Begins a map; `add_elements` follows."""
@@ -132,17 +172,35 @@ class Session:
         if isinstance(message, Results):
             for span in message.spans:
                 call = self._calls.get(span.call)
-                if call is not None:
+                if isinstance(call, TaskCall):
+                    self._end(call)
+                    self._outcomes.append((call, span))
+                elif call is not None:
                     call.span(span)
                     self._proceed(call)
         elif isinstance(message, Failure):
             call = self._calls.get(message.call)
-            if call is not None:
+            if isinstance(call, TaskCall):
+                self._end(call)
+                self._outcomes.append((call, message))
+            elif call is not None:
                 call.failure(message)
                 self._proceed(call)
         elif isinstance(message, (Slots, Welcome)):
             self.slots = message.slots
             self.slots_changed.notify_all()
+
+    def deliver(self) -> None:
+        """Gives futures what has arrived for them. Call it without the lock, in any thread."""
+        while True:
+            try:
+                call, outcome = self._outcomes.popleft()
+            except IndexError:
+                return
+            try:
+                call.settle(outcome)
+            except BaseException as error:  # a callback's SystemExit must not end the I/O thread
+                traceback.print_exception(error)
 
     def resume(self) -> list[Message]:
         """Everything that a new scheduler has to know: what is not settled is sent again (R4)."""
@@ -161,57 +219,70 @@ class Session:
         return messages
 
     def break_off(self, error: KubefutureError) -> None:
-        """The connection is lost for good: whoever waits gets the error."""
+        """The connection is lost for good: whoever waits gets the error, futures with the next `deliver`."""
         self.error = error
         for call in list(self._calls.values()):
-            call.broken(error)
+            if isinstance(call, TaskCall):
+                self._outcomes.append((call, error))
+            else:
+                call.broken(error)
         self._calls.clear()
         self._maps.clear()
         self.slots_changed.notify_all()
+
+    def abandon(self) -> None:
+        """In a fork of the program: all this is the parent's, which goes on with it over the same sockets."""
+        self.lock = threading.RLock()  # the thread that held the old one may not be here to give it back
+        self.error = KubefutureError("This work belongs to the process that this one was forked from.")
+        self._send = _drop
+        for call in self._maps.values():
+            call.changed = threading.Condition(self.lock)
+            with self.lock:
+                call.broken(self.error)
+        self._calls.clear()
+        self._maps.clear()
+        self._outcomes.clear()
 
     def _check(self) -> None:
         if self.error is not None:
             raise type(self.error)(str(self.error))
 
-    def _proceed(self, call: TaskCall | MapCall) -> None:
+    def _proceed(self, call: MapCall) -> None:
         if call.finished:
             self._end(call)
-        elif isinstance(call, MapCall) and call.sent < len(call.payloads):
+        elif call.sent < len(call.payloads):
             messages = self._next_elements(call)
             if messages:
                 self._send(messages)
 
     def _end(self, call: TaskCall | MapCall) -> None:
         del self._calls[call.id]
-        if self._maps.pop(call.id, None) is not None:
-            self._unuse(call.function)
-        else:
-            self._uses[call.function] -= 1
-
-    def _unuse(self, function: int) -> None:
+        function = call.function
         self._uses[function] -= 1
-        if not self._uses[function]:
-            del self._uses[function], self._functions[function]
-            self._send([Release((function,))])
+        is_map = self._maps.pop(call.id, None) is not None
+        if self._uses[function]:
+            return
+        if not is_map:
+            self._resting[function] = None
+            if len(self._resting) <= _KEPT_FUNCTIONS:
+                return
+            function = next(iter(self._resting))
+            del self._resting[function], self._task_functions[_task_key(self._functions[function])]
+        del self._uses[function], self._functions[function]
+        self._send([Release((function,))])
 
     def _task_function(self, function: Function, messages: list[Message]) -> int:
-        """The id of a future's function; the latest ones are kept on the other side."""
-        key = (function.payload, function.rng, function.seed)
+        """The id of a future's function. Those that no call uses any more are kept for a while."""
+        key = _task_key(function)
         known = self._task_functions.get(key)
         if known is not None:
-            self._task_functions.move_to_end(key)
+            self._resting.pop(known, None)
             return known
         new = Function(next(self._ids), function.payload, function.shared, function.rng, function.seed)
         self._functions[new.id] = new
         self._uses[new.id] = 0
         self._task_functions[key] = new.id
         messages.append(new)
-        if len(self._task_functions) > _KEPT_FUNCTIONS:
-            for old_key, old in self._task_functions.items():
-                if not self._uses[old]:
-                    del self._task_functions[old_key], self._uses[old], self._functions[old]
-                    messages.append(Release((old,)))
-                    break
         return new.id
 
     def _open(self, call: MapCall) -> Open:
