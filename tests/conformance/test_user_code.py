@@ -1,0 +1,86 @@
+"""What the user's program does beside its work: forks, callbacks that take locks, very many functions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import kubefuture as kf
+
+from tests.faults.programs import environment
+
+FORKS = """
+import os
+import sys
+import kubefuture as kf
+
+results, future = kf.imap(abs, range(300)), kf.future(abs, -7)
+first = next(results)
+child = os.fork()
+if child == 0:
+    try:
+        list(results)
+        sys.exit("a fork read its parent's results")
+    except kf.KubefutureError:
+        future.cancel()
+        sys.exit(0 if kf.map(abs, range(-3, 0)) == [3, 2, 1] else 2)
+assert os.waitpid(child, 0)[1] == 0
+assert [first, *results] == list(range(300)) and future.result() == 7
+assert kf.map(abs, range(-3, 0)) == [3, 2, 1]
+"""
+
+
+def test_a_fork_of_the_program_leaves_its_parents_work_alone_and_has_its_own(pool, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(FORKS)
+    ended = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment(**pool.environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+
+
+def test_a_callback_may_take_a_lock_under_which_work_is_submitted(pool):
+    lock, done = threading.Lock(), []
+
+    def note(future):
+        with lock:
+            done.append(future.result())
+
+    futures = []
+    for number in range(300):
+        with lock:
+            futures.append(kf.future(abs, -number))
+            futures[-1].add_done_callback(note)
+        if number % 10 == 0:
+            futures[number // 2].result()  # so that results come in while more is submitted
+    kf.value(futures)
+    kf.future(abs, 0).result()
+    with lock:
+        assert sorted(done) == list(range(300))
+
+
+def test_a_callback_that_exits_ends_nothing_but_itself(pool, capfd):
+    future = kf.future(abs, -1)
+    future.add_done_callback(lambda _: sys.exit("of a callback"))
+    future.result()
+    assert kf.map(abs, [-2]) == [2]
+
+
+def test_any_number_of_functions_may_be_under_way(pool):
+    functions = 200
+
+    def adds(number):
+        return lambda x: x + number
+
+    futures = [kf.future(adds(number), 1) for number in range(functions)]
+    seeded = [kf.options(seed=number).future(lambda rng: rng.random()) for number in range(functions)]
+    assert kf.value(futures) == [1 + number for number in range(functions)]
+    assert len(set(kf.value(seeded))) == functions
+    assert kf.future(adds(0), 1).result() == 1, "also those that were dropped on the other side"
