@@ -83,6 +83,32 @@ def test_a_call_that_does_not_listen_is_killed_and_its_slot_replaced(pool, check
     assert first.pid not in pool.slots()
 
 
+def test_an_import_is_not_broken_off(pool, checkpoint, tmp_path):
+    """Many modules, NumPy for one, cannot be loaded a second time in a process."""
+    (tmp_path / "slowly.py").write_text(
+        "from tests.faults.checkpoint import reach\n"
+        f"open({str(tmp_path / 'loads')!r}, 'a').write('x')\n"
+        f"reach({checkpoint.port})\n"
+    )
+
+    def use(folder):
+        import os
+        import sys
+
+        sys.path.append(folder)
+        import slowly
+
+        return os.getpid(), slowly.__name__
+
+    kf.scale(1)
+    future = kf.future(use, str(tmp_path))
+    visit = checkpoint.next()
+    assert future.cancel()
+    visit.go()
+    assert kf.future(use, str(tmp_path)).result() == (visit.pid, "slowly")
+    assert (tmp_path / "loads").read_text() == "x"
+
+
 def test_cancelling_one_leaves_the_others_that_its_slot_had(pool, checkpoint):
     futures = [kf.future(reach, checkpoint.port, number) for number in range(8)]
     visits = checkpoint.take(2)

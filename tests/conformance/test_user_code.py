@@ -7,6 +7,7 @@ import sys
 import threading
 
 import kubefuture as kf
+import pytest
 
 from tests.faults.programs import environment
 
@@ -14,6 +15,7 @@ FORKS = """
 import os
 import sys
 import kubefuture as kf
+import pytest
 
 results, future = kf.imap(abs, range(300)), kf.future(abs, -7)
 first = next(results)
@@ -71,6 +73,51 @@ def test_a_callback_that_exits_ends_nothing_but_itself(pool, capfd):
     future.add_done_callback(lambda _: sys.exit("of a callback"))
     future.result()
     assert kf.map(abs, [-2]) == [2]
+
+
+def test_the_length_of_the_results_is_that_of_the_iteration(plan):
+    class Table:
+        def __len__(self):
+            return 10
+
+        def __iter__(self):
+            return iter([-1, -2, -3])
+
+    assert kf.map(abs, Table()) == [1, 2, 3]
+
+
+def test_work_begins_while_slow_inputs_are_read(pool):
+    ready = threading.Event()
+
+    def inputs():
+        yield -1
+        yield -2
+        assert ready.wait(20), "no result before the third input was read"
+        yield -3
+
+    def note(done, _total):
+        ready.set()
+
+    results = kf.imap(abs, inputs(), progress=note)
+    assert list(results) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_a_program_may_have_closed_its_terminal(pool, tmp_path, closed):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import kubefuture as kf\nopen('answer', 'w').write(str(kf.map(abs, [-1, 2]) + [kf.future(abs, -3).result()]))\n"
+    )
+    ended = subprocess.run(
+        f'"{sys.executable}" script.py {closed}',
+        shell=True,
+        cwd=tmp_path,
+        env=environment(**pool.environment),
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert (tmp_path / "answer").read_text() == "[1, 2, 3]"
 
 
 def test_any_number_of_functions_may_be_under_way(pool):

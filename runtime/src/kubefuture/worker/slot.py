@@ -55,6 +55,19 @@ class _Interrupted(KeyboardInterrupt):
     """Our own SIGINT, for an element that was cancelled (R21)."""
 
 
+_IMPORT_SECONDS = 0.02
+"""Time between two looks whether an import is over that an interrupt must not break off."""
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    """Whether an import is under way: a module like NumPy, once broken off, can never be loaded again."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def pack_record(lease: Lease) -> bytes | None:
     """A lease as a record, or None when it is too long for one."""
     content = encode_lease(lease)
@@ -82,6 +95,7 @@ class Slot:
         self._handover = _Handover(data)
         self._armed = False
         self._interrupted = False
+        self._running = 0
         self._forked = False
         os.register_at_fork(after_in_child=self._leave)
         signal.signal(signal.SIGINT, self._on_interrupt)
@@ -136,6 +150,7 @@ class Slot:
         handover, page, pack_into = self._handover, self._page, PAGE.pack_into
         handover.begin(lease.id, lease.start)
         self._interrupted = False
+        self._running = lease.id
         if runner.plain:
             enter_slot_element(_UNSEEDED)
         last = lease.start + len(lease.payloads) - 1
@@ -178,10 +193,20 @@ class Slot:
         self._data.close()
         self._leases.close()
 
-    def _on_interrupt(self, _signum: int, _frame: FrameType | None) -> None:
+    def _on_interrupt(self, _signum: int, frame: FrameType | None) -> None:
         self._interrupted = True
-        if self._armed:
-            raise _Interrupted
+        if not self._armed:
+            return
+        if _is_import(frame):
+            again = threading.Timer(_IMPORT_SECONDS, self._interrupt_again, (self._running,))
+            again.daemon = True
+            again.start()
+            return
+        raise _Interrupted
+
+    def _interrupt_again(self, lease: int) -> None:
+        if self._armed and self._running == lease:
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 class _Handover:
