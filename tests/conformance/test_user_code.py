@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 
 import kubefuture as kf
 import pytest
 
 from tests.faults.programs import environment
+from tests.faults.waiting import eventually
 
 FORKS = """
 import os
@@ -86,27 +88,28 @@ def test_the_length_of_the_results_is_that_of_the_iteration(plan):
     assert kf.map(abs, Table()) == [1, 2, 3]
 
 
-def test_work_begins_while_slow_inputs_are_read(pool):
-    ready = threading.Event()
+def test_work_begins_while_slow_inputs_are_read(pool, tmp_path):
+    def touch(name):
+        (tmp_path / name).touch()
+        return name
 
     def inputs():
-        yield -1
-        yield -2
-        assert ready.wait(20), "no result before the third input was read"
-        yield -3
+        yield "one"
+        time.sleep(0.02)  # this is slow
+        yield "two"
+        eventually((tmp_path / "one").exists, "an element that ran before all inputs were read")
+        yield "three"
 
-    def note(done, _total):
-        ready.set()
-
-    results = kf.imap(abs, inputs(), progress=note)
-    assert list(results) == [1, 2, 3]
+    assert list(kf.imap(touch, inputs())) == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_a_program_may_have_closed_its_terminal(pool, tmp_path, closed):
     script = tmp_path / "script.py"
     script.write_text(
-        "import kubefuture as kf\nopen('answer', 'w').write(str(kf.map(abs, [-1, 2]) + [kf.future(abs, -3).result()]))\n"
+        "import kubefuture as kf\n"
+        "answer = [*kf.map(abs, [-1, 2]), kf.future(abs, -3).result()]\n"
+        "open('answer', 'w').write(str(answer))\n"
     )
     ended = subprocess.run(
         f'"{sys.executable}" script.py {closed}',

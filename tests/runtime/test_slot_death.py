@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import kubefuture as kf
 import pytest
 
 from tests.faults.checkpoint import Checkpoint, reach
+from tests.faults.programs import environment
 
 
 @pytest.fixture
@@ -57,3 +60,24 @@ def test_R19_a_slot_that_dies_with_unread_input_and_a_result_half_sent_is_replac
     os.kill(visit.pid, signal.SIGKILL)
     assert len(future.result()) == 8 << 20
     assert more.result() == 1 << 20
+
+
+PLAN_AFTER_PLAN = """
+import os
+import kubefuture as kf
+
+for _ in range(3):
+    with kf.plan("local", workers=2):
+        kf.map(abs, [-1, 2])
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("no child is left, not even a dead one")
+"""
+
+
+def test_a_plan_that_has_ended_leaves_no_process():
+    ended = subprocess.run(
+        [sys.executable, "-c", PLAN_AFTER_PLAN], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.startswith("no child is left")

@@ -69,7 +69,9 @@ def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options:
     """`map` with all options."""
     stream = Stream(fn, iterables, options, ahead=False)
     meter = Meter(options.progress, stream.total, options.label)
-    values: list[Any] = [None] * (stream.total or 0)
+    values: list[
+        Any
+    ] = []  # not as long as `len` says, which counts rows where a table's columns are iterated
     try:
         for index, value in stream:
             if index >= len(values):

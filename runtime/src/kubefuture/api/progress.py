@@ -24,7 +24,7 @@ class Meter:
         self._done = 0
         self._bar: Any = None
         self._callback = progress if callable(progress) else None
-        wanted = isinstance(progress, str) or progress is True or (progress is None and sys.stderr.isatty())
+        wanted = isinstance(progress, str) or progress is True or (progress is None and _on_terminal())
         if wanted and self._callback is None:
             from tqdm import tqdm
 
@@ -45,3 +45,7 @@ class Meter:
         """No more will come."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # None where the program has closed it

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from ..backends.base import Backend
@@ -20,12 +19,15 @@ from ..core.interrupts import undisturbed
 from ..core.packing import pack_element, pack_exception, pack_function, unpack_exception, unpack_result
 from ..core.resources import one_thread
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
-from ..errors import KubefutureError, PlanError, PoisonError
+from ..errors import KubefutureError, PlanError, PoisonError, ResultError
 from ..protocol.messages import Failure, Function
 from .options import Options
 from .plan import current_plan
 
 _FIRST_BATCH, _BATCH = 64, 2048
+_READ_SECONDS = 0.005
+"""What was read from slow inputs is sent after this long."""
+
 """A long map begins with few inputs, so that work starts at once. One of at most `_BATCH` elements is packed
 as a whole, so that nothing is sent if one of them cannot be."""
 
@@ -178,7 +180,7 @@ class Stream:
                         yield failed
                 else:
                     for index, payload in enumerate(item.payloads, item.start):
-                        yield index, unpack_result(payload)
+                        yield index, self._unpacked(index, payload)
             if call.finished and not call.arrived:
                 break
         yield from poisoned
@@ -192,15 +194,27 @@ class Stream:
                 if room <= 0:
                     return
                 batch = min(batch, room)
-            payloads = [self._packed(index, args) for index, args in islice(self._inputs, batch)]
-            self._read += len(payloads)
-            self._exhausted = len(payloads) < batch or self._read == self.total
-            if self._exhausted:
-                self._check_seeds()
+            payloads = self._next_inputs(batch)
             with undisturbed():
                 backend.session.add_elements(call, payloads, last=self._exhausted)
             if call.arrived:
                 return
+
+    def _next_inputs(self, batch: int) -> list[bytes]:
+        """Packs the next inputs: at most `batch`, and few where reading them takes long."""
+        until = time.monotonic() + _READ_SECONDS
+        payloads: list[bytes] = []
+        for index, args in self._inputs:
+            payloads.append(self._packed(index, args))
+            if len(payloads) == batch or time.monotonic() > until:
+                self._exhausted = index + 1 == self.total
+                break
+        else:
+            self._exhausted = True
+        self._read += len(payloads)
+        if self._exhausted:
+            self._check_seeds()
+        return payloads
 
     def _wait(self, backend: Backend, call: MapCall) -> list[Any]:
         """What has arrived; waits for at least one item while any is to come."""
@@ -224,6 +238,12 @@ class Stream:
         if index >= len(self._roots):
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has more elements.")
         return with_own_seed(self._roots[index], payload)
+
+    def _unpacked(self, index: int, payload: bytes) -> Any:
+        try:
+            return unpack_result(payload)
+        except ResultError as error:
+            return Failed(self._named(index, error))
 
     def _check_seeds(self) -> None:
         if self._roots is not None and len(self._roots) != self._read:

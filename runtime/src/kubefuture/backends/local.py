@@ -90,6 +90,7 @@ class LocalBackend:
             return
         try:
             self._thread.call(self._slots.close, timeout=5.0)
+            self._thread.call(self._slots.reap, timeout=5.0)
         finally:
             self._thread.stop()
         with self.session.lock:

@@ -6,6 +6,7 @@ uvloop halves what each hop costs compared with asyncio's own loop (benchmarks/r
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ class LoopThread:
     """An event loop in a thread of its own. Slots are started from it, since they end with that thread."""
 
     def __init__(self, name: str) -> None:
+        _occupy_standard_descriptors()
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
@@ -53,3 +55,10 @@ class LoopThread:
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+
+
+def _occupy_standard_descriptors() -> None:
+    """Opens those of 0, 1 and 2 that are closed, as in a daemon: libuv aborts the program if it is given one."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)

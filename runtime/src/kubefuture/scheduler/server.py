@@ -14,7 +14,7 @@ from ..machine.machine import Machine
 from ..protocol.auth import REFUSAL, ServerLogin
 from ..protocol.framing import Decoder, frame
 from ..protocol.limits import LOGIN_BYTES, LOGIN_SECONDS
-from ..protocol.messages import PROTOCOL, AnyMessage, Hello, Message, Refused
+from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Message, Refused
 
 _TICK = 0.25
 
@@ -71,6 +71,10 @@ class Server:
         """Messages of a peer that joined."""
         now = time.monotonic()
         for message in messages:
+            if isinstance(message, Bye):  # the connection itself may live on in a fork of the client
+                self.left(peer)
+                peer.close()
+                return
             self._machine.received(peer.number, message, now)
         self.flush()
 

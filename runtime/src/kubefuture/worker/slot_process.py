@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from mmap import mmap
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ from ..protocol.messages import AnyMessage, Bind, Lease, Run
 from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
+_REAP_SECONDS = 1.0
 _SOURCE = str(Path(__file__).resolve().parents[2])
 
 
@@ -154,6 +155,14 @@ class SlotProcess:
         self.ending = True
         self._leases.close()
         self._untaken.close()
+
+    def reap(self) -> None:
+        """Waits for its end after `kill`, and closes our side. In the loop's thread."""
+        self._data.close()
+        self._leases.close()
+        self._untaken.close()
+        with suppress(subprocess.TimeoutExpired):  # the kernel cannot end it yet
+            self._process.wait(_REAP_SECONDS)
 
     def last_words(self) -> tuple[int, int, str]:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""

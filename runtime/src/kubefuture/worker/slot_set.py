@@ -163,6 +163,11 @@ class SlotSet:
         for slot in list(self._numbers):
             slot.kill()
 
+    def reap(self) -> None:
+        """After `close`, in the loop's thread: waits for their ends and leaves neither zombies nor sockets."""
+        for slot in list(self._numbers):
+            slot.reap()
+
     def restart(self, slots: int) -> None:
         """Kills all slots and starts fresh ones: the scheduler that knew their work is gone."""
         for slot in list(self._slots.values()):
