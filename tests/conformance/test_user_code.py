@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import kubefuture as kf
 import pytest
@@ -134,3 +135,35 @@ def test_any_number_of_functions_may_be_under_way(pool):
     assert kf.value(futures) == [1 + number for number in range(functions)]
     assert len(set(kf.value(seeded))) == functions
     assert kf.future(adds(0), 1).result() == 1, "also those that were dropped on the other side"
+
+
+def test_a_future_that_is_done_is_not_kept_until_its_time_is_up(pool):
+    future = kf.options(timeout=3600).future(abs, -1)
+    assert future.result() == 1
+    known = weakref.ref(future)
+    del future
+    eventually(lambda: known() is None, "the future's end")
+
+
+def test_threads_that_come_first_at_the_same_time_share_one_plan(pool, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threading import Barrier\n"
+        "import kubefuture as kf\n"
+        "from kubefuture.api.plan import current_plan\n"
+        "together = Barrier(8)\n"
+        "def first(_):\n"
+        "    together.wait()\n"
+        "    return id(current_plan().backend())\n"
+        "with ThreadPoolExecutor(8) as threads:\n"
+        "    print(len(set(threads.map(first, range(8)))))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=environment(**pool.environment),
+        capture_output=True,
+        text=True,
+    )
+    assert ended.stdout == "1\n", ended.stderr

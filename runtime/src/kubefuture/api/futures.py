@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures as cf
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -111,13 +112,14 @@ def submit(
     result._backend = backend
     result._call = backend.session.submit(function, payload, options.retries, result)
     if options.timeout is not None:
-        backend.call_later(options.timeout, partial(_expire, result, options))
+        backend.call_later(options.timeout, partial(_expire, weakref.ref(result), options))
     return result
 
 
-def _expire(future: Future[Any], options: Options) -> None:
-    """Time is up for a future: its work is stopped, wherever it is."""
-    if future.done() or future._backend is None or future._call is None:
+def _expire(known: weakref.ref[Future[Any]], options: Options) -> None:
+    """Time is up for a future: its work is stopped, wherever it is. One that is done is not kept until then."""
+    future = known()
+    if future is None or future.done() or future._backend is None or future._call is None:
         return
     future._backend.session.cancel(future._call)
     name = options.label or "a future"

@@ -90,6 +90,7 @@ class Plan:
 
 
 _current: Plan | None = None
+_choosing = threading.Lock()
 _sequential = Plan("sequential", None, None)
 
 
@@ -143,7 +144,9 @@ def _effective() -> Plan:
     """The plan that was chosen, or the one that the environment asks for."""
     global _current
     if _current is None:
-        _current = _default()
+        with _choosing:
+            if _current is None:
+                _current = _default()
     return _current
 
 

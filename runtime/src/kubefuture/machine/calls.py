@@ -122,10 +122,6 @@ class Call:
         """Every element is settled, and no more will come."""
         return self.complete and self.settled == len(self._payloads)
 
-    def is_settled(self, index: int) -> bool:
-        """Whether element `index` has its result or failure."""
-        return self._payloads[index] is None
-
     def take(self, elements: int, limit_bytes: int) -> tuple[int, list[bytes]] | None:
         """Takes consecutive elements for a lease, those that came back first.
 
