@@ -17,6 +17,7 @@ from kubefuture.protocol.messages import (
     Open,
     Part,
     Raised,
+    Results,
     Run,
     SlotLost,
     SlotReady,
@@ -102,6 +103,13 @@ class Driver:
         """The leases that were sent to a worker, each with its slot; nothing else that was sent is kept."""
         runs = [message for message in self.take(worker) if isinstance(message, Run)]
         return [(run.slot, lease) for run in runs for lease in run.leases]
+
+    def results(self, client: int) -> list[int]:
+        """The indices of the results that were sent to a client; nothing else that was sent is kept."""
+        spans = [
+            span for message in self.take(client) if isinstance(message, Results) for span in message.spans
+        ]
+        return [span.start + offset for span in spans for offset in range(len(span.payloads))]
 
     def ready(self, worker: int, slot: int) -> None:
         """A slot is up."""

@@ -1,0 +1,202 @@
+"""The machine: who gets what, and how much of it at once (R3, R11, R13, R14)."""
+
+from __future__ import annotations
+
+from kubefuture.core.settings import CHUNK_SECONDS, MAX_CREDITS, STICKY_SECONDS
+from kubefuture.protocol.messages import (
+    Bind,
+    Elements,
+    Open,
+    ReplaceSlot,
+    Results,
+    Returned,
+    Revoke,
+    Run,
+)  # fmt: skip
+
+from tests.runtime.driver import Driver
+
+
+def test_a_slot_is_bound_and_gets_the_function_before_its_first_lease():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, 5)
+    bind, run = driver.take(worker)
+    assert isinstance(bind, Bind) and (bind.folder, bind.sys_path) == ("/work", ("/code",))
+    assert isinstance(run, Run) and [function.payload for function in run.functions] == [b"client"]
+    driver.done(worker, run.leases[0])
+    driver.tasks(client, 6)
+    (run,) = driver.take(worker)
+    assert run.functions == [], "a function is sent to a slot once"
+
+
+def test_every_slot_has_one_lease_before_any_has_two():
+    driver = Driver()
+    worker, client = driver.worker(3), driver.client()
+    driver.tasks(client, *range(10, 13))
+    assert sorted(slot for slot, _ in driver.leases(worker)) == [0, 1, 2]
+
+
+def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 10_000)
+    first, second = driver.leases(worker)
+    assert len(first[1].payloads) == len(second[1].payloads) == 1
+    driver.done(worker, first[1], seconds=0.001)
+    ((_, third), *_) = driver.leases(worker)
+    assert len(third.payloads) == CHUNK_SECONDS / 0.001
+
+
+def test_the_last_chunks_are_small_so_that_all_slots_end_together():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.map(client, 1, 20)
+    lengths = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            lengths.append(len(lease.payloads))
+            driver.done(worker, lease, seconds=1e-6 * len(lease.payloads))
+    assert sum(lengths) == 20
+    assert max(lengths) <= 5 and lengths[-1] == 1
+
+
+def test_a_chunk_size_is_kept_to():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 10, chunk_size=4)
+    lengths = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            lengths.append(len(lease.payloads))
+            driver.done(worker, lease, seconds=0.5)
+    assert lengths == [4, 4, 2]
+
+
+def test_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
+    driver = Driver()
+    worker, client = driver.worker(1), driver.client()
+    driver.say(client, Open(1, 1, 8, 8), Elements(1, [bytes(400 << 10)] * 8, last=True))
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            assert len(lease.payloads) <= 2
+            driver.done(worker, lease)
+    assert driver.results(client) == list(range(8))
+
+
+def test_short_leases_are_fetched_ahead_up_to_the_credits():
+    driver = Driver(round_trip=1.0)
+    worker, client = driver.worker(1), driver.client()
+    driver.tasks(client, *range(100, 200))
+    leases = driver.leases(worker)
+    assert len(leases) == 2, "one runs, one is ahead, while nothing is known"
+    driver.done(worker, leases[0][1], seconds=0.001)
+    assert len(leases) - 1 + len(driver.leases(worker)) == MAX_CREDITS
+
+
+def test_a_future_goes_before_the_next_chunk_and_maps_take_turns():
+    driver = Driver(ahead=0)
+    worker, client = driver.worker(1), driver.client()
+    driver.map(client, 1, 4, chunk_size=1)
+    driver.map(client, 2, 4, chunk_size=1)
+    driver.tasks(client, 3)
+    order = []
+    while leases := driver.leases(worker):
+        for _, lease in leases:
+            driver.done(worker, lease, seconds=1.0)
+            (answer,) = driver.take(client, Results)
+            order.append(answer.spans[0].call)
+    assert order == [1, 3, 1, 2, 1, 2, 1, 2, 2]
+
+
+def test_sessions_share_slots_by_the_time_that_they_used():
+    """R11: who has used least is served next, once a slot has been with a session for a while (R3)."""
+    driver = Driver(ahead=0)
+    worker, greedy = driver.worker(2), driver.client("greedy")
+    driver.map(greedy, 1, 1000, chunk_size=1)
+    leases = driver.leases(worker)
+    late = driver.client("late")
+    driver.map(late, 1, 1000, chunk_size=1)
+    driver.now += STICKY_SECONDS / 2
+    driver.done(worker, leases[0][1], seconds=5.0)
+    leases[0:1] = driver.leases(worker)
+    assert {slot for slot, _ in leases} == {0, 1}, "both stay with their session at first"
+    driver.now += STICKY_SECONDS
+    first = [lease for slot, lease in leases if slot == 0]
+    for lease in first:
+        driver.done(worker, lease, seconds=10.0)
+    (replaced,) = driver.take(worker)
+    assert replaced == ReplaceSlot(0, replaced.pid), "a slot that is due gets nothing more from its session"
+    driver.ready(worker, 0)
+    bind, run = driver.take(worker)
+    assert bind.session == "late" and run.slot == 0
+    for _ in range(5):
+        driver.now += STICKY_SECONDS
+        driver.done(worker, run.leases[0], seconds=10.0)
+        run = driver.take(worker)[-1]
+        assert isinstance(run, Run) and run.slot == 0, "each keeps one of two"
+
+
+def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():
+    driver = Driver()
+    worker, first, second = driver.worker(1), driver.client("first"), driver.client("second")
+    driver.tasks(first, 1)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease)
+    driver.tasks(second, 1)
+    (replaced,) = driver.take(worker)
+    assert isinstance(replaced, ReplaceSlot)
+    driver.ready(worker, 0)
+    bind, _run = driver.take(worker)
+    assert bind.session == "second"
+
+
+def test_work_that_has_not_started_is_taken_back_for_a_slot_with_nothing_to_do():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.tasks(client, 10, 11, 12, 13)
+    by_slot = {0: [], 1: []}
+    for slot, lease in driver.leases(worker):
+        by_slot[slot].append(lease)
+    assert [len(leases) for leases in by_slot.values()] == [2, 2]
+    for lease in by_slot[0]:
+        driver.done(worker, lease, seconds=1.0)
+    (revoke,) = driver.take(worker, Revoke)
+    assert (revoke.slot, revoke.leases) == (1, (by_slot[1][1].id,))
+    driver.say(worker, Returned(1, revoke.leases))
+    ((slot, moved),) = driver.leases(worker)
+    assert slot == 0
+    driver.done(worker, moved)
+    driver.done(worker, by_slot[1][0])
+    assert len(driver.results(client)) == 4
+
+
+def test_work_behind_an_element_that_takes_longer_than_any_before_is_moved_in_time():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.tasks(client, 1)
+    ((_, lease),) = driver.leases(worker)
+    driver.done(worker, lease, seconds=1e-6)
+    driver.tasks(client, 10, 11, 12)
+    crowded, other = {}, None
+    for slot, lease in driver.leases(worker):
+        crowded.setdefault(slot, []).append(lease)
+    other = next(slot for slot, leases in crowded.items() if len(leases) == 1)
+    driver.done(worker, crowded[other][0], seconds=1e-6)
+    assert driver.take(worker, Revoke) == [], "so little is not worth a message"
+    driver.tick()
+    (revoke,) = driver.take(worker, Revoke)
+    assert revoke.slot != other
+
+
+def test_what_was_started_meanwhile_stays_where_it_is():
+    driver = Driver()
+    worker, client = driver.worker(2), driver.client()
+    driver.tasks(client, 10, 11, 12)
+    leases = driver.leases(worker)
+    crowded = next(slot for slot in (0, 1) if sum(one == slot for one, _ in leases) == 2)
+    driver.done(worker, next(lease for slot, lease in leases if slot != crowded), seconds=1.0)
+    (revoke,) = driver.take(worker, Revoke)
+    driver.say(worker, Returned(revoke.slot, ()))
+    driver.tick()
+    assert driver.take(worker) == [], "the answer is final, and is not asked for again at once"
