@@ -204,6 +204,8 @@ def test_leaving_python_in_a_function_arrives_as_system_exit(plan, all_slots_wor
     with pytest.raises(SystemExit) as caught:
         kf.map(lambda code: sys.exit(code), [3])
     assert caught.value.code == 3
+    kept, other = kf.options(on_error="return").map(lambda code: code and sys.exit(code), [4, 0])
+    assert isinstance(kept, SystemExit) and kept.code == 4 and other == 0
 
 
 @pytest.fixture

@@ -287,7 +287,7 @@ def run_in_place(
                 stack.enter_context(rng.globals_kept())
             try:
                 return unpack_result(runner.run(element.root, content))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if attempt == retries:
                     return Failed(named(index, unpack_exception(pack_exception(error))))
     raise AssertionError("unreachable")
