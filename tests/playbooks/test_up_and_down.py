@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,8 @@ def test_up_and_down_work_after_processes_were_killed_by_hand(study, who):
     def kill() -> None:
         keeper = life.holder(Places.of(study).life)
         for pid in pids(study) if who == "all" else [keeper]:
-            os.kill(pid, signal.SIGSTOP if who == "keeper stopped" else signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended with the one before
+                os.kill(pid, signal.SIGSTOP if who == "keeper stopped" else signal.SIGKILL)
 
     kit.kubefuture(study, "up")
     kill()
@@ -107,7 +109,8 @@ def test_run_after_processes_were_killed_says_make_up(study):
     (study.folder / "job.py").write_text("")
     kit.kubefuture(study, "up")
     for pid in pids(study):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with the one before
+            os.kill(pid, signal.SIGKILL)
     kit.wait_until(lambda: pids(study) == set(), "all to end")
     assert "make up" in kit.one_sentence(kit.kubefuture(study, "run", "job.py", status=1))
 
@@ -116,7 +119,8 @@ def test_doctor_tells_what_is_up_from_what_was_up(study):
     kit.kubefuture(study, "up")
     assert "Up is local since" in kit.kubefuture(study, "doctor").stdout
     for pid in pids(study):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with the one before
+            os.kill(pid, signal.SIGKILL)
     kit.wait_until(lambda: not pids(study), "the end of the processes")
     assert "What was started does not answer: local since" in kit.kubefuture(study, "doctor").stdout
 
@@ -124,7 +128,8 @@ def test_doctor_tells_what_is_up_from_what_was_up(study):
 def test_a_killed_scheduler_or_worker_comes_back(study):
     kit.kubefuture(study, "up")
     for pid in pids(study) - {life.holder(Places.of(study).life)}:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended with the one before
+            os.kill(pid, signal.SIGKILL)
     kit.wait_until(
         lambda: "2 connected" in kit.kubefuture(study, "status", status=None).stdout,
         "both workers to be back",
