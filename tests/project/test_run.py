@@ -122,20 +122,62 @@ def test_the_script_runs_as_python_would_run_it_with_the_projects_modules(listen
     ]
 
 
-def test_ctrl_c_goes_to_the_script_itself(listening):
-    name = script(listening, "import sys\nprint('running', flush=True)\nsys.stdin.read()\n")
-    command = [sys.executable, "-I", "-m", "kubefuture", "run", name]
+def interrupt(project: Project, text: str) -> tuple[int, str, str]:
+    """Runs a script until it has said a line, presses Ctrl-C, and returns exit code, output and complaints."""
+    command = [sys.executable, "-I", "-m", "kubefuture", "run", script(project, text)]
     with subprocess.Popen(
-        command,
-        cwd=listening.folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout.readline() == b"running\n"
+        process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert b"KeyboardInterrupt" in process.stderr.read()
-    assert process.returncode == -signal.SIGINT
+        said, complaint = process.communicate(timeout=60)
+    return process.returncode, said, complaint
+
+
+def test_ctrl_c_ends_a_script_with_one_line_and_without_a_traceback(listening):
+    code, _, complaint = interrupt(listening, "import time\nprint('runs', flush=True)\ntime.sleep(60)\n")
+    assert (code, complaint) == (130, "kubefuture: interrupted; the workers are free again.\n")
+
+
+def test_ctrl_c_goes_to_the_script_itself_which_may_clear_up_or_go_on(listening):
+    code, said, complaint = interrupt(
+        listening,
+        "import atexit, time\natexit.register(print, 'goodbye')\n"
+        "try:\n    print('runs', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('goes on')\n",
+    )
+    assert (code, said, complaint) == (0, "goes on\ngoodbye\n", "")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "def f():\n    raise ValueError('of mine') from KeyError('é')\nf()\n",
+        "raise BaseExceptionGroup('of mine', [ValueError(), KeyboardInterrupt()])\n",
+        "import sys\nsys.excepthook = lambda *error: print(error[0], error[2].tb_frame.f_code.co_name)\n1 / 0\n",
+        "import sys\nsys.exit('a word to say')\n",
+        "import warnings\nwarnings.warn('careful')\n",
+    ],
+)
+def test_a_script_ends_as_python_would_end_it(listening, ending):
+    name = script(listening, ending)
+    plain = subprocess.run(
+        [listening.venv_python, name], cwd=listening.folder, capture_output=True, text=True
+    )
+    done = kit.kubefuture(listening, "run", name, status=plain.returncode)
+    assert (done.stdout, done.stderr) == (plain.stdout, plain.stderr)
+
+
+def test_what_a_script_defines_is_found_in_main_and_nothing_else_is_there(listening):
+    name = script(
+        listening,
+        "import __main__, pickle, sys\n"
+        "class Thing: pass\n"
+        "print(type(pickle.loads(pickle.dumps(Thing()))) is Thing, __main__.__file__ == __file__)\n"
+        "print([name for name in dir() if not name.startswith('__')], __spec__, __package__)\n",
+    )
+    shown = kit.kubefuture(listening, "run", name).stdout
+    assert shown == "True True\n['Thing', 'pickle', 'sys'] None None\n"
 
 
 def test_a_file_called_like_a_module_of_ours_does_not_take_its_place(listening):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..project.folder import Project
-from ..project.launch import become, refuse_bad_script, refuse_if_down
+from ..project.launch import SCRIPT, become, refuse_bad_script, refuse_if_down
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,4 +18,4 @@ def run(project: Project, options: argparse.Namespace) -> int:
     """Becomes the script."""
     script = refuse_bad_script(project, options.script)
     refuse_if_down(project)
-    become(project, [str(script), *options.arguments], up=True)
+    become(project, [str(SCRIPT), str(script), *options.arguments], up=True)

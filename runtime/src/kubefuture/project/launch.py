@@ -16,6 +16,9 @@ from ..errors import NotUpError
 from .errors import ProjectError, explain
 from .folder import Project
 
+SCRIPT = Path(__file__).with_name("script.py")
+"""The program that runs a script."""
+
 CONNECTION_VARIABLE = "KUBEFUTURE_CONNECTION"
 """Environment variable: the connection file of the cluster that a script uses."""
 
