@@ -15,7 +15,8 @@ from kubefuture.errors import LoginError, VersionError
 from kubefuture.protocol.auth import REFUSAL, ServerLogin
 from kubefuture.protocol.framing import frame
 from kubefuture.protocol.messages import PROTOCOL, Bye, Environment, Refused, StatusRequest, Welcome
-from kubefuture.scheduler import server
+from kubefuture.scheduler import gate, server
+from kubefuture.scheduler.listening import listen_unix
 
 from tests.faults.programs import Cluster
 from tests.faults.raw import RawPeer, raw_hello
@@ -188,8 +189,8 @@ def test_a_refusal_reaches_the_terminal_of_client_and_worker():
         cluster.close()
 
 
-def test_who_does_not_log_in_in_time_is_put_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(server, "LOGIN_SECONDS", 0.01)
+def test_r31_who_does_not_log_in_in_time_is_put_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(gate, "LOGIN_SECONDS", 0.01)
     said: list[str] = []
 
     class NoMachine:
@@ -202,13 +203,12 @@ def test_who_does_not_log_in_in_time_is_put_out(monkeypatch, tmp_path):
             return None
 
     async def wait_to_be_put_out(path: Path) -> bytes:
-        loop = asyncio.get_running_loop()
         service = server.Server(bytes(32), NoMachine(), said.append, lambda slots: None)
-        listener = await loop.create_unix_server(service.protocol, path=str(path))
+        door = gate.Gate(listen_unix(str(path)), service)
         reader, writer = await asyncio.open_unix_connection(str(path))
         greeting = await reader.read()
         writer.close()
-        listener.close()
+        door.close()
         return greeting
 
     assert len(asyncio.run(wait_to_be_put_out(tmp_path / "s"))) == 44

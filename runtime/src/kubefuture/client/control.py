@@ -8,7 +8,7 @@ from typing import Any
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import connect
-from ..errors import NoAnswerError, VersionError
+from ..errors import KubefutureError, NoAnswerError, VersionError
 from ..protocol.messages import AnyMessage, Message, Refused, Scale, Status, StatusRequest
 
 _STATUS_SECONDS = 10.0
@@ -49,6 +49,8 @@ async def _ask(connection: Connection, question: Message, seconds: float) -> Sta
 
     try:
         link = await connect(connection, receive)
+    except KubefutureError:
+        raise
     except OSError as error:
         raise NoAnswerError(
             f"The scheduler of project {connection.project} does not answer at {connection.address} "

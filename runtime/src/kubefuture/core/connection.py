@@ -1,4 +1,4 @@
-"""Connection files: where a project's cluster is, and the token that opens it (R32)."""
+"""Connection files: where a project's cluster is, and what proves that it is that one (R31, R32)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import os
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import LoginError, NotUpError
+
+if TYPE_CHECKING:
+    import socket
 
 FILE = Path(".kubefuture") / "connection.json"
 """Where a project keeps it, relative to the project's folder."""
@@ -21,22 +25,58 @@ class Connection:
     Attributes:
         project: The project's name.
         provider: Which provider made the cluster, `local` for this machine.
-        address: `unix:` and the path of a socket.
+        address: `unix:PATH`, or `tcp:HOST:PORT`, for which there must be a certificate.
         token: The secret that both sides prove to know, 64 hexadecimal digits.
+        certificate: The only one that is trusted at a network address, PEM.
     """
 
     project: str
     provider: str
     address: str
     token: str
+    certificate: str = ""
 
     def __repr__(self) -> str:
         return f"Connection(project={self.project!r}, provider={self.provider!r}, address={self.address!r})"
 
     @property
     def socket_path(self) -> str:
-        """The Unix socket's path."""
-        return self.address.removeprefix("unix:")
+        """The Unix socket's path; empty for a network address."""
+        return self.address.removeprefix("unix:") if self.address.startswith("unix:") else ""
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """The network address.
+
+        Raises:
+            ValueError: It is none.
+        """
+        scheme, _, place = self.address.partition(":")
+        if scheme != "tcp":
+            raise ValueError(f"{self.address} is no network address")
+        return split_place(place)
+
+    def dial(self, seconds: float) -> socket.socket:
+        """Connects, and no more: who answers has proved nothing yet.
+
+        Args:
+            seconds: How long that, and each use of the socket, may take.
+
+        Raises:
+            OSError: Nobody listens there.
+        """
+        import socket
+
+        if not self.socket_path:
+            return socket.create_connection(self.host_and_port, seconds)
+        end = socket.socket(socket.AF_UNIX)
+        end.settimeout(seconds)
+        try:
+            end.connect(self.socket_path)
+        except OSError:
+            end.close()
+            raise
+        return end
 
     @property
     def key(self) -> bytes:
@@ -73,7 +113,8 @@ class Connection:
 
         Raises:
             NotUpError: There is none, or it is damaged.
-            LoginError: It belongs to somebody else, or others can read or write it.
+            LoginError: It belongs to somebody else, others can read or write it, or it names a network
+                address without a certificate.
         """
         try:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -103,13 +144,13 @@ class Connection:
             try:
                 content = json.loads(file.read())
                 connection = cls(
-                    **{name: str(content[name]) for name in ("project", "provider", "address", "token")}
+                    **{name: str(content[name]) for name in ("project", "provider", "address", "token")},
+                    certificate=str(content.get("certificate", "")),
                 )
                 connection.key  # noqa: B018 (raises when it is not hexadecimal)
+                connection.socket_path or connection.host_and_port  # noqa: B018 (raises when it is neither)
             except (ValueError, KeyError, TypeError):
-                raise NotUpError(
-                    f"{path} is damaged. Write it anew with `make down` and `make up`."
-                ) from None
+                raise NotUpError(f"{path} is damaged. Write it anew with `make up`.") from None
         return connection
 
     @staticmethod
@@ -130,3 +171,19 @@ class Connection:
             if place == home or (place / ".git").exists():
                 break
         return None
+
+
+def split_place(place: str) -> tuple[str, int]:
+    """Takes `HOST:PORT` apart; a host that is an IPv6 number stands in brackets.
+
+    Raises:
+        ValueError: It is not of that form.
+    """
+    host, _, port = place.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        host = ""
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{place!r} is not of the form HOST:PORT")
+    return host, int(port)

@@ -11,7 +11,11 @@ from ..protocol.auth import ClientLogin
 from ..protocol.framing import Decoder, frame
 from ..protocol.limits import LOGIN_SECONDS
 from ..protocol.messages import AnyMessage, Message
+from .certificate import SERVER_NAME, client_context, refusal
 from .connection import Connection
+
+_GOODBYE_SECONDS = 1.0
+"""How long the end of TLS may take, in which the other side has no more to say."""
 
 
 class Link(asyncio.Protocol):
@@ -82,13 +86,14 @@ async def connect(connection: Connection, handle: Callable[[list[AnyMessage]], N
     Raises:
         OSError: Nobody listens there, or the connection broke.
         NoAnswerError: Somebody listens but does not answer.
-        LoginError: It could not prove that it knows the token.
+        LoginError: It could not prove that it knows the token, or has another certificate.
         VersionError: It speaks another version of the protocol.
     """
-    loop = asyncio.get_running_loop()
-    _, link = await loop.create_unix_connection(lambda: Link(connection.key, handle), connection.socket_path)
+    link = Link(connection.key, handle)
     try:
-        await asyncio.wait_for(asyncio.shield(link.logged_in), LOGIN_SECONDS)
+        async with asyncio.timeout(LOGIN_SECONDS):
+            await _open(connection, link)
+            await asyncio.shield(link.logged_in)
     except TimeoutError:
         link.close()
         raise NoAnswerError(
@@ -96,3 +101,20 @@ async def connect(connection: Connection, handle: Callable[[list[AnyMessage]], N
             f"({LOGIN_SECONDS:.0f} s). See `make logs`; `make down` and `make up` start it anew."
         ) from None
     return link
+
+
+async def _open(connection: Connection, link: Link) -> None:
+    loop = asyncio.get_running_loop()
+    if connection.socket_path:
+        await loop.create_unix_connection(lambda: link, connection.socket_path)
+        return
+    import ssl
+
+    host, port = connection.host_and_port
+    try:
+        await loop.create_connection(
+            lambda: link, host, port, ssl=client_context(connection.certificate), server_hostname=SERVER_NAME,
+            ssl_handshake_timeout=LOGIN_SECONDS, ssl_shutdown_timeout=_GOODBYE_SECONDS,
+        )  # fmt: skip
+    except ssl.SSLError as error:
+        raise refusal(error, connection.address) or error from None

@@ -50,6 +50,11 @@ class Decoder:
         self._buffer = bytearray()
         self._long = bytearray()
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a part of a message has arrived, and not all of it."""
+        return bool(self._buffer or self._long)
+
     def feed(self, data: bytes) -> list[AnyMessage]:
         """Takes what arrived.
 
@@ -89,7 +94,7 @@ class Decoder:
                 self._long = bytearray()
             try:
                 messages.append(decode(content))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise ProtocolError(
                     f"A frame of {length} bytes is no message of this protocol: {error}."
                 ) from None

@@ -10,6 +10,9 @@ FRAME_BYTES: Final = 256 << 10
 MESSAGE_BYTES: Final = 4 << 30
 """The longest message that is put together from frames, in bytes."""
 
-LOGIN_BYTES: Final = 1 << 10
 LOGIN_SECONDS: Final = 10.0
-"""What a connection may send, and how long it may take, before it has logged in (R31)."""
+"""How long a connection may take before it has logged in, TLS included (R31). What it may send until
+then is the login, whose length is fixed: no more of it is ever kept."""
+
+STRANGERS: Final = 256
+"""How many connections that have not logged in there may be at a time, for each listening socket."""

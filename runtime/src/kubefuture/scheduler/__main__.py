@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import errno
-import os
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from ..core.connection import Connection
+from ..core.certificate import server_context
+from ..core.connection import Connection, split_place
 from ..core.identity import hello
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.slots_file import read_slots, write_slots
 from ..errors import KubefutureError, StartError
 from ..machine.machine import Machine
+from .gate import Gate
+from .listening import listen_tcp, listen_unix
 from .server import Server
 
+if TYPE_CHECKING:
+    import ssl
 
-async def _serve(connection: Connection, slots_file: Path, readiness: Readiness, lifeline: int) -> None:
+Listener = tuple[socket.socket, "ssl.SSLContext | None"]
+"""A socket, and TLS for it if it is a network's."""
+
+
+async def _serve(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> None:
     ended = asyncio.Event()
-    end_on_signals(lifeline, ended.set)
+    end_on_signals(options.lifeline_fd, ended.set)
+    slots_file: Path = options.slots_file
     machine = Machine(hello("scheduler"), now=time.monotonic(), wanted=read_slots(slots_file))
+    listeners = _listeners(connection, options)
 
     def scaled(slots: int) -> None:
         try:
@@ -34,61 +45,53 @@ async def _serve(connection: Connection, slots_file: Path, readiness: Readiness,
         log(f"scaled to {slots} slots")
 
     server = Server(connection.key, machine, log, scaled)
-    listener = _listen(connection.socket_path)
-    service = await asyncio.get_running_loop().create_unix_server(
-        server.protocol, sock=listener, backlog=1024
-    )
-    log(f"listening at {connection.address}")
+    gates = [Gate(listener, server, tls) for listener, tls in listeners]
+    log(f"listening at {' and '.join(_address(listener) for listener, _ in listeners)}")
     readiness.ready()
     await ended.wait()
-    service.close()
+    for gate in gates:
+        gate.close()
     server.close()
-    Path(connection.socket_path).unlink(missing_ok=True)  # from Python 3.13 on, closing has removed it
+    if connection.socket_path:
+        Path(connection.socket_path).unlink(missing_ok=True)
     log("ended")
 
 
-def _listen(path: str) -> socket.socket:
-    """Binds the socket, over one that a dead scheduler left, but never over a living one's."""
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        try:
-            listener.bind(path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            if _answers(path):
-                raise StartError(
-                    f"Somebody already listens at {path}, so a second scheduler cannot. "
-                    "Run `make down`, then `make up`."
-                ) from None
-            os.unlink(path)
-            listener.bind(path)
-        os.chmod(path, 0o600)
-    except OSError as error:
-        listener.close()
-        raise StartError(f"The socket {path} cannot be made: {error.strerror or error}.") from None
-    except StartError:
-        listener.close()
-        raise
-    return listener
+def _listeners(connection: Connection, options: argparse.Namespace) -> list[Listener]:
+    """Where to listen: the connection file's Unix socket, the network address of --listen, or both."""
+    found: list[Listener] = []
+    if options.listen:
+        if not options.tls_certificate or not options.tls_key:
+            raise StartError("--listen needs --tls-certificate and --tls-key: TCP is used only with TLS.")
+        tls = server_context(options.tls_certificate, options.tls_key)
+        found.append((listen_tcp(*options.listen), tls))
+    if connection.socket_path:
+        found.append((listen_unix(connection.socket_path), None))
+    if not found:
+        raise StartError(
+            f"The connection file names {connection.address}, so --listen must say where to listen for it."
+        )
+    return found
 
 
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True
+def _address(listener: socket.socket) -> str:
+    address = listener.getsockname()
+    return f"tcp:{address[0]}:{address[1]}" if isinstance(address, tuple) else f"unix:{address}"
 
 
 def main() -> int:
     """Runs the scheduler until it is told to end; returns the exit code."""
-    arguments = parser("The scheduler of one project.").parse_args()
-    readiness = Readiness(arguments.ready_fd)
+    arguments = parser("The scheduler of one project.")
+    arguments.add_argument(
+        "--listen", type=split_place, metavar="HOST:PORT", help="a network address, with TLS"
+    )
+    arguments.add_argument("--tls-certificate", type=Path, metavar="FILE", help="PEM")
+    arguments.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM; its mode must be 0600")
+    options = arguments.parse_args()
+    readiness = Readiness(options.ready_fd)
     try:
-        connection = Connection.load(arguments.connection)
-        uvloop.run(_serve(connection, arguments.slots_file, readiness, arguments.lifeline_fd))
+        connection = Connection.load(options.connection)
+        uvloop.run(_serve(connection, options, readiness))
     except (KubefutureError, OSError) as error:
         log(f"cannot start: {error}")
         readiness.error(str(error))

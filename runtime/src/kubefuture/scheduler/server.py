@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 from itertools import count
-from typing import cast
 
 from ..core.version import mismatch, own_environment
-from ..errors import KubefutureError, LoginError
+from ..errors import KubefutureError
 from ..machine.machine import Machine
-from ..protocol.auth import REFUSAL, ServerLogin
-from ..protocol.framing import Decoder, frame
-from ..protocol.limits import LOGIN_BYTES, LOGIN_SECONDS
-from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Message, Refused
+from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Refused
+from .peer import Peer
+from .quiet import Quiet
 
 _TICK = 0.25
 
@@ -27,6 +26,9 @@ class Server:
         machine: The state.
         log: Takes one line for the log.
         scaled: Told the wanted number of slots when a client changed it.
+
+    Attributes:
+        strangers: The log for those who have not logged in.
     """
 
     def __init__(
@@ -35,18 +37,19 @@ class Server:
         self._key = key
         self._machine = machine
         self._log = log
+        self.strangers = Quiet(log)
         self._scaled = scaled
         self._wanted = machine.wanted
         self._numbers = count(1)
-        self._peers: dict[int, _Peer] = {}
+        self._peers: dict[int, Peer] = {}
         self._environment = own_environment()
         self.tick()
 
-    def protocol(self) -> _Peer:
+    def protocol(self) -> Peer:
         """A new connection, for asyncio."""
-        return _Peer(self, next(self._numbers), self._key)
+        return Peer(self, next(self._numbers), self._key)
 
-    def joined(self, peer: _Peer, hello: Hello) -> None:
+    def joined(self, peer: Peer, hello: Hello) -> None:
         """A peer logged in and said who it is."""
         who = f"{hello.role} {hello.identity} (host {hello.host}, pid {hello.pid})"
         reason = self._refusal(hello)
@@ -60,14 +63,14 @@ class Server:
         self._machine.connected(peer.number, hello, time.monotonic())
         self.flush()
 
-    def left(self, peer: _Peer) -> None:
+    def left(self, peer: Peer) -> None:
         """A connection ended."""
         if self._peers.pop(peer.number, None) is not None:
             self._log(f"disconnected {peer.name}")
             self._machine.disconnected(peer.number, time.monotonic())
             self.flush()
 
-    def received(self, peer: _Peer, messages: list[AnyMessage]) -> None:
+    def received(self, peer: Peer, messages: list[AnyMessage]) -> None:
         """Messages of a peer that joined."""
         now = time.monotonic()
         for message in messages:
@@ -88,9 +91,15 @@ class Server:
             self._wanted = self._machine.wanted
             self._scaled(self._wanted)
 
-    def trouble(self, peer: _Peer, error: Exception) -> None:
+    def trouble(self, peer: Peer, error: Exception) -> None:
         """A peer did what it may not; only its own connection ends."""
-        self._log(f"ended the connection of {peer.name}: {error}")
+        if not peer.logged_in:
+            self.strangers(f"ended {peer.name}: {error}")
+            peer.close()  # which lets the refusal through
+            return
+        self._log(f"ended the connection of {peer.name}: {error if _declared(error) else repr(error)}")
+        if not _declared(error):
+            self._log("".join(traceback.format_exception(error)))
         peer.abort()
 
     def tick(self) -> None:
@@ -115,72 +124,6 @@ class Server:
         return mismatch(hello.environment, self._environment)
 
 
-class _Peer(asyncio.Protocol):
-    """One connection: login within 1 KiB and 10 s, a Hello, then messages."""
-
-    def __init__(self, server: Server, number: int, key: bytes) -> None:
-        self._server = server
-        self._login = ServerLogin(key)
-        self._before_login = 0
-        self._decoder = Decoder()
-        self._joined = False
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self.number = number
-        self.name = f"connection {number}"
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=1 << 30)
-        self._timer = asyncio.get_running_loop().call_later(LOGIN_SECONDS, self._too_late)
-        self._transport.write(self._login.greeting)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            if not self._login.finished():
-                self._before_login += len(data)
-                answer = self._login.feed(data)
-                if not self._login.finished():
-                    if self._before_login > LOGIN_BYTES:
-                        raise LoginError("it sent too much before its login")
-                    return
-                assert self._transport is not None
-                self._transport.write(answer)
-                data = self._login.rest
-            messages = self._decoder.feed(data)
-            if messages and not self._joined:
-                hello = messages.pop(0)
-                if not isinstance(hello, Hello):
-                    raise LoginError(f"its first message is a {type(hello).__name__}")
-                self._joined = True
-                self.name = f"{hello.role} {hello.identity}"
-                if self._timer is not None:
-                    self._timer.cancel()
-                self._server.joined(self, hello)
-            if messages:
-                self._server.received(self, messages)
-        except KubefutureError as error:
-            if not self._login.finished() and self._transport is not None:
-                self._transport.write(REFUSAL)
-            self._server.trouble(self, error)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._server.left(self)
-
-    def send(self, messages: list[Message]) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(frame(messages))
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _too_late(self) -> None:
-        if not self._joined:
-            self._server.trouble(self, LoginError(f"it did not log in within {LOGIN_SECONDS:.0f} s"))
+def _declared(error: Exception) -> bool:
+    """Whether the peer broke a rule, rather than found a mistake of ours."""
+    return isinstance(error, KubefutureError)
