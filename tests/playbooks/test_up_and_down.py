@@ -63,6 +63,23 @@ def test_twice_is_fine(study):
     assert "Nothing was up. Nothing is left." in kit.kubefuture(study, "down").stdout
 
 
+def test_up_mends_a_damaged_connection_file_while_a_script_goes_on(study):
+    (study.folder / "job.py").write_text(
+        "import kubefuture as kf\nprint(kf.map(abs, [-1]), flush=True)\ninput()\nprint(kf.map(abs, [-2]))\n"
+    )
+    kit.kubefuture(study, "up")
+    command = [sys.executable, "-I", "-m", "kubefuture", "run", "job.py"]
+    with subprocess.Popen(
+        command, cwd=study.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "[1]\n"
+        study.connection_file.write_text("{")
+        assert "is damaged" in kit.one_sentence(kit.kubefuture(study, "status", status=1))
+        assert "was damaged, and is written anew. What runs goes on." in kit.kubefuture(study, "up").stdout
+        assert process.communicate("\n")[0] == "[2]\n"
+    assert process.returncode == 0
+
+
 def test_up_converges_to_the_values(study):
     kit.kubefuture(study, "up")
     keeper = life.holder(Places.of(study).life)

@@ -51,6 +51,8 @@ def _start(project: Project) -> int:
     slots = "1 worker is" if wanted.count == 1 else f"{wanted.count} workers are"
     if started.replaced:
         print("The ones that ran were ended first: their settings, packages or source have changed.")
+    if started.mended:
+        print(".kubefuture/connection.json was damaged, and is written anew. What runs goes on.")
     print(f"{slots} {'up already' if started.was_up else 'up'} on this machine ({project.name}).")
     return 0
 

@@ -63,13 +63,18 @@ class Places:
         """The scheduler's socket."""
         return self.sockets / "scheduler.sock"
 
+    @property
+    def spare(self) -> Path:
+        """A second connection file, from which a damaged one is written anew."""
+        return self.project.local / "connection.json"
+
     def log(self, name: str) -> Path:
         """A program's log."""
         return self.project.logs / f"{name}.log"
 
     def transient(self) -> list[Path]:
         """The files that exist only while the keeper lives, apart from its lock."""
-        return [self.project.connection_file, self.state, self.project.slots_file]
+        return [self.project.connection_file, self.spare, self.state, self.project.slots_file]
 
     def clear(self) -> None:
         """Removes what exists only while the keeper lives, but for its lock, which the caller holds.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from ..core.slots_file import write_slots
 from ..errors import KubefutureError
 from ..project.errors import ProjectError, explain
 from ..project.folder import Project
-from . import life, processes, words
+from . import key, life, processes, words
 from .daemon import PROJECT_VARIABLE
 from .places import Places
 from .programs import Plan
@@ -44,10 +43,12 @@ class Started:
 
     Attributes:
         was_up: Everything was up already and is as wanted.
+        mended: Everything was up, but nothing could reach it: its connection file was damaged.
         replaced: A keeper with other settings, packages or source was ended first.
     """
 
     was_up: bool
+    mended: bool
     replaced: bool
 
 
@@ -69,8 +70,9 @@ def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connecti
         project.logs.mkdir(parents=True, exist_ok=True)
         while (lock := life.take(places.life)) is None:
             if _is_as_wanted(places, plan):
+                mended = key.mend(places)
                 _rescale(places, slots, rescale)
-                return Started(was_up=True, replaced=False)
+                return Started(was_up=True, mended=mended, replaced=False)
             replaced = end_keeper(places) or replaced
         try:
             _make_ready(places, slots)
@@ -87,7 +89,7 @@ def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connecti
         raise
     except OSError as error:
         raise ProjectError(f"Nothing was started. {explain(error, project.local)}") from None
-    return Started(was_up=False, replaced=replaced)
+    return Started(was_up=False, mended=False, replaced=replaced)
 
 
 def _is_as_wanted(places: Places, plan: Plan) -> bool:
@@ -137,9 +139,7 @@ def _make_ready(places: Places, slots: int) -> None:
     for log in project.logs.glob("*.log"):
         words.put_aside(log)
     write_slots(project.slots_file, slots)
-    Connection(
-        project=project.name, provider="local", address=f"unix:{places.socket}", token=secrets.token_hex(32)
-    ).save(project.connection_file)
+    key.write(places)
 
 
 def _run(places: Places, plan: Plan, lock: int) -> None:
