@@ -71,6 +71,16 @@ limits:
         ("workers: 2\n", ["line 1", "workers is `2`", "count, env, memory, threads_per_slot"]),
         ("workers:\n  memory: 2GB\n", ["line 2", "workers.memory is `2GB`", "512Mi or 2Gi"]),
         ("workers:\n  memory: 2\n", ["line 2", "workers.memory is `2`", "512Mi or 2Gi"]),
+        ("workers:\n  count: '2.5'\n", ["line 2", "`2.5` in quotes (so it is text)", "a whole number"]),
+        ("workers:\n  count: 08\n", ["line 2", "workers.count is `08`; allowed is a whole number"]),
+        ("workers:\n  count: 010\n", ["line 2", "`010` could be read in two ways", "reads it as 8"]),
+        ("workers:\n  count: 1:30\n", ["line 2", "`1:30` could be read in two ways", "Write 90"]),
+        (
+            "workers:\n  env: A=1\n",
+            ["line 2", "`A=1`", "indented below it, such as DATA_FOLDER: /data/survey"],
+        ),
+        ("workers:\n  env:\n    A:\n", ["line 3", "workers.env.A is empty", "in quotes if", "or empty"]),
+        ("packages:\n  pip: {a: b}\n", ["line 2", "a group of keys", "a list, such as [pandas,"]),
         ("workers:\n  threads_per_slot: 0\n", ["line 2", "from 1 to 1024"]),
         ("workers:\n  env:\n    A: 1\n", ["line 3", "workers.env.A is `1`", "text", "in quotes"]),
         ("workers:\n  env:\n    A-B: x\n", ["line 3", "workers.env.A-B", "letters, digits and _"]),
@@ -108,6 +118,12 @@ def test_wrong_values_are_one_sentence_with_line_key_found_and_allowed(tmp_path,
     assert sentence.startswith("values.yaml")
     for word in words:
         assert word in sentence
+
+
+@pytest.mark.parametrize("count", ["3.5", "two", "yes", "'3.5'", "[2]", "{min: 1}", ""])
+def test_only_a_count_that_is_too_small_is_told_why_there_is_a_smallest(tmp_path, count):
+    sentence = complaint(tmp_path, f"workers:\n  count: {count}\n")
+    assert sentence.endswith("; allowed is a whole number from 1 up.")
 
 
 def test_a_missing_file_says_where_it_should_be(tmp_path):

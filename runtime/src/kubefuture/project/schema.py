@@ -7,6 +7,7 @@ they wrote it, and the words that would have been right.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,7 +28,8 @@ def complaints(schema: Mapping[str, Any], document: Document) -> list[tuple[int,
     """Everything in a document that the schema does not allow.
 
     Args:
-        schema: A JSON Schema, draft 2020-12; `x-allowed` says in words what a pattern means.
+        schema: A JSON Schema, draft 2020-12; `x-allowed` says in words what a pattern means, and
+            `x-minimum` why there is a minimum.
         document: What the file says.
 
     Returns:
@@ -72,7 +74,10 @@ def _sentences(schema: Mapping[str, Any], document: Document, error: Any) -> Ite
         yield document.line(key), f"{_dotted(key)} names something twice; keep one."
         return
     found = _found(document, key, error.instance)
-    yield document.line(key), f"{_dotted(key) or 'the file'} is {found}; allowed is {_allowed(error.schema)}."
+    allowed = _allowed(error.schema)
+    if error.validator == "minimum" and "x-minimum" in error.schema:
+        allowed += f", since {error.schema['x-minimum']}"
+    yield document.line(key), f"{_dotted(key) or 'the file'} is {found}; allowed is {allowed}."
 
 
 def _unknown(schema: Mapping[str, Any], siblings: Mapping[str, Any], place: Key) -> str:
@@ -111,6 +116,11 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     words = _TYPES.get(schema.get("type", ""), "something else")
     if schema.get("properties"):
         words += f": {', '.join(sorted(schema['properties']))}"
+    elif schema.get("type") == "object" and schema.get("examples"):
+        name, value = next(iter(schema["examples"][0].items()))
+        words += f", such as {name}: {value}"
+    elif schema.get("type") == "array" and schema.get("examples"):
+        words += f", such as [{', '.join(schema['examples'][0])}]"
     if "minimum" in schema and "maximum" in schema:
         words += f" from {schema['minimum']} to {schema['maximum']}"
     elif "minimum" in schema:
@@ -129,13 +139,13 @@ def _found(document: Document, key: Key, value: Any) -> str:
     words = f"`{written}`" if written else "empty text"
     if isinstance(value, bool) and written.lower() not in ("true", "false"):
         words += f" (which YAML reads as {str(value).lower()})"
-    elif isinstance(value, str) and _looks_like_a_number(written):
+    elif key in document.quoted and _looks_like_a_number(written):
         words += " in quotes (so it is text)"
     return words
 
 
 def _looks_like_a_number(text: str) -> bool:
-    return text.lstrip("-").isdigit()
+    return re.fullmatch(r"[-+]?[0-9]+([.][0-9]*)?", text) is not None
 
 
 def _dotted(key: Key) -> str:

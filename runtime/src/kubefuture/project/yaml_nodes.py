@@ -33,11 +33,13 @@ class Document:
         data: Plain dicts, lists and scalars; None for an empty file.
         lines: The line of each key and list item.
         texts: How each scalar is written in the file; YAML reads `no` as false.
+        quoted: The scalars that are written in quotes.
     """
 
     data: Any = None
     lines: dict[Key, int] = field(default_factory=dict)
     texts: dict[Key, str] = field(default_factory=dict)
+    quoted: set[Key] = field(default_factory=set)
 
     def line(self, key: Key) -> int:
         """The line of a key, or of the nearest one around it that is there."""
@@ -100,7 +102,16 @@ def _build(loader: Any, node: Any, key: Key, document: Document, seen: set[int])
         return [_build(loader, item, (*key, index), document, seen) for index, item in enumerate(node.value)]
     _refuse_templates(node)
     document.texts[key] = node.value
-    return loader.construct_object(node)
+    if node.style in ("'", '"'):
+        document.quoted.add(key)
+    value = loader.construct_object(node)
+    if type(value) is int and node.value != str(value):
+        raise YamlProblem(
+            line,
+            f"`{node.value}` could be read in two ways; YAML reads it as {value}. Write {value}, or, if it is "
+            "text, put it in quotes",
+        )
+    return value
 
 
 def _build_mapping(loader: Any, node: Any, key: Key, document: Document, seen: set[int]) -> Mapping[str, Any]:
