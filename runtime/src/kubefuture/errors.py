@@ -15,6 +15,7 @@ likely cause, the next step, and on which host::
     │   └── VersionError      both sides answer, but do not fit together
     ├── ProtocolError         the other side said something that no rule allows
     ├── PoisonError           an element whose slot died again and again
+    ├── JournalError          the journal of named work cannot be used, or not for this
     └── StartError            a program of ours could not start
 """
 
@@ -74,6 +75,10 @@ class PoisonError(KubefutureError):
 
     def __reduce__(self) -> tuple[type[PoisonError], tuple[str, int]]:
         return type(self), (str(self), self.index)
+
+
+class JournalError(KubefutureError):
+    """The journal of named work cannot be used, or cannot take this."""
 
 
 class StartError(KubefutureError):

@@ -46,3 +46,30 @@ RECONNECT_SECONDS: Final = 60.0
 
 SLOT_START_SECONDS: Final = 60.0
 """A slot that is not ready after this many seconds is taken for dead."""
+
+JOURNAL_BYTES: Final = 10 << 30
+"""How much the journal's files may take, in bytes; the next two are parts of it (R16)."""
+
+JOURNAL_NO_NEW_WORK: Final = 0.8
+"""From this part of its limit on the journal takes no new named work."""
+
+JOURNAL_NO_LEASES: Final = 0.9
+"""From this part of its limit on named work is not leased: the rest is for results that come."""
+
+FREE_NO_NEW_WORK: Final = 1 << 30
+"""Below this many free bytes on its file system the journal takes no new named work (R16)."""
+
+FREE_NO_LEASES: Final = 512 << 20
+"""Below this many free bytes on its file system named work is not leased (R16)."""
+
+JOURNAL_RETRY_SECONDS: Final = 1.0
+"""A commit that failed is tried again after at most this long."""
+
+JOURNAL_SLOW_SECONDS: Final = 2.0
+"""Reading the journal at start is worth a line in the log when it takes longer."""
+
+JOURNAL_STEP_BYTES: Final = 4 << 20
+"""A forgotten map is deleted, and its space given back, in steps of about this many bytes between commits."""
+
+JOURNAL_STEP_ROWS: Final = 512
+"""The same steps hold at most this many rows."""
