@@ -16,6 +16,7 @@ from ..client.calls import TaskCall
 from ..core import rng
 from ..core.elements import FunctionRunner
 from ..core.packing import pack_element
+from ..core.receiver import HelpedCondition
 from ..errors import PlanError
 from .options import Options
 from .plan import current_plan
@@ -27,7 +28,7 @@ T = TypeVar("T")
 _DEFAULTS = Options()
 
 
-class _Condition(type(threading.RLock()), threading.Condition):  # type: ignore[misc]
+class _Condition(type(threading.RLock()), HelpedCondition):  # type: ignore[misc]
     """A lock and its condition in one object, where the standard library makes eight for every future."""
 
     def __init__(self) -> None:
@@ -110,6 +111,7 @@ def submit(
             result.set_result(outcome)
         return result
     result._backend = backend
+    result._condition.receiver = backend.session.receiver
     result._call = backend.session.submit(function, payload, options.retries, result)
     if options.timeout is not None:
         backend.call_later(options.timeout, partial(_expire, weakref.ref(result), options))

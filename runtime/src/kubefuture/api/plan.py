@@ -42,6 +42,9 @@ class Plan:
         """The back end, started if it is not; None for the sequential plan."""
         if self.kind == "sequential":
             return None
+        backend = self._backend
+        if backend is not None and backend.session.error is None and self._pid == os.getpid():
+            return backend
         with self._lock:
             if self._pid != os.getpid():  # after a fork the parent's threads are not here
                 self._backend, self._pid = None, os.getpid()
@@ -130,7 +133,7 @@ def current_plan() -> Plan:
     """The plan that a call would run on now; inside an element always sequential."""
     if current_element() is not None:
         return _sequential
-    return _effective()
+    return _current if _current is not None else _effective()
 
 
 def _set(new: Plan) -> None:

@@ -1,10 +1,10 @@
 """plan("local"): the machine hosted by this program's own I/O thread, with slots as its children (R1).
 
     user's threads ── Session ──> Machine ──> SlotSet ══ sockets ══> slots
-    I/O thread     <─ Session <── Machine <── SlotSet <═════════════════╝
+    any thread     <─ Session <── Machine <── SlotSet <═ Receiver <═════╝
 
 Everything happens under one lock, in whatever thread it begins: a task goes to a free slot straight from
-the thread that submits it. No daemon, no files; everything is gone with this process, even if that is
+the thread that submits it, and its result may be read by the thread that waits for it. No daemon, no files; everything is gone with this process, even if that is
 killed.
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
 from ..core.identity import hello
+from ..core.receiver import SUPPORTED, Receiver
 from ..core.resources import slot_environment
 from ..errors import KubefutureError
 from ..machine.machine import Machine
@@ -51,11 +52,15 @@ class LocalBackend:
             hello("scheduler"), now=time.monotonic(), round_trip=_ROUND_TRIP, ahead=_AHEAD, wanted=workers
         )
         self._thread = LoopThread("kubefuture-io")
+        self.receiver = (
+            Receiver("kubefuture-read", self.session.lock, self.session.deliver) if SUPPORTED else None
+        )
+        self.session.receiver = self.receiver
         self._slots = SlotSet(
             self._thread.loop,
             environment=slot_environment(threads_per_slot, os.environ),
             report=self._reported,
-            results=self._finished,
+            receiver=self.receiver,
             trouble=self._slot_trouble,
             lock=self.session.lock,
         )
@@ -93,6 +98,8 @@ class LocalBackend:
             self._thread.call(self._slots.reap, timeout=5.0)
         finally:
             self._thread.stop()
+            if self.receiver is not None:
+                self.receiver.close()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
         self.session.deliver()
@@ -123,36 +130,26 @@ class LocalBackend:
         with self.session.lock:
             self._pump(messages)
 
-    def _finished(self, messages: Sequence[Message]) -> None:
-        """Slots' results. The lock is free, so futures get theirs without another turn of the loop."""
-        try:
-            with self.session.lock:
-                self._pump(messages, soon=False)
-        finally:
-            self.session.deliver()
-
     def _slot_trouble(self, sentence: str) -> None:
         self._trouble = sentence
 
-    def _pump(self, reported: Sequence[Message] = (), *, soon: bool = True) -> None:
-        """Carries messages between the three until there are none.
-
-        Args:
-            reported: Messages of the slots.
-            soon: The caller cannot deliver outcomes itself, so the loop is to do it in its next turn.
-        """
+    def _pump(self, reported: Sequence[Message] = ()) -> None:
+        """Carries messages between the three until there are none."""
+        machine, inbox, now = self._machine, self._inbox, time.monotonic()
         if self._pumping:
-            self._take_in(reported)
+            for message in reported:
+                machine.received(_WORKER, message, now)  # type: ignore[arg-type]
             return
         self._pumping = True
         try:
-            self._take_in(reported)
-            while self._inbox or self._machine.has_output:
-                if self._inbox:
-                    now = time.monotonic()
-                    while self._inbox:
-                        self._machine.received(_CLIENT, self._inbox.popleft(), now)  # type: ignore[arg-type]
-                taken = self._machine.take()
+            for message in reported:
+                machine.received(_WORKER, message, now)  # type: ignore[arg-type]
+            while True:
+                while inbox:
+                    machine.received(_CLIENT, inbox.popleft(), now)  # type: ignore[arg-type]
+                taken = machine.take()
+                if not taken:
+                    break
                 for message in taken.get(_WORKER, ()):
                     self._slots.handle(message)
                 for message in taken.get(_CLIENT, ()):
@@ -171,10 +168,5 @@ class LocalBackend:
             print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
         finally:
             self._pumping = False
-            if soon and self.session.has_outcomes:
+            if self.session.outcomes and not (self.receiver is not None and self.receiver.active):
                 self._thread.loop.call_soon_threadsafe(self.session.deliver)
-
-    def _take_in(self, reported: Sequence[Message]) -> None:
-        now = time.monotonic()
-        for message in reported:
-            self._machine.received(_WORKER, message, now)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..core.packing import unpack_exception, unpack_result
+from ..core.receiver import HelpedCondition
 from ..errors import KubefutureError, PoisonError
 from ..protocol.messages import Failure, Span
 
@@ -41,7 +42,7 @@ class TaskCall:
         if future is None:
             return  # it was cancelled; late results are dropped (R21)
         try:
-            if isinstance(outcome, Span):
+            if type(outcome) is Span:
                 future.set_result(unpack_result(outcome.payloads[0]))
             else:
                 future.set_exception(exception_of(outcome) if isinstance(outcome, Failure) else outcome)
@@ -81,7 +82,7 @@ class MapCall:
         self.settled = 0
         self.cancelled = False
         self.arrived: deque[Span | Failure | KubefutureError] = deque()
-        self.changed = threading.Condition(lock)
+        self.changed = HelpedCondition(lock)
 
     @property
     def finished(self) -> bool:

@@ -21,6 +21,7 @@ from itertools import count
 from typing import Any
 from weakref import WeakSet
 
+from ..core.receiver import HelpedCondition, Receiver
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
@@ -49,12 +50,7 @@ _BATCH_ELEMENTS = 4096
 
 
 _TaskKey = tuple[bytes, bool, bytes]
-
-
-def _task_key(function: Function) -> _TaskKey:
-    """What makes two futures' functions the same."""
-    return function.payload, function.rng, function.seed
-
+"""What makes two futures' functions the same: payload, rng, seed."""
 
 _living: WeakSet[Session] = WeakSet()
 
@@ -81,6 +77,8 @@ class Session:
     Attributes:
         slots: How many slots are connected, as far as the scheduler has said.
         slots_changed: Notified when that changes, and when the session breaks.
+        outcomes: What `deliver` gives to futures.
+        receiver: What a thread that waits for an outcome can help with.
     """
 
     def __init__(self, lock: threading.RLock, send: Callable[[list[Message]], None]) -> None:
@@ -93,7 +91,8 @@ class Session:
         self._task_functions: dict[_TaskKey, int] = {}
         self._resting: dict[int, None] = {}
         self._uses: dict[int, int] = {}
-        self._outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
+        self.outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
+        self.receiver: Receiver | None = None
         self.slots = 0
         self.slots_changed = threading.Condition(lock)
         self.error: KubefutureError | None = None
@@ -102,12 +101,7 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether somebody waits for something."""
-        return bool(self._calls or self._outcomes)
-
-    @property
-    def has_outcomes(self) -> bool:
-        """Whether `deliver` has something to do."""
-        return bool(self._outcomes)
+        return bool(self._calls or self.outcomes)
 
     def start_map(self, function: Function, *, total: int, chunk_size: int, retries: int) -> MapCall:
         """Begins a map; `add_elements` follows."""
@@ -124,6 +118,7 @@ class Session:
             call = MapCall(
                 next(self._ids), function.id, self.lock, total=total, chunk_size=chunk_size, retries=retries
             )
+            call.changed.receiver = self.receiver
             self._functions[function.id] = function
             self._uses[function.id] = 1
             self._calls[call.id] = self._maps[call.id] = call
@@ -147,12 +142,18 @@ class Session:
         with self.lock:
             if self.error is not None:
                 self._check()
-            messages: list[Message] = []
-            function_id = self._task_function(function, messages)
-            call = TaskCall(next(self._ids), function_id, payload, retries, future)
+            key = function.payload, function.rng, function.seed
+            known = self._task_functions.get(key)
+            if known is None:
+                messages = self._new_task_function(key, function)
+                known = self._task_functions[key]
+            else:
+                messages = []
+                self._resting.pop(known, None)
+            call = TaskCall(next(self._ids), known, payload, retries, future)
             self._calls[call.id] = call
-            self._uses[function_id] += 1
-            messages.append(Tasks([Task(call.id, function_id, payload, retries)]))
+            self._uses[known] += 1
+            messages.append(Tasks([Task(call.id, known, payload, retries)]))
             self._send(messages)
             return call
 
@@ -172,9 +173,9 @@ class Session:
         if isinstance(message, Results):
             for span in message.spans:
                 call = self._calls.get(span.call)
-                if isinstance(call, TaskCall):
+                if type(call) is TaskCall:
                     self._end(call)
-                    self._outcomes.append((call, span))
+                    self.outcomes.append((call, span))
                 elif call is not None:
                     call.span(span)
                     self._proceed(call)
@@ -182,7 +183,7 @@ class Session:
             call = self._calls.get(message.call)
             if isinstance(call, TaskCall):
                 self._end(call)
-                self._outcomes.append((call, message))
+                self.outcomes.append((call, message))
             elif call is not None:
                 call.failure(message)
                 self._proceed(call)
@@ -194,7 +195,7 @@ class Session:
         """Gives futures what has arrived for them. Call it without the lock, in any thread."""
         while True:
             try:
-                call, outcome = self._outcomes.popleft()
+                call, outcome = self.outcomes.popleft()
             except IndexError:
                 return
             try:
@@ -223,7 +224,7 @@ class Session:
         self.error = error
         for call in list(self._calls.values()):
             if isinstance(call, TaskCall):
-                self._outcomes.append((call, error))
+                self.outcomes.append((call, error))
             else:
                 call.broken(error)
         self._calls.clear()
@@ -236,12 +237,12 @@ class Session:
         self.error = KubefutureError("This work belongs to the process that this one was forked from.")
         self._send = _drop
         for call in self._maps.values():
-            call.changed = threading.Condition(self.lock)
+            call.changed = HelpedCondition(self.lock)
             with self.lock:
                 call.broken(self.error)
         self._calls.clear()
         self._maps.clear()
-        self._outcomes.clear()
+        self.outcomes.clear()
 
     def _check(self) -> None:
         if self.error is not None:
@@ -267,23 +268,18 @@ class Session:
             if len(self._resting) <= _KEPT_FUNCTIONS:
                 return
             function = next(iter(self._resting))
-            del self._resting[function], self._task_functions[_task_key(self._functions[function])]
+            known = self._functions[function]
+            del self._resting[function], self._task_functions[known.payload, known.rng, known.seed]
         del self._uses[function], self._functions[function]
         self._send([Release((function,))])
 
-    def _task_function(self, function: Function, messages: list[Message]) -> int:
-        """The id of a future's function. Those that no call uses any more are kept for a while."""
-        key = _task_key(function)
-        known = self._task_functions.get(key)
-        if known is not None:
-            self._resting.pop(known, None)
-            return known
+    def _new_task_function(self, key: _TaskKey, function: Function) -> list[Message]:
+        """A future's function that the other side does not have."""
         new = Function(next(self._ids), function.payload, function.shared, function.rng, function.seed)
         self._functions[new.id] = new
         self._uses[new.id] = 0
         self._task_functions[key] = new.id
-        messages.append(new)
-        return new.id
+        return [new]
 
     def _open(self, call: MapCall) -> Open:
         return Open(call.id, call.function, call.total, call.chunk_size, call.retries)

@@ -11,6 +11,8 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from .receiver import Receiver
+
 _READ = 1 << 16
 """Bytes a read; much larger ones cost an allocation from the system each (22 us against 2 us)."""
 
@@ -21,9 +23,10 @@ class Channel:
     Args:
         loop: Reads it, in its thread.
         sock: Connected; it is made non-blocking and belongs to the channel from now on.
-        on_data: Called in the loop's thread with what arrived.
+        on_data: Called with what arrived.
         on_end: Called once in the loop's thread when the other side is gone.
-        lock: The host's lock; whoever calls `send` holds it.
+        lock: The host's lock; whoever calls `send` holds it, and so does `on_data`.
+        receiver: Reads it instead of the loop, in any thread.
     """
 
     def __init__(
@@ -33,15 +36,20 @@ class Channel:
         on_data: Callable[[bytes], None],
         on_end: Callable[[], None],
         lock: AbstractContextManager[object],
+        receiver: Receiver | None = None,
     ) -> None:
         self._loop = loop
+        self._receiver = receiver
         self._socket = sock
         self._on_data = on_data
         self._on_end = on_end
         self._lock = lock
         self._unsent = bytearray()
         sock.setblocking(False)
-        loop.add_reader(sock.fileno(), self._readable)
+        if receiver is None:
+            loop.add_reader(sock.fileno(), self._readable_in_loop)
+        else:
+            receiver.add(sock.fileno(), self._readable)
 
     def send(self, content: bytes) -> None:
         """Sends what the socket takes now, and the rest as soon as it can. Nothing when the other side is gone."""
@@ -64,18 +72,25 @@ class Channel:
         A socket's end is not always reported: not when a process that the other side forked still holds
         it, and not when the other side left something unread, for then libuv calls back once and no more.
         """
-        while self._socket.fileno() >= 0:
-            try:
-                content = self._socket.recv(_READ)
-            except OSError:  # also when there is nothing more to read
-                content = b""
-            self._take(content)
+        with self._lock:
+            while self._socket.fileno() >= 0:
+                try:
+                    content = self._socket.recv(_READ)
+                except OSError:
+                    break
+                if not content:
+                    break
+                self._on_data(content)
+        self._end()
 
     def close(self) -> None:
         """Ends it, in the loop's thread; `on_end` is not called."""
         handle = self._socket.fileno()
         if handle >= 0:
-            self._loop.remove_reader(handle)
+            if self._receiver is None:
+                self._loop.remove_reader(handle)
+            else:
+                self._receiver.remove(handle)
             self._loop.remove_writer(handle)
             self._socket.close()
 
@@ -95,18 +110,32 @@ class Channel:
             if not self._unsent:
                 self._loop.remove_writer(self._socket.fileno())
 
-    def _readable(self) -> None:
-        try:
-            content = self._socket.recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            content = b""
-        self._take(content)
+    def _readable_in_loop(self) -> None:
+        with self._lock:
+            self._readable()
 
-    def _take(self, content: bytes) -> None:
-        if content:
+    def _readable(self) -> None:
+        """Reads everything. The lock is held."""
+        while True:
+            try:
+                content = self._socket.recv(_READ)
+            except BlockingIOError:
+                return
+            except OSError:
+                content = b""
+            if not content:
+                break
             self._on_data(content)
+            if len(content) < _READ:
+                return
+        if self._receiver is not None:
+            self._receiver.remove(self._socket.fileno())
+            self._loop.call_soon_threadsafe(self._end)
         else:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        if self._socket.fileno() >= 0:
             self.close()
             self._on_end()

@@ -6,6 +6,8 @@ nobody hoards.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..core.settings import CHUNK_BYTES, STICKY_SECONDS
 from ..protocol.messages import Bind, Interrupt, Lease, ReplaceSlot, Revoke
 from .calls import Call
@@ -35,7 +37,7 @@ def settle_slot(state: State, slot: SlotState) -> None:
         return
     if leases > 1:
         state.stacked[slot] = None
-    if leases < _credits(state, slot):
+    if leases <= state.ahead or leases < _credits(state, slot):
         state.hungry[slot] = None
 
 
@@ -56,14 +58,21 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
     """
     if not state.idle and not state.hungry:
         return
-    active = [session for session in state.sessions.values() if session.has_waiting]
-    if active:
-        slots = max(1, state.ready_slots)
-        for queue in (state.idle, state.hungry):
-            while queue and active:
-                progress = False
-                for slot in list(queue):
-                    session = _session_for(active, slot, now)
+    if state.waiting:
+        _lease_out(state, now)
+    if state.stacked and state.idle and not state.waiting:
+        _even_out(state, worth_moving)
+
+
+def _lease_out(state: State, now: float) -> None:
+    waiting = state.waiting
+    for queue in (state.idle, state.hungry):
+        while queue and waiting:
+            progress = False
+            for slot in list(queue):
+                session = slot.session
+                if session not in waiting or len(waiting) > 1:
+                    session = _session_for(waiting, slot, now)
                     if session is None:
                         continue
                     if slot.session is not session:
@@ -71,20 +80,19 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
                             replace(state, slot)
                             continue
                         _bind(state, slot, session, now)
-                    progress = _lease(state, slot, session, slots) or progress
-                    settle_slot(state, slot)
-                    if not session.has_waiting:
-                        active.remove(session)
-                        if not active:
-                            break
-                if not progress:
-                    break
-    if state.stacked and state.idle and not active:
-        _even_out(state, worth_moving)
+                assert session is not None
+                progress = _lease(state, slot, session) or progress
+                settle_slot(state, slot)
+                if not session.has_waiting:
+                    del waiting[session]
+                    if not waiting:
+                        break
+            if not progress:
+                break
 
 
-def _session_for(active: list[SessionState], slot: SlotState, now: float) -> SessionState | None:
-    best = active[0] if len(active) == 1 else min(active, key=lambda session: session.usage)
+def _session_for(waiting: Iterable[SessionState], slot: SlotState, now: float) -> SessionState | None:
+    best = min(waiting, key=lambda session: session.usage)
     own = slot.session
     if own is None or own is best:
         return best
@@ -105,12 +113,12 @@ def _bind(state: State, slot: SlotState, session: SessionState, now: float) -> N
     )
 
 
-def _lease(state: State, slot: SlotState, session: SessionState, slots: int) -> bool:
+def _lease(state: State, slot: SlotState, session: SessionState) -> bool:
     while True:
         call = session.next_call()
         if call is None:
             return False
-        taken = call.take(call.chunk_size or chunk_length(call, slots), CHUNK_BYTES)
+        taken = call.take(call.chunk_size or chunk_length(call, state.ready_slots or 1), CHUNK_BYTES)
         if call.total != 1:
             session.enqueue(call)  # what is left of it
         if taken is not None:

@@ -67,6 +67,8 @@ class Machine:
         self._roster = Roster(self._state, wanted)
         self._started = now
         self._scaling: list[Peer] = []
+        self.take = self._state.outbox.take
+        """Takes what is to be sent now: messages in order, by peer."""
 
     @property
     def wanted(self) -> int | None:
@@ -81,7 +83,7 @@ class Machine:
             self._roster.scale(now)
         elif hello.role == "client":
             usage = min((session.usage for session in state.sessions.values()), default=0.0)
-            state.sessions[peer] = SessionState(peer, hello, usage)
+            state.sessions[peer] = SessionState(peer, hello, usage, state.waiting)
         elif hello.role != "control":
             raise ProtocolError(f"There is no role {hello.role!r}.")
         state.outbox.send(peer, Welcome(self._me.identity, state.connected_slots))
@@ -99,6 +101,7 @@ class Machine:
         session = state.sessions.pop(peer, None)
         if session is not None:
             session.gone = True
+            state.waiting.pop(session, None)
             for call in list(session.calls.values()):
                 self._cancel(session, call)
             for worker in state.workers.values():
@@ -130,7 +133,10 @@ class Machine:
             self._roster.scale(now)
         elif not isinstance(message, Bye):
             raise ProtocolError(f"A {type(message).__name__} does not belong here.")
-        self._proceed(now)
+        if state.leaving or self._scaling:
+            self._proceed(now)
+        else:
+            fill(state, now)
 
     def tick(self, now: float) -> None:
         """Time passed; hosts call it a few times a second while there is work.
@@ -141,14 +147,6 @@ class Machine:
         self._proceed(now)
         fill(self._state, now, worth_moving=0.0)
 
-    @property
-    def has_output(self) -> bool:
-        """Whether `take` would return anything."""
-        return bool(self._state.outbox)
-
-    def take(self) -> dict[Peer, list[Message]]:
-        """What is to be sent now, in order, by peer."""
-        return self._state.outbox.take()
 
     def status(self, now: float) -> Status:
         """The cluster at a glance."""

@@ -61,7 +61,3 @@ class Outbox:
                 taken.setdefault(peer, []).insert(0, Results(spans))
             self._spans = {}
         return taken
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to send."""
-        return bool(self._messages or self._spans)

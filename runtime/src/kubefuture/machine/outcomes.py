@@ -16,9 +16,11 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
     """Elements finished."""
     settled: SlotState | None = None
     for part in message.parts:
-        lease = _lease_of(state, worker, part.lease)
+        lease = state.leases.get(part.lease)
         if lease is None:
             continue
+        if lease.slot.worker is not worker:
+            raise ProtocolError(f"Lease {part.lease} is another worker's.")
         count = len(part.payloads)
         call, session = lease.call, lease.session
         if count:
@@ -41,7 +43,7 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
                 settle_slot(state, settled)
             settled = lease.slot
             _close(state, lease)
-        if call.finished:
+        if call.complete and call.finished:
             session.end(call)
     if settled is not None:  # once for all that it has finished
         settle_slot(state, settled)
@@ -157,7 +159,7 @@ def _end(state: State, lease: LeaseState) -> None:
 def _close(state: State, lease: LeaseState) -> None:
     lease.slot.revoking = False  # what it has changed, so asking again may help
     state.end_lease(lease)
-    if lease.position < lease.stop or lease.call.has_waiting:
+    if lease.position < lease.stop or (lease.call.total != 1 and lease.call.has_waiting):
         state.requeue(lease)
 
 

@@ -19,9 +19,12 @@ class SessionState:
         gone: The client has left.
     """
 
-    __slots__ = ("_maps", "_tasks", "calls", "functions", "gone", "hello", "peer", "slots", "usage")
+    __slots__ = ("_maps", "_tasks", "_waiting", "calls", "functions", "gone", "hello", "peer", "slots", "usage")
 
-    def __init__(self, peer: Peer, hello: Hello, usage: float) -> None:
+    def __init__(
+        self, peer: Peer, hello: Hello, usage: float, waiting: dict[SessionState, None]
+    ) -> None:
+        self._waiting = waiting
         self.peer = peer
         self.hello = hello
         self.usage = usage
@@ -67,17 +70,19 @@ class SessionState:
         """Takes a single future."""
         if task.call in self.calls:
             raise ProtocolError(f"Call {task.call} exists already.")
-        function = self._function(task.function)
+        function = self.functions.get(task.function) or self._function(task.function)
         call = self.calls[task.call] = Call(task.call, function, 1, 1, task.retries, [task.payload])
         function.calls += 1
         call.queued = True
         self._tasks.append(call)
+        self._waiting[self] = None
 
     def enqueue(self, call: Call) -> None:
         """Puts a call that has elements waiting into the queue; single futures go before maps (R11)."""
         if call.queued or not call.has_waiting:
             return
         call.queued = True
+        self._waiting[self] = None
         if call.total == 1:
             self._tasks.append(call)
         else:

@@ -15,6 +15,7 @@ class State:
     Attributes:
         round_trip: Seconds until a slot has its next lease after it asked, as the host estimates it.
         ahead: Leases that are always fetched ahead.
+        waiting: Sessions that may have something to lease.
         idle: Slots that are ready and have nothing.
         hungry: Slots that run something and may have more.
         stacked: Slots that have more than they run.
@@ -28,6 +29,7 @@ class State:
         self.ahead = ahead
         self.outbox = Outbox()
         self.sessions: dict[Peer, SessionState] = {}
+        self.waiting: dict[SessionState, None] = {}
         self.workers: dict[Peer, WorkerState] = {}
         self.leases: dict[int, LeaseState] = {}
         self.lease_ids = count(1)

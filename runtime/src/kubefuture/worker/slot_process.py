@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ..core.channel import Channel
+from ..core.receiver import Receiver
 from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
@@ -34,9 +35,10 @@ class SlotProcess:
         loop: Where its sockets are watched.
         environment: The process's environment.
         output: Where its stdout and stderr go, None for ours.
-        on_messages: Called with what it sent, several at a time.
+        on_messages: Called with what it sent, several at a time; the lock is held.
         on_end: Called once, when it is dead and everything it sent was delivered.
         lock: The host's lock; whoever calls a method holds it.
+        receiver: Reads its socket, where there is one.
 
     Attributes:
         leases: Ids of the leases that it has, in order.
@@ -53,6 +55,7 @@ class SlotProcess:
         on_messages: Callable[[SlotProcess, list[AnyMessage]], None],
         on_end: Callable[[SlotProcess], None],
         lock: AbstractContextManager[object],
+        receiver: Receiver | None = None,
     ) -> None:
         self._on_messages = on_messages
         self._on_end = on_end
@@ -85,7 +88,7 @@ class SlotProcess:
             )
         data.close()
         self._leases.setblocking(False)
-        self._data = Channel(loop, ours, self._received, self._dead, lock)
+        self._data = Channel(loop, ours, self._received, self._dead, lock, receiver)
 
     @property
     def pid(self) -> int:

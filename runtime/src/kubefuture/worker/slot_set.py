@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Concatenate, ParamSpec
 
+from ..core.receiver import Receiver
 from ..core.settings import INTERRUPT_GRACE, SLOT_START_SECONDS
 from ..errors import ProtocolError
 from ..protocol.messages import (
@@ -57,7 +58,7 @@ class SlotSet:
         lock: The host's, when several threads call `handle`.
         output: Where their stdout and stderr go, None for ours.
         report: Takes messages for the scheduler, several at a time; the lock is held.
-        results: Takes those that a slot sent, in the loop's thread while the lock is free; None for `report`.
+        receiver: Reads the slots' sockets instead of the loop.
         trouble: Takes a sentence for the log when a slot cannot start.
     """
 
@@ -68,7 +69,7 @@ class SlotSet:
         environment: Mapping[str, str],
         report: Callable[[Sequence[Message]], None],
         trouble: Callable[[str], None],
-        results: Callable[[Sequence[Message]], None] | None = None,
+        receiver: Receiver | None = None,
         output: IO[bytes] | int | None = None,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
@@ -77,7 +78,7 @@ class SlotSet:
         self._output = output
         self._lock = lock if lock is not None else nullcontext()
         self._report = report
-        self._results = results or report
+        self._receiver = receiver
         self._trouble = trouble
         self._slots: dict[int, SlotProcess] = {}
         self._numbers: dict[SlotProcess, int] = {}
@@ -99,7 +100,13 @@ class SlotSet:
             return
         try:
             slot = SlotProcess(
-                self._loop, self._environment, self._output, self._received, self._ended, self._lock
+                self._loop,
+                self._environment,
+                self._output,
+                self._received,
+                self._ended,
+                self._lock,
+                self._receiver,
             )
         except OSError as error:
             self._failed(number, f"a slot cannot be started: {error}")
@@ -158,6 +165,7 @@ class SlotSet:
         for slot in list(self._numbers):
             slot.kill()
 
+    @_locked
     def reap(self) -> None:
         """After `close`, in the loop's thread: waits for their ends and leaves neither zombies nor sockets."""
         for slot in list(self._numbers):
@@ -220,24 +228,23 @@ class SlotSet:
             slot.kill()
 
     def _received(self, slot: SlotProcess, messages: list[AnyMessage]) -> None:
-        with self._lock:
-            number = self._numbers[slot]
-            if self._slots.get(number) is not slot:
-                return
-            if slot not in self._ready:
-                if isinstance(messages[0], Ready):
-                    self._ready.add(slot)
-                    self._failures = 0
-                    self._report([SlotReady(number, slot.pid)])
-                return
-            for message in messages:
-                if isinstance(message, Done):
-                    for part in message.parts:
-                        if part.end:
-                            slot.leases.pop(part.lease, None)
-                elif isinstance(message, Raised) and message.end:
-                    slot.leases.pop(message.lease, None)
-        self._results(messages)
+        number = self._numbers[slot]
+        if self._slots.get(number) is not slot:
+            return
+        if slot not in self._ready:
+            if isinstance(messages[0], Ready):
+                self._ready.add(slot)
+                self._failures = 0
+                self._report([SlotReady(number, slot.pid)])
+            return
+        for message in messages:
+            if isinstance(message, Done):
+                for part in message.parts:
+                    if part.end:
+                        slot.leases.pop(part.lease, None)
+            elif isinstance(message, Raised) and message.end:
+                slot.leases.pop(message.lease, None)
+        self._report(messages)
 
     @_locked
     def _ended(self, slot: SlotProcess) -> None:
