@@ -132,9 +132,17 @@ def test_run_after_processes_were_killed_says_make_up(study):
     assert "make up" in kit.one_sentence(kit.kubefuture(study, "run", "job.py", status=1))
 
 
-def test_doctor_tells_what_is_up_from_what_was_up(study):
+def test_doctor_tells_what_is_up_from_what_was_up_and_what_is_sensible_next(study):
     kit.kubefuture(study, "up")
-    assert "Up is local since" in kit.kubefuture(study, "doctor").stdout
+    shown = kit.kubefuture(study, "doctor").stdout
+    assert "Up is local since" in shown
+    assert shown.splitlines()[-1].startswith("All is well, and the workers are up. Next: make run.")
+    good = study.connection_file.read_text()
+    study.connection_file.write_text("{")
+    shown = kit.kubefuture(study, "doctor").stdout
+    assert "connection.json is damaged. Write it anew with `make up`" in shown
+    assert shown.endswith("All is well. Next: make up\n")
+    study.connection_file.write_text(good)
     for pid in pids(study):
         with suppress(ProcessLookupError):  # it ended with the one before
             os.kill(pid, signal.SIGKILL)

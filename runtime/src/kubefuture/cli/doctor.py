@@ -9,6 +9,7 @@ from ..project.errors import ProjectError
 from ..project.folder import Project
 
 _MARKS = {"ok": "  ok    ", "note": "  note  ", "stop": "  STOP  "}
+_NEXT_WHEN_UP = "Next: make run. After a change in values.yaml: make up. When you are done: make down."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,5 +34,8 @@ def run(project: Project, options: argparse.Namespace) -> int:
         raise ProjectError(
             f"{'One thing is' if stops == 1 else f'{stops} things are'} in the way, marked STOP above."
         )
-    print("All is well. Next: make up")
+    if any(finding.up for finding in findings):
+        print(f"All is well, and the workers are up. {_NEXT_WHEN_UP}")
+    else:
+        print("All is well. Next: make up")
     return 0

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..core.connection import Connection
 from ..core.resources import available_cores
 from ..core.runtime_dir import make_socket_folder, socket_folder
 from ..errors import KubefutureError
@@ -31,10 +32,12 @@ class Finding:
     Attributes:
         state: "ok", "note" (worth knowing) or "stop" (nothing can start).
         words: A sentence, with the next step where there is one.
+        up: Whether it is that the workers are up.
     """
 
     state: str
     words: str
+    up: bool = False
 
 
 def check_all(project: Project) -> Iterator[Finding]:
@@ -168,11 +171,16 @@ def _deployed(project: Project) -> Finding:
     if not records:
         return Finding("ok", "Nothing is up.")
     told = "; ".join(f"{one.provider} since {one.since} on {one.host}" for one in records)
+    if project.connection_file.exists():
+        try:
+            Connection.load(project.connection_file)
+        except KubefutureError as error:
+            return Finding("note", str(error))
     try:
         refuse_if_down(project)
     except KubefutureError:
         return Finding("note", f"What was started does not answer: {told}. `make up` starts it again.")
-    return Finding("ok", f"Up is {told}.")
+    return Finding("ok", f"Up is {told}.", up=True)
 
 
 def _wanted(project: Project) -> values.Values | None:
