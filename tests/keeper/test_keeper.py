@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,6 +48,11 @@ def test_start_returns_when_all_are_ready_and_stop_leaves_nothing(study):
     assert study.living() == set()
     assert not study.places.sockets.exists()
     assert sorted(path.name for path in study.places.project.local.iterdir()) == ["logs"]
+
+
+def test_the_log_of_a_program_that_writes_no_times_begins_with_the_time_of_its_start(study):
+    study.start("ready")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\S+Z is started\n", study.places.log("a").read_text())
 
 
 def test_stopping_twice_is_fine(study):

@@ -111,6 +111,18 @@ def test_logs_are_merged_by_time_and_lines_without_one_stay_together(project):
     assert kit.kubefuture(project, "logs", "keeper").stdout.count("worker    |") == 0
 
 
+def test_logs_do_not_begin_with_the_lines_that_have_no_time(project):
+    project.logs.mkdir(parents=True)
+    (project.logs / "keeper.log").write_text("2025-01-01T00:00:01.000Z keeps\n")
+    (project.logs / "worker.log").write_text("a warning\n2025-01-01T00:00:02.000Z is started\nhello\n")
+    assert kit.kubefuture(project, "logs").stdout.splitlines() == [
+        "keeper    | 2025-01-01T00:00:01.000Z keeps",
+        "worker    | a warning",
+        "worker    | 2025-01-01T00:00:02.000Z is started",
+        "worker    | hello",
+    ]
+
+
 def test_logs_follow_what_is_written_and_files_that_begin_anew(tmp_path):
     path = tmp_path / "worker.log"
     log = _File("worker", path)

@@ -1,7 +1,7 @@
 """`logs`: what keeper, scheduler and worker say, in one stream.
 
 Each line of ours begins with its time, by which the files are merged; lines without one (a
-traceback, what the user's code prints) stay behind the line they followed.
+traceback, what the user's code prints) stay behind the line they followed, or before the one they precede.
 """
 
 from __future__ import annotations
@@ -70,15 +70,20 @@ class _File:
                 inode, offset = self._place
                 status = os.fstat(file.fileno())
                 if status.st_ino != inode or status.st_size < offset:
-                    offset, self._rest = 0, b""
+                    offset, self._rest, self._time = 0, b"", ""
                 file.seek(offset)
                 piece = file.read()
                 self._place = (status.st_ino, offset + len(piece))
         except FileNotFoundError:
             return
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        for raw in lines:
-            line = raw.decode(errors="replace")
-            if _TIME.match(line):
-                self._time = line.split(" ", 1)[0]
+        texts = [raw.decode(errors="replace") for raw in lines]
+        self._time = self._time or next(filter(None, map(_time, texts)), "")
+        for line in texts:
+            self._time = _time(line) or self._time
             yield self._time, self._prefix + line
+
+
+def _time(line: str) -> str:
+    """When a line was written, or an empty string."""
+    return line.split(" ", 1)[0] if _TIME.match(line) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -34,6 +35,9 @@ class Child:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         read, write = os.pipe()
         try:
+            # Not every program writes lines with a time, by which `make logs` knows where they belong.
+            with contextlib.suppress(OSError):
+                os.write(output, f"{words.stamp()} is started\n".encode())
             self._log_start = os.fstat(output).st_size
             self._process = subprocess.Popen(
                 [*program.arguments, "--ready-fd", str(write), "--lifeline-fd", str(lifeline)],
