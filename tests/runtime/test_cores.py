@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 
 import pytest
-from kubefuture.core.resources import available_cores, slot_environment
+from kubefuture.core.resources import _cores, available_cores, slot_environment
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +65,7 @@ def machine(root: Path, cgroup: str, files: dict[str, str]) -> Path:
     ],
 )
 def test_the_cgroups_quota_counts_and_those_above_it(tmp_path, cgroup, files, cores):
-    assert available_cores(root=machine(tmp_path, cgroup, files), environ={}) == cores
+    assert _cores(machine(tmp_path, cgroup, files), {}) == cores
 
 
 @pytest.mark.parametrize(
@@ -78,18 +79,24 @@ def test_the_cgroups_quota_counts_and_those_above_it(tmp_path, cgroup, files, co
     ],
 )
 def test_what_a_batch_system_assigned_counts(tmp_path, environ, cores):
-    assert available_cores(root=tmp_path, environ=environ) == cores
+    assert _cores(tmp_path, environ) == cores
 
 
 def test_the_least_of_all_counts(tmp_path):
     root = machine(tmp_path, "0::/\n", {"sys/fs/cgroup/cpu.max": "300000 100000"})
-    assert available_cores(root=root, environ={"NSLOTS": "5"}) == 3
-    assert available_cores(root=root, environ={"NSLOTS": "2"}) == 2
+    assert _cores(root, {"NSLOTS": "5"}) == 3
+    assert _cores(root, {"NSLOTS": "2"}) == 2
 
 
 def test_the_kernels_affinity_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
-    assert available_cores(root=tmp_path, environ={"NSLOTS": "5"}) == 1
+    assert _cores(tmp_path, {"NSLOTS": "5"}) == 1
+
+
+def test_the_public_function_has_no_arguments_and_asks_this_machine(monkeypatch):
+    assert not inspect.signature(available_cores).parameters
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    assert available_cores() == 1
 
 
 def test_slots_limit_their_libraries_threads_before_python_starts():

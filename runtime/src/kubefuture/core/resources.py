@@ -44,19 +44,20 @@ def one_thread() -> AbstractContextManager[Any]:
     return _controller.limit(limits=1)  # type: ignore[no-any-return]
 
 
-def available_cores(*, root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> int:
+def available_cores() -> int:
     """How many cores this process may use: the least of what anybody allows.
 
     The kernel's affinity, the CPU quota of the cgroup (versions 1 and 2) and what a batch system
     assigned, as R's `parallelly::availableCores()` does.
 
-    Args:
-        root: Where /proc and /sys are.
-        environ: The environment.
-
     Returns:
         A whole number, at least 1.
     """
+    return _cores(Path("/"), os.environ)
+
+
+def _cores(root: Path, environ: Mapping[str, str]) -> int:
+    """The same for a machine whose /proc and /sys are below this root, and for this environment."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     limits += _quotas(root)
     for name in ("SLURM_CPUS_PER_TASK", "NCPUS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC", "NSLOTS"):
