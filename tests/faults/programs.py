@@ -116,10 +116,10 @@ class Cluster:
         self.start_worker()
         return self
 
-    def program(self, role: str, **changes: str) -> Program:
+    def program(self, role: str, *arguments: str, **changes: str) -> Program:
         """Starts a program without waiting for what it says."""
-        arguments = ["--connection", str(self.connection), "--slots-file", str(self.slots_file)]
-        return Program(role, arguments, self.folder, **changes)
+        files = ["--connection", str(self.connection), "--slots-file", str(self.slots_file)]
+        return Program(role, [*files, *arguments], self.folder, **changes)
 
     def start_scheduler(self) -> None:
         """Starts a scheduler, anew after it was killed."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from types import TracebackType
 
+from kubefuture.core.certificate import SERVER_NAME, client_context
 from kubefuture.core.connection import Connection
 from kubefuture.protocol.auth import ClientLogin
 from kubefuture.protocol.framing import Decoder, frame
@@ -18,9 +18,11 @@ class RawPeer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(LIMIT)
-        self._socket.connect(connection.socket_path)
+        self._socket = connection.dial(LIMIT)
+        if connection.certificate:
+            self._socket = client_context(connection.certificate).wrap_socket(
+                self._socket, server_hostname=SERVER_NAME
+            )
         self._decoder = Decoder()
         self._ready: list[AnyMessage] = []
 

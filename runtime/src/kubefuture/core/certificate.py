@@ -79,7 +79,7 @@ def client_context(certificate: str) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
         context.load_verify_locations(cadata=certificate)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):
         raise NotUpError(
             "The certificate in the connection file is damaged. "
             "Get the file again, or write it anew with `make down` and `make up`."

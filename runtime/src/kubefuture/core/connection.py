@@ -151,6 +151,12 @@ class Connection:
                 connection.socket_path or connection.host_and_port  # noqa: B018 (raises when it is neither)
             except (ValueError, KeyError, TypeError):
                 raise NotUpError(f"{path} is damaged. Write it anew with `make up`.") from None
+        if not connection.socket_path and not connection.certificate:
+            raise LoginError(
+                f"{path} names the network address {connection.address} but no certificate, and over a network "
+                "only the cluster's own can tell it from an impostor. Write the file anew with `make down` and "
+                "`make up`."
+            )
         return connection
 
     @staticmethod

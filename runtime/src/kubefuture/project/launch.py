@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import socket
 import sys
 import warnings
 from collections.abc import Sequence
@@ -76,15 +75,13 @@ def refuse_if_down(project: Project) -> None:
     if not project.connection_file.exists():
         raise NotUpError("Nothing is up in this project yet. Start the workers first: make up")
     connection = Connection.load(project.connection_file)
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(5.0)
-        try:
-            probe.connect(connection.socket_path)
-        except OSError as error:
-            raise NotUpError(
-                f"The workers that `make up` started do not answer any more ({error.strerror or error}); "
-                "they were ended, or the machine was restarted. Start them again: make up"
-            ) from None
+    try:
+        connection.dial(5.0).close()
+    except OSError as error:
+        raise NotUpError(
+            f"The workers that `make up` started do not answer any more ({error.strerror or error}); "
+            "they were ended, or the machine was restarted. Start them again: make up"
+        ) from None
 
 
 def become(project: Project, arguments: Sequence[str], *, up: bool) -> NoReturn:

@@ -64,7 +64,11 @@ def _listeners(connection: Connection, options: argparse.Namespace) -> list[List
         if not options.tls_certificate or not options.tls_key:
             raise StartError("--listen needs --tls-certificate and --tls-key: TCP is used only with TLS.")
         tls = server_context(options.tls_certificate, options.tls_key)
-        found.append((listen_tcp(*options.listen), tls))
+        try:
+            host, port = split_place(options.listen)
+        except ValueError as error:
+            raise StartError(f"--listen: {error}, as in 0.0.0.0:7000 or [::]:7000.") from None
+        found.append((listen_tcp(host, port), tls))
     if connection.socket_path:
         found.append((listen_unix(connection.socket_path), None))
     if not found:
@@ -82,9 +86,7 @@ def _address(listener: socket.socket) -> str:
 def main() -> int:
     """Runs the scheduler until it is told to end; returns the exit code."""
     arguments = parser("The scheduler of one project.")
-    arguments.add_argument(
-        "--listen", type=split_place, metavar="HOST:PORT", help="a network address, with TLS"
-    )
+    arguments.add_argument("--listen", metavar="HOST:PORT", help="a network address, with TLS")
     arguments.add_argument("--tls-certificate", type=Path, metavar="FILE", help="PEM")
     arguments.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM; its mode must be 0600")
     options = arguments.parse_args()
