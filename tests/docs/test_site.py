@@ -16,11 +16,23 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the site, built as `make docs` builds it but for the place, and what was said meanwhile."""
     folder = tmp_path_factory.mktemp("site")
-    kit.run(sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder, cwd=ROOT)
-    return folder
+    command = kit.make(ROOT, "-n", "docs", "ARGS=--quiet").stdout.splitlines()[-1]
+    command = command.replace(".venv/bin/python", sys.executable).replace("build/docs", str(folder))
+    done = kit.run("sh", "-c", command, cwd=ROOT)
+    return folder, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def site(built: tuple[Path, str]) -> Path:
+    """The built site."""
+    return built[0]
+
+
+def test_make_docs_is_calm(built: tuple[Path, str]) -> None:
+    assert built[1] == ""
 
 
 def test_the_site_builds_strictly_with_the_names_of_the_package(site: Path) -> None:
