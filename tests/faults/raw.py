@@ -51,6 +51,13 @@ class RawPeer:
             self._ready += self._decoder.feed(self._receive_some())
         return self._ready.pop(0)
 
+    def receive(self, length: int) -> bytes:
+        """Reads as many bytes."""
+        content = b""
+        while len(content) < length:
+            content += self._receive_some(length - len(content))
+        return content
+
     def hung_up(self) -> bytes:
         """Waits until the other side ends the connection, and returns what it sent before, undecoded."""
         content = b""
@@ -61,8 +68,8 @@ class RawPeer:
             pass
         return content
 
-    def _receive_some(self) -> bytes:
-        content = self._socket.recv(1 << 16)
+    def _receive_some(self, most: int = 1 << 16) -> bytes:
+        content = self._socket.recv(most)
         if not content:
             raise ConnectionResetError("the other side hung up")
         return content
