@@ -6,14 +6,17 @@ The back ends are started once; all tests of one run before those of the next.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import kubefuture as kf
 import pytest
 
 from tests.faults import processes
 from tests.faults.checkpoint import Checkpoint
-from tests.faults.programs import Cluster
+from tests.faults.programs import Cluster, environment
 from tests.faults.waiting import eventually
 
 WITH_WORKERS = ["local", "cluster"]
@@ -56,6 +59,22 @@ class BackEnd:
         if self.cluster is not None:
             return {"KUBEFUTURE_CONNECTION": str(self.cluster.connection)}
         return {"KUBEFUTURE_PLAN": f"local:{WORKERS}" if self.kind == "local" else self.kind}
+
+    def run(self, script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Runs a script in a program of its own, on this back end.
+
+        Args:
+            script: The script.
+            folder: Where it runs.
+        """
+        return subprocess.run(
+            [sys.executable, script],
+            cwd=folder,
+            env=environment(**self.environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     def choose(self) -> None:
         """Makes it the plan, with the usual number of workers."""

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-
-from tests.faults.programs import environment
 
 HELPERS = """
 import os
@@ -48,14 +43,7 @@ print("plan", kf.n_workers())
 
 def run(plan, script, folder):
     """Runs a script on a plan, and returns its output."""
-    done = subprocess.run(
-        [sys.executable, script],
-        cwd=folder,
-        env=environment(**plan.environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = plan.run(script, folder)
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stderr.splitlines() if "using the local cluster" not in line]
     assert said == [], "a script that went well says nothing of its own"

@@ -39,15 +39,7 @@ assert kf.map(abs, range(-3, 0)) == [3, 2, 1]
 def test_a_fork_of_the_program_leaves_its_parents_work_alone_and_has_its_own(pool, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(FORKS)
-    ended = subprocess.run(
-        [sys.executable, script],
-        cwd=tmp_path,
-        env=environment(**pool.environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = pool.run(script, tmp_path)
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
 
 
@@ -159,11 +151,5 @@ def test_threads_that_come_first_at_the_same_time_share_one_plan(pool, tmp_path)
         "with ThreadPoolExecutor(8) as threads:\n"
         "    print(len(set(threads.map(first, range(8)))))\n"
     )
-    ended = subprocess.run(
-        [sys.executable, script],
-        cwd=tmp_path,
-        env=environment(**pool.environment),
-        capture_output=True,
-        text=True,
-    )
+    ended = pool.run(script, tmp_path)
     assert ended.stdout == "1\n", ended.stderr

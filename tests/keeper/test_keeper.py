@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 
 import pytest
 from kubefuture.core.connection import Connection
@@ -223,16 +222,12 @@ def test_programs_end_when_their_keeper_is_killed(study):
 
 def test_up_and_down_work_after_everything_was_killed(study):
     study.start("ready", "ready")
-    for pid in study.living():
-        with suppress(ProcessLookupError):  # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
+    kit.kill(study.living())
     kit.wait_until(lambda: study.living() == set(), "all to be dead")
     assert study.places.life.exists()
     assert study.places.project.connection_file.exists()
     assert not study.start("ready", "ready").was_up
-    for pid in study.living():
-        with suppress(ProcessLookupError):  # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
+    kit.kill(study.living())
     kit.wait_until(lambda: study.living() == set(), "all to be dead")
     assert stop(study.places).left == []
 
@@ -265,9 +260,7 @@ def test_grandchildren_that_were_left_behind_are_found_and_ended(study):
 
 def test_what_was_left_by_a_killed_keeper_is_ended_before_the_next_start(study):
     study.start("ready", "parent")
-    for pid in [life.holder(study.places.life), *study.starts("b")]:
-        with suppress(ProcessLookupError):  # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
+    kit.kill([life.holder(study.places.life), *study.starts("b")])
     kit.wait_until(lambda: len(study.living()) == 1, "only the stray to be left")
     stray = study.living()
     study.start("ready", "ready")

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -108,9 +107,10 @@ def test_scale_changes_the_number_until_the_next_up(study):
 def test_up_and_down_work_after_processes_were_killed_by_hand(study, who):
     def kill() -> None:
         keeper = life.holder(Places.of(study).life)
-        for pid in pids(study) if who == "all" else [keeper]:
-            with suppress(ProcessLookupError):  # it ended with the one before
-                os.kill(pid, signal.SIGSTOP if who == "keeper stopped" else signal.SIGKILL)
+        kit.kill(
+            pids(study) if who == "all" else [keeper],
+            signal.SIGSTOP if who == "keeper stopped" else signal.SIGKILL,
+        )
 
     kit.kubefuture(study, "up")
     kill()
@@ -125,9 +125,7 @@ def test_up_and_down_work_after_processes_were_killed_by_hand(study, who):
 def test_run_after_processes_were_killed_says_make_up(study):
     (study.folder / "job.py").write_text("")
     kit.kubefuture(study, "up")
-    for pid in pids(study):
-        with suppress(ProcessLookupError):  # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
+    kit.kill(pids(study))
     kit.wait_until(lambda: pids(study) == set(), "all to end")
     assert "make up" in kit.one_sentence(kit.kubefuture(study, "run", "job.py", status=1))
 
@@ -143,18 +141,14 @@ def test_doctor_tells_what_is_up_from_what_was_up_and_what_is_sensible_next(stud
     assert "connection.json is damaged. Write it anew with `make up`" in shown
     assert shown.endswith("All is well. Next: make up\n")
     study.connection_file.write_text(good)
-    for pid in pids(study):
-        with suppress(ProcessLookupError):  # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
+    kit.kill(pids(study))
     kit.wait_until(lambda: not pids(study), "the end of the processes")
     assert "What was started does not answer: local since" in kit.kubefuture(study, "doctor").stdout
 
 
 def test_a_killed_scheduler_or_worker_comes_back(study):
     kit.kubefuture(study, "up")
-    for pid in pids(study) - {life.holder(Places.of(study).life)}:
-        with suppress(ProcessLookupError):  # it ended with the one before
-            os.kill(pid, signal.SIGKILL)
+    kit.kill(pids(study) - {life.holder(Places.of(study).life)})
     kit.wait_until(
         lambda: "2 connected" in kit.kubefuture(study, "status", status=None).stdout,
         "both workers to be back",
@@ -330,12 +324,8 @@ def test_a_full_disk_stops_up_before_anything_starts(installed, tmp_path, reques
 
 def test_a_project_that_cannot_be_written_stops_up_before_anything_starts(study):
     kit.kubefuture(study, "values")
-    prefix = kit.without_privileges()
-    study.state.chmod(0o555)
-    try:
+    with kit.unwritable(study.state) as prefix:
         done = kit.kubefuture(study, "up", status=1, prefix=prefix)
-    finally:
-        study.state.chmod(0o755)
     assert kit.one_sentence(done).startswith("No permission")
     assert pids(study) == set()
 
@@ -344,12 +334,8 @@ def test_a_socket_folder_that_cannot_be_written_is_named(study, tmp_path_factory
     folder = tmp_path_factory.mktemp("x")
     if len(str(folder)) > 40:
         pytest.skip("the temporary folder's path is too long for sockets")
-    prefix = kit.without_privileges()
-    folder.chmod(0o500)
-    try:
+    with kit.unwritable(folder) as prefix:
         done = kit.kubefuture(study, "up", status=1, prefix=prefix, XDG_RUNTIME_DIR=str(folder))
-    finally:
-        folder.chmod(0o700)
     assert str(folder) in kit.one_sentence(done)
     assert pids(study) == set()
 

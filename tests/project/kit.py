@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,25 @@ def without_privileges() -> tuple[str, ...]:
     setpriv = needs.command("setpriv", "gives up root's right to write everywhere")
     dropped = "-dac_override,-dac_read_search"
     return (setpriv, f"--bounding-set={dropped}", f"--inh-caps={dropped}")
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[tuple[str, ...]]:
+    """Nothing can be written in a folder for a while, by commands with this prefix."""
+    prefix = without_privileges()
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    folder.chmod(mode & ~0o222)
+    try:
+        yield prefix
+    finally:
+        folder.chmod(mode)
+
+
+def kill(pids: Iterable[int], number: int = signal.SIGKILL) -> None:
+    """Sends processes a signal; one that ended with the one before is fine."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def full_disk(folder: Path, request: pytest.FixtureRequest, size: str = "1m") -> Path:

@@ -58,12 +58,8 @@ def test_doctor_notes_more_workers_than_cores(project):
 
 def test_doctor_says_when_the_project_cannot_be_written(project):
     kit.kubefuture(project, "values")
-    prefix = kit.without_privileges()
-    project.state.chmod(0o555)
-    try:
+    with kit.unwritable(project.state) as prefix:
         done = kit.kubefuture(project, "doctor", status=1, prefix=prefix)
-    finally:
-        project.state.chmod(0o755)
     assert "STOP  No permission" in done.stdout
 
 

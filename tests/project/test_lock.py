@@ -100,14 +100,8 @@ def test_a_full_disk_is_named_and_the_old_lock_stays(installed, tmp_path, reques
 
 def test_a_folder_that_cannot_be_written_is_named(ready_project):
     kit.kubefuture(ready_project, "values")
-    prefix = kit.without_privileges()
-    ready_project.folder.chmod(0o555)
-    ready_project.state.chmod(0o555)
-    try:
+    with kit.unwritable(ready_project.folder), kit.unwritable(ready_project.state) as prefix:
         done = kit.kubefuture(ready_project, "lock", status=1, prefix=prefix)
-    finally:
-        ready_project.folder.chmod(0o755)
-        ready_project.state.chmod(0o755)
     sentence = kit.one_sentence(done)
     assert sentence.startswith("No permission")
     assert str(ready_project.state) in sentence

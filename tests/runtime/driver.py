@@ -31,6 +31,21 @@ def hello(role: str, name: str = "", slots: int = 0) -> Hello:
     return Hello(role, PROTOCOL, name or role, "host", 1, Environment("3.11"), slots, ("/code",), "/work")
 
 
+def bring_up(slots: int = 1, *, wanted: int | None = None, **settings: float) -> tuple[Driver, int, int]:
+    """A machine with a worker whose slots are ready, and a client.
+
+    Args:
+        slots: How many the worker has.
+        wanted: How many slots the machine wants, by default what there is.
+        **settings: The machine's.
+
+    Returns:
+        Driver, worker and client.
+    """
+    driver = Driver(wanted, **settings)
+    return driver, driver.worker(slots), driver.client()
+
+
 class Driver:
     """A machine and the peers that talk to it.
 
@@ -140,6 +155,11 @@ class Driver:
         """A slot's process ends, and another one is soon there."""
         self.say(worker, SlotLost(slot, lease.id if lease else 0, index, "killed by SIGKILL", expected))
         self.ready(worker, slot)
+
+    def lease(self, worker: int) -> Lease:
+        """The only lease that was sent to a worker; nothing else that was sent is kept."""
+        ((_, lease),) = self.leases(worker)
+        return lease
 
     def _gather(self) -> None:
         for peer, messages in self.machine.take().items():

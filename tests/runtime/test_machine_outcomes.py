@@ -27,14 +27,13 @@ from kubefuture.protocol.messages import (
     Welcome,
 )  # fmt: skip
 
-from tests.runtime.driver import Driver
+from tests.runtime.driver import Driver, bring_up
 
 
 def test_results_are_passed_on_as_they_come():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 6, chunk_size=6)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease, elements=2, end=False)
     (answer,) = driver.take(client, Results)
     assert [(span.start, span.payloads) for span in answer.spans] == [(0, [b"0!", b"1!"])]
@@ -43,20 +42,18 @@ def test_results_are_passed_on_as_they_come():
 
 
 def test_what_a_lease_ended_without_comes_back():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 6, chunk_size=6)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease, elements=2)
-    ((_, rest),) = driver.leases(worker)
+    rest = driver.lease(worker)
     assert (rest.start, len(rest.payloads)) == (2, 4)
 
 
 def test_an_error_is_the_elements_own_and_its_chunk_goes_on():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 3, chunk_size=3)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.raised(worker, lease, 0, end=False)
     driver.say(worker, Done([Part(lease.id, 1, [b"1", b"2"], 0.1, True)]))
     sent = driver.take(client, Failure, Results)
@@ -65,12 +62,11 @@ def test_an_error_is_the_elements_own_and_its_chunk_goes_on():
 
 
 def test_an_element_that_raised_is_tried_again_as_often_as_it_may():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.tasks(client, 9, retries=2)
     for _ in range(3):
         assert driver.take(client, Failure) == []
-        ((_, lease),) = driver.leases(worker)
+        lease = driver.lease(worker)
         driver.raised(worker, lease, 0)
     (failure,) = driver.take(client, Failure)
     assert (failure.call, failure.index, failure.kind, failure.payload) == (9, 0, "raised", b"error")
@@ -83,9 +79,9 @@ def test_the_first_result_of_an_element_is_the_one_that_counts():
     driver.tasks(client, 1)
     worker = first if driver.sent.get(first) else second
     other = second if worker is first else first
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.leave(worker)
-    ((_, again),) = driver.leases(other)
+    again = driver.lease(other)
     driver.done(other, again)
     driver.done(other, again)
     driver.done(other, lease)
@@ -93,8 +89,7 @@ def test_the_first_result_of_an_element_is_the_one_that_counts():
 
 
 def test_what_a_lost_worker_had_runs_elsewhere():
-    driver = Driver()
-    worker, client = driver.worker(2), driver.client()
+    driver, worker, client = bring_up(2)
     driver.map(client, 1, 12, chunk_size=3)
     leases = driver.leases(worker)
     driver.done(worker, leases[0][1], elements=1, end=False)
@@ -111,10 +106,9 @@ def test_what_a_lost_worker_had_runs_elsewhere():
 
 
 def test_an_element_that_ends_its_slot_is_retried_alone_and_reported_the_third_time():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 6, chunk_size=6)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease, elements=2, end=False)
     alone = [lease]
     for strike in range(STRIKES):
@@ -129,20 +123,18 @@ def test_an_element_that_ends_its_slot_is_retried_alone_and_reported_the_third_t
 
 
 def test_an_end_that_was_ours_is_no_strike_but_has_a_limit_of_its_own():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.tasks(client, 1)
     for loss in range(LOSSES):
         assert driver.take(client, Failure) == [], f"loss {loss}"
-        ((_, lease),) = driver.leases(worker)
+        lease = driver.lease(worker)
         driver.lost(worker, 0, lease, 0, expected=True)
     (failure,) = driver.take(client, Failure)
     assert failure.kind == "poison" and "slot or worker went away" in failure.payload.decode()
 
 
 def test_a_slot_that_dies_between_two_elements_is_no_strike_but_does_not_go_on_for_ever():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 2, chunk_size=2)
     for loss in range(LOSSES):
         assert driver.take(client, Failure) == [], f"loss {loss}"
@@ -154,8 +146,7 @@ def test_a_slot_that_dies_between_two_elements_is_no_strike_but_does_not_go_on_f
 
 
 def test_a_cancelled_call_is_interrupted_where_it_runs_and_forgotten_where_it_waits():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 100, chunk_size=2)
     leases = [lease for _, lease in driver.leases(worker)]
     driver.say(client, Cancel((1,)))
@@ -168,19 +159,17 @@ def test_a_cancelled_call_is_interrupted_where_it_runs_and_forgotten_where_it_wa
 
 
 def test_an_element_that_was_interrupted_for_another_ones_sake_runs_again():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.tasks(client, 1)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.raised(worker, lease, 0, interrupted=True)
-    ((_, again),) = driver.leases(worker)
+    again = driver.lease(worker)
     driver.done(worker, again)
     assert driver.results(client) == [0]
 
 
 def test_a_client_that_goes_takes_its_work_along_and_leaves_fresh_slots():
-    driver = Driver()
-    worker, client = driver.worker(2), driver.client()
+    driver, worker, client = bring_up(2)
     driver.map(client, 1, 100)
     leases = driver.leases(worker)
     driver.leave(client)
@@ -194,10 +183,9 @@ def test_a_client_that_goes_takes_its_work_along_and_leaves_fresh_slots():
 
 
 def test_functions_that_are_released_are_forgotten_with_the_next_lease():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.tasks(client, 1)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease)
     driver.say(client, Release((1,)), Function(2, b"other"), Tasks([Task(2, 2, b"")]))
     (run,) = driver.take(worker)
@@ -205,8 +193,7 @@ def test_functions_that_are_released_are_forgotten_with_the_next_lease():
 
 
 def test_elements_that_a_client_sends_again_after_a_reconnect_are_only_those():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.say(
         client, Open(1, 1, 6, 2), Elements(1, [b"1", b"4"], last=False, indices=(1, 4)),
         Elements(1, [b"5"], last=True, indices=(5,)),
@@ -258,8 +245,8 @@ def test_a_worker_that_breaks_the_rules_is_told_so():
 
 
 def test_a_status_counts_elements():
-    driver = Driver()
-    worker, client, control = driver.worker(1), driver.client(), driver.join("control")
+    driver, worker, client = bring_up()
+    control = driver.join("control")
     driver.map(client, 1, 10, chunk_size=2)
     ((_, lease), *_) = driver.leases(worker)
     driver.done(worker, lease)

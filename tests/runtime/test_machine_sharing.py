@@ -14,12 +14,11 @@ from kubefuture.protocol.messages import (
     Run,
 )  # fmt: skip
 
-from tests.runtime.driver import Driver
+from tests.runtime.driver import Driver, bring_up
 
 
 def test_a_slot_is_bound_and_gets_the_function_before_its_first_lease():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.tasks(client, 5)
     bind, run = driver.take(worker)
     assert isinstance(bind, Bind) and (bind.folder, bind.sys_path) == ("/work", ("/code",))
@@ -31,15 +30,13 @@ def test_a_slot_is_bound_and_gets_the_function_before_its_first_lease():
 
 
 def test_every_slot_has_one_lease_before_any_has_two():
-    driver = Driver()
-    worker, client = driver.worker(3), driver.client()
+    driver, worker, client = bring_up(3)
     driver.tasks(client, *range(10, 13))
     assert sorted(slot for slot, _ in driver.leases(worker)) == [0, 1, 2]
 
 
 def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 10_000)
     first, second = driver.leases(worker)
     assert len(first[1].payloads) == len(second[1].payloads) == 1
@@ -49,8 +46,7 @@ def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
 
 
 def test_the_last_chunks_are_small_so_that_all_slots_end_together():
-    driver = Driver()
-    worker, client = driver.worker(2), driver.client()
+    driver, worker, client = bring_up(2)
     driver.map(client, 1, 20)
     lengths = []
     while leases := driver.leases(worker):
@@ -62,8 +58,7 @@ def test_the_last_chunks_are_small_so_that_all_slots_end_together():
 
 
 def test_a_chunk_size_is_kept_to():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.map(client, 1, 10, chunk_size=4)
     lengths = []
     while leases := driver.leases(worker):
@@ -74,8 +69,7 @@ def test_a_chunk_size_is_kept_to():
 
 
 def test_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
-    driver = Driver()
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up()
     driver.say(client, Open(1, 1, 8, 8), Elements(1, [bytes(400 << 10)] * 8, last=True))
     while leases := driver.leases(worker):
         for _, lease in leases:
@@ -85,8 +79,7 @@ def test_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
 
 
 def test_short_leases_are_fetched_ahead_up_to_the_credits():
-    driver = Driver(round_trip=1.0)
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up(round_trip=1.0)
     driver.tasks(client, *range(100, 200))
     leases = driver.leases(worker)
     assert len(leases) == 2, "one runs, one is ahead, while nothing is known"
@@ -95,8 +88,7 @@ def test_short_leases_are_fetched_ahead_up_to_the_credits():
 
 
 def test_a_future_goes_before_the_next_chunk_and_maps_take_turns():
-    driver = Driver(ahead=0)
-    worker, client = driver.worker(1), driver.client()
+    driver, worker, client = bring_up(ahead=0)
     driver.map(client, 1, 4, chunk_size=1)
     driver.map(client, 2, 4, chunk_size=1)
     driver.tasks(client, 3)
@@ -141,7 +133,7 @@ def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():
     driver = Driver()
     worker, first, second = driver.worker(1), driver.client("first"), driver.client("second")
     driver.tasks(first, 1)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease)
     driver.tasks(second, 1)
     (replaced,) = driver.take(worker)
@@ -152,8 +144,7 @@ def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():
 
 
 def test_work_that_has_not_started_is_taken_back_for_a_slot_with_nothing_to_do():
-    driver = Driver()
-    worker, client = driver.worker(2), driver.client()
+    driver, worker, client = bring_up(2)
     driver.tasks(client, 10, 11, 12, 13)
     by_slot = {0: [], 1: []}
     for slot, lease in driver.leases(worker):
@@ -172,10 +163,9 @@ def test_work_that_has_not_started_is_taken_back_for_a_slot_with_nothing_to_do()
 
 
 def test_work_behind_an_element_that_takes_longer_than_any_before_is_moved_in_time():
-    driver = Driver()
-    worker, client = driver.worker(2), driver.client()
+    driver, worker, client = bring_up(2)
     driver.tasks(client, 1)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease, seconds=1e-6)
     driver.tasks(client, 10, 11, 12)
     crowded, other = {}, None
@@ -190,8 +180,7 @@ def test_work_behind_an_element_that_takes_longer_than_any_before_is_moved_in_ti
 
 
 def test_what_was_started_meanwhile_stays_where_it_is():
-    driver = Driver()
-    worker, client = driver.worker(2), driver.client()
+    driver, worker, client = bring_up(2)
     driver.tasks(client, 10, 11, 12)
     leases = driver.leases(worker)
     crowded = next(slot for slot in (0, 1) if sum(one == slot for one, _ in leases) == 2)

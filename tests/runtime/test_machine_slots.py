@@ -21,7 +21,17 @@ from kubefuture.protocol.messages import (
     Welcome,
 )  # fmt: skip
 
-from tests.runtime.driver import Driver
+from tests.runtime.driver import Driver, bring_up
+
+
+def drain():
+    """The only slot runs something, and is to go."""
+    driver, worker, client = bring_up(wanted=1)
+    control = driver.join("control")
+    driver.tasks(client, 1)
+    lease = driver.lease(worker)
+    driver.say(control, Scale(0))
+    return driver, worker, control, lease
 
 
 def gone(driver, worker, slot):
@@ -44,7 +54,7 @@ def test_a_slot_that_is_replaced_between_two_sessions_still_counts():
     driver = Driver()
     worker, first = driver.worker(1), driver.client("first")
     driver.tasks(first, 1)
-    ((_, lease),) = driver.leases(worker)
+    lease = driver.lease(worker)
     driver.done(worker, lease)
     driver.leave(first)
     assert len(driver.take(worker, ReplaceSlot)) == 1
@@ -81,8 +91,8 @@ def test_new_slots_go_to_the_worker_that_has_fewest():
 
 
 def test_idle_slots_go_before_busy_ones_and_at_once():
-    driver = Driver(slots=3)
-    worker, client, control = driver.worker(3), driver.client(), driver.join("control")
+    driver, worker, client = bring_up(3, wanted=3)
+    control = driver.join("control")
     driver.tasks(client, 1)
     ((busy, _),) = driver.leases(worker)
     driver.say(control, Scale(1))
@@ -91,8 +101,8 @@ def test_idle_slots_go_before_busy_ones_and_at_once():
 
 
 def test_a_busy_slot_finishes_what_it_runs_hands_back_the_rest_and_gets_nothing_new():
-    driver = Driver(slots=2)
-    worker, client, control = driver.worker(2), driver.client(), driver.join("control")
+    driver, worker, client = bring_up(2, wanted=2)
+    control = driver.join("control")
     driver.tasks(client, *range(10, 16))
     by_slot = {0: [], 1: []}
     for slot, lease in driver.leases(worker):
@@ -111,11 +121,7 @@ def test_a_busy_slot_finishes_what_it_runs_hands_back_the_rest_and_gets_nothing_
 
 
 def test_a_slot_that_takes_too_long_to_drain_is_interrupted():
-    driver = Driver(slots=1)
-    worker, client, control = driver.worker(1), driver.client(), driver.join("control")
-    driver.tasks(client, 1)
-    ((_, lease),) = driver.leases(worker)
-    driver.say(control, Scale(0))
+    driver, worker, _control, lease = drain()
     driver.tick(DRAIN_SECONDS - 1)
     assert driver.take(worker, Interrupt) == []
     driver.tick(2)
@@ -124,11 +130,7 @@ def test_a_slot_that_takes_too_long_to_drain_is_interrupted():
 
 def test_a_slot_that_dies_while_it_drains_is_retired_all_the_same():
     """Its worker has started another process in its place, since nobody had told it not to."""
-    driver = Driver(slots=1)
-    worker, client, control = driver.worker(1), driver.client(), driver.join("control")
-    driver.tasks(client, 1)
-    ((_, lease),) = driver.leases(worker)
-    driver.say(control, Scale(0))
+    driver, worker, control, lease = drain()
     driver.lost(worker, 0, lease, 0)
     assert driver.take(worker) == [RetireSlot(0)]
     gone(driver, worker, 0)
