@@ -20,7 +20,7 @@ from ..core.receiver import HelpedCondition
 from ..errors import PlanError
 from .options import Options
 from .plan import current_plan
-from .stream import Failed, packed_function, run_in_place
+from .running import Failed, packed_function, run_in_place
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class Future(cf.Future[T], Generic[T]):
     """
 
     label: str | None = None
+    _condition: _Condition
     _backend: Backend | None = None
     _call: TaskCall | None = None
     _state = "PENDING"

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from ..core.rng import Seed
 from .options import Options, Progress
 from .progress import Meter
-from .stream import Failed, Stream
+from .running import Failed
+from .stream import Stream
 
 T = TypeVar("T")
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from ..backends.base import Backend
 from ..client.calls import MapCall, exception_of
 from ..core import rng
-from ..core.context import inside
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
-from ..core.packing import pack_element, pack_exception, pack_function, unpack_exception, unpack_result
-from ..core.resources import one_thread
+from ..core.packing import pack_element, unpack_result
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
-from ..protocol.messages import Failure, Function
+from ..protocol.messages import Failure
 from .options import Options
 from .plan import current_plan
+from .running import Failed, packed_function, run_in_place
 
 _FIRST_BATCH, _BATCH = 64, 2048
 _READ_SECONDS = 0.005
@@ -32,52 +28,8 @@ _READ_SECONDS = 0.005
 as a whole, so that nothing is sent if one of them cannot be."""
 
 
-@dataclass(frozen=True)
-class Failed:
-    """An element's failure, in the place of its value."""
-
-    error: BaseException
-
-
 Outcome = tuple[int, Any]
 """An element's index, and its value or `Failed`."""
-
-
-def packed_function(function: Callable[..., Any], positional: int, seed: rng.Seed) -> Function:
-    """A function as a message, with how its elements are called.
-
-    Args:
-        function: What each element calls.
-        positional: How many positional arguments it is given.
-        seed: The call's seed; a list counts as seeded.
-    """
-    if not callable(function):
-        raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
-    payload, shared = pack_function(function)
-    if seed is None:
-        return Function(0, payload, shared)
-    own_seeds = rng.is_list(seed)
-    root = None if own_seeds else rng.root_of(seed)
-    seeded = own_seeds or root is not None
-    wants = seeded and wants_rng(function, positional)
-    return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds)
-
-
-def wants_rng(function: Callable[..., Any], positional: int) -> bool:
-    """Whether a function names a parameter `rng` that its arguments leave unbound.
-
-    As in https://scientific-python.org/specs/spec-0007.
-    """
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    parameter = parameters.get("rng")
-    if parameter is None or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-        return False
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        return False
-    return parameter.kind is parameter.KEYWORD_ONLY or list(parameters).index("rng") >= positional
 
 
 class Stream:
@@ -264,33 +216,6 @@ class Stream:
             raise TimeoutError(
                 f"{self._name} did not finish within {self.options.timeout} s; the rest was cancelled."
             )
-
-
-def run_in_place(
-    runner: FunctionRunner,
-    index: int,
-    payload: bytes,
-    retries: int,
-    named: Callable[[int, BaseException], BaseException],
-) -> Any:
-    """Runs one element in this process, as a slot would.
-
-    Returns:
-        The value, or `Failed`.
-    """
-    for attempt in range(retries + 1):
-        element, content = runner.element(index, payload)
-        with ExitStack() as stack:
-            stack.enter_context(inside(element))
-            stack.enter_context(one_thread())
-            if element.root is not None:
-                stack.enter_context(rng.globals_kept())
-            try:
-                return unpack_result(runner.run(element.root, content))
-            except (Exception, SystemExit) as error:
-                if attempt == retries:
-                    return Failed(named(index, unpack_exception(pack_exception(error))))
-    raise AssertionError("unreachable")
 
 
 def print_line(text: str) -> None:

@@ -4,8 +4,8 @@
     any thread     <─ Session <── Machine <── SlotSet <═ Receiver <═════╝
 
 Everything happens under one lock, in whatever thread it begins: a task goes to a free slot straight from
-the thread that submits it, and its result may be read by the thread that waits for it. No daemon, no files; everything is gone with this process, even if that is
-killed.
+the thread that submits it, and its result may be read by the thread that waits for it. No daemon, no
+files; everything is gone with this process, even if that is killed.
 """
 
 from __future__ import annotations

@@ -14,8 +14,12 @@ from typing import Any
 
 from ..core.packing import unpack_exception, unpack_result
 from ..core.receiver import HelpedCondition
+from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError, PoisonError
-from ..protocol.messages import Failure, Span
+from ..protocol.messages import Elements, Failure, Message, Open, Span
+
+_BATCH_BYTES = 1 << 20
+_BATCH_ELEMENTS = 4096
 
 
 class TaskCall:
@@ -42,7 +46,7 @@ class TaskCall:
         if future is None:
             return  # it was cancelled; late results are dropped (R21)
         try:
-            if type(outcome) is Span:
+            if isinstance(outcome, Span):
                 future.set_result(unpack_result(outcome.payloads[0]))
             else:
                 future.set_exception(exception_of(outcome) if isinstance(outcome, Failure) else outcome)
@@ -113,6 +117,34 @@ class MapCall:
             self.settled += 1
         self.arrived.append(failure)
         self.changed.notify_all()
+
+    def opening(self) -> Open:
+        """The message that begins it."""
+        return Open(self.id, self.function, self.total, self.chunk_size, self.retries)
+
+    def next_elements(self) -> list[Message]:
+        """The next elements to send: as many as may be on the way (R16)."""
+        messages: list[Message] = []
+        payloads, total = self.payloads, len(self.payloads)
+        while self.sent < total and self.outstanding < WINDOW_BYTES:
+            batch: list[bytes] = []
+            indices: list[int] = []
+            size = 0
+            while self.sent < total and size < _BATCH_BYTES and len(batch) < _BATCH_ELEMENTS:
+                payload = payloads[self.sent]
+                if payload is not None:
+                    batch.append(payload)
+                    indices.append(self.sent)
+                    size += len(payload)
+                self.sent += 1
+            self.outstanding += size
+            self.closed = self.complete and self.sent == total
+            if batch or self.closed:
+                messages.append(Elements(self.id, batch, self.closed, tuple(indices) if self.again else ()))
+        if self.complete and self.sent == total and not self.closed:
+            self.closed = True
+            messages.append(Elements(self.id, [], True))
+        return messages
 
     def broken(self, error: KubefutureError) -> None:
         """The connection is lost for good."""

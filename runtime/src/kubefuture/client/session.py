@@ -22,16 +22,13 @@ from typing import Any
 from weakref import WeakSet
 
 from ..core.receiver import HelpedCondition, Receiver
-from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
     AnyMessage,
     Cancel,
-    Elements,
     Failure,
     Function,
     Message,
-    Open,
     Release,
     Results,
     Slots,
@@ -44,9 +41,6 @@ from .calls import MapCall, TaskCall
 
 _KEPT_FUNCTIONS = 64
 """So many functions of futures stay on the other side without a call that uses them."""
-
-_BATCH_BYTES = 1 << 20
-_BATCH_ELEMENTS = 4096
 
 
 _TaskKey = tuple[bytes, bool, bytes]
@@ -122,7 +116,7 @@ class Session:
             self._functions[function.id] = function
             self._uses[function.id] = 1
             self._calls[call.id] = self._maps[call.id] = call
-            self._send([function, self._open(call)])
+            self._send([function, call.opening()])
             return call
 
     def add_elements(self, call: MapCall, payloads: list[bytes], *, last: bool) -> None:
@@ -131,7 +125,7 @@ class Session:
             self._check()
             call.payloads.extend(payloads)
             call.complete = last
-            messages = self._next_elements(call)
+            messages = call.next_elements()
             if messages:
                 self._send(messages)
             if call.finished:
@@ -173,7 +167,7 @@ class Session:
         if isinstance(message, Results):
             for span in message.spans:
                 call = self._calls.get(span.call)
-                if type(call) is TaskCall:
+                if isinstance(call, TaskCall):
                     self._end(call)
                     self.outcomes.append((call, span))
                 elif call is not None:
@@ -215,8 +209,8 @@ class Session:
             messages.append(Tasks(tasks))
         for call in self._maps.values():
             call.sent, call.outstanding, call.again, call.closed = 0, 0, True, False
-            messages.append(self._open(call))
-            messages.extend(self._next_elements(call))
+            messages.append(call.opening())
+            messages.extend(call.next_elements())
         return messages
 
     def break_off(self, error: KubefutureError) -> None:
@@ -252,7 +246,7 @@ class Session:
         if call.finished:
             self._end(call)
         elif call.sent < len(call.payloads):
-            messages = self._next_elements(call)
+            messages = call.next_elements()
             if messages:
                 self._send(messages)
 
@@ -280,29 +274,3 @@ class Session:
         self._uses[new.id] = 0
         self._task_functions[key] = new.id
         return [new]
-
-    def _open(self, call: MapCall) -> Open:
-        return Open(call.id, call.function, call.total, call.chunk_size, call.retries)
-
-    def _next_elements(self, call: MapCall) -> list[Message]:
-        messages: list[Message] = []
-        payloads, total = call.payloads, len(call.payloads)
-        while call.sent < total and call.outstanding < WINDOW_BYTES:
-            batch: list[bytes] = []
-            indices: list[int] = []
-            size = 0
-            while call.sent < total and size < _BATCH_BYTES and len(batch) < _BATCH_ELEMENTS:
-                payload = payloads[call.sent]
-                if payload is not None:
-                    batch.append(payload)
-                    indices.append(call.sent)
-                    size += len(payload)
-                call.sent += 1
-            call.outstanding += size
-            call.closed = call.complete and call.sent == total
-            if batch or call.closed:
-                messages.append(Elements(call.id, batch, call.closed, tuple(indices) if call.again else ()))
-        if call.complete and call.sent == total and not call.closed:
-            call.closed = True
-            messages.append(Elements(call.id, [], True))
-        return messages

@@ -44,9 +44,12 @@ def fingerprint(function: Any) -> Hashable | None:
         if is_by_reference(function):
             return cast(Hashable, function)
         facts = _facts.get(id(function.__code__))
-        if facts is not None and facts.alone and not function.__dict__ and not function.__defaults__:
-            if not function.__kwdefaults__:
-                return function.__module__, function.__qualname__, facts
+        if (
+            facts is not None
+            and facts.alone
+            and not (function.__dict__ or function.__defaults__ or function.__kwdefaults__)
+        ):
+            return function.__module__, function.__qualname__, facts
     try:
         return _key(function, set())
     except _Mutable:

@@ -153,6 +153,8 @@ class Receiver:
         """Waits for sockets and handles them; returns whether `wake` was called."""
         woken = False
         events = self._epoll.poll(timeout, _EVENTS)
+        if not events:
+            return False
         with self._lock:
             self.active = True
             try:

@@ -18,7 +18,6 @@ from ..protocol.messages import (
     Elements,
     Function,
     Hello,
-    Message,
     Open,
     Raised,
     Refused,
@@ -146,7 +145,6 @@ class Machine:
         """
         self._proceed(now)
         fill(self._state, now, worth_moving=0.0)
-
 
     def status(self, now: float) -> Status:
         """The cluster at a glance."""

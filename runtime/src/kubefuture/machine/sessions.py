@@ -19,11 +19,20 @@ class SessionState:
         gone: The client has left.
     """
 
-    __slots__ = ("_maps", "_tasks", "_waiting", "calls", "functions", "gone", "hello", "peer", "slots", "usage")
+    __slots__ = (
+        "_maps",
+        "_tasks",
+        "_waiting",
+        "calls",
+        "functions",
+        "gone",
+        "hello",
+        "peer",
+        "slots",
+        "usage",
+    )
 
-    def __init__(
-        self, peer: Peer, hello: Hello, usage: float, waiting: dict[SessionState, None]
-    ) -> None:
+    def __init__(self, peer: Peer, hello: Hello, usage: float, waiting: dict[SessionState, None]) -> None:
         self._waiting = waiting
         self.peer = peer
         self.hello = hello

@@ -1,0 +1,88 @@
+"""How an element is called: its function as a message, and running it in place for the sequential plan."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from ..core import rng
+from ..core.context import inside
+from ..core.elements import FunctionRunner
+from ..core.packing import pack_exception, pack_function, unpack_exception, unpack_result
+from ..core.resources import one_thread
+from ..errors import PlanError
+from ..protocol.messages import Function
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An element's failure, in the place of its value."""
+
+    error: BaseException
+
+
+def packed_function(function: Callable[..., Any], positional: int, seed: rng.Seed) -> Function:
+    """A function as a message, with how its elements are called.
+
+    Args:
+        function: What each element calls.
+        positional: How many positional arguments it is given.
+        seed: The call's seed; a list counts as seeded.
+    """
+    if not callable(function):
+        raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
+    payload, shared = pack_function(function)
+    if seed is None:
+        return Function(0, payload, shared)
+    own_seeds = rng.is_list(seed)
+    root = None if own_seeds else rng.root_of(seed)
+    seeded = own_seeds or root is not None
+    wants = seeded and wants_rng(function, positional)
+    return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds)
+
+
+def wants_rng(function: Callable[..., Any], positional: int) -> bool:
+    """Whether a function names a parameter `rng` that its arguments leave unbound.
+
+    As in https://scientific-python.org/specs/spec-0007.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    parameter = parameters.get("rng")
+    if parameter is None or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+        return False
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return False
+    return parameter.kind is parameter.KEYWORD_ONLY or list(parameters).index("rng") >= positional
+
+
+def run_in_place(
+    runner: FunctionRunner,
+    index: int,
+    payload: bytes,
+    retries: int,
+    named: Callable[[int, BaseException], BaseException],
+) -> Any:
+    """Runs one element in this process, as a slot would.
+
+    Returns:
+        The value, or `Failed`.
+    """
+    for attempt in range(retries + 1):
+        element, content = runner.element(index, payload)
+        with ExitStack() as stack:
+            stack.enter_context(inside(element))
+            stack.enter_context(one_thread())
+            if element.root is not None:
+                stack.enter_context(rng.globals_kept())
+            try:
+                return unpack_result(runner.run(element.root, content))
+            except (Exception, SystemExit) as error:
+                if attempt == retries:
+                    return Failed(named(index, unpack_exception(pack_exception(error))))
+    raise AssertionError("unreachable")

@@ -1,0 +1,155 @@
+"""What a client and a scheduler say to each other."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .greeting import Message
+
+
+class Function(Message, frozen=True):
+    """A packed function and how its elements are called.
+
+    Attributes:
+        id: Unique in its session.
+        payload: The packed function.
+        shared: It may be unpickled once a chunk (R28); otherwise every element gets a fresh copy.
+        rng: It wants its generator passed as `rng` (R24).
+        seed: The packed root of the elements' random numbers; empty without a seed.
+        own_seeds: Each element's payload begins with a packed root of its own.
+    """
+
+    id: int
+    payload: bytes
+    shared: bool = False
+    rng: bool = False
+    seed: bytes = b""
+    own_seeds: bool = False
+
+
+class Release(Message, frozen=True):
+    """The session will not use these functions again."""
+
+    functions: tuple[int, ...]
+
+
+class Open(Message, frozen=True):
+    """Begins a map; its elements follow.
+
+    Attributes:
+        call: Unique in its session.
+        total: How many elements, or -1 while that is not known.
+        chunk_size: Elements a lease, or 0 for guided chunks (R14).
+        retries: How often an element whose function raised runs again.
+    """
+
+    call: int
+    function: int
+    total: int = -1
+    chunk_size: int = 0
+    retries: int = 0
+
+
+class Elements(Message, frozen=True):
+    """The next elements' arguments.
+
+    Attributes:
+        last: No more follow.
+        indices: Empty when they simply follow the earlier ones; after a reconnect the elements that are sent
+            again, in rising order.
+    """
+
+    call: int
+    payloads: list[bytes]
+    last: bool
+    indices: tuple[int, ...] = ()
+
+
+class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A single future: a map of one element."""
+
+    call: int
+    function: int
+    payload: bytes
+    retries: int = 0
+
+
+class Tasks(Message, frozen=True):
+    """Single futures, in the order of their submission."""
+
+    tasks: list[Task]
+
+
+class Cancel(Message, frozen=True):
+    """Elements that run are interrupted, the others forgotten (R21)."""
+
+    calls: tuple[int, ...]
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Results of consecutive elements of one map."""
+
+    call: int
+    start: int
+    payloads: list[bytes]
+
+
+class Results(Message, frozen=True):
+    """Finished elements, each with its own result."""
+
+    spans: list[Span]
+
+
+class Failure(Message, frozen=True):
+    """An element that failed for good.
+
+    Attributes:
+        kind: `raised` (payload is the packed exception) or `poison` (payload is a UTF-8 sentence).
+    """
+
+    call: int
+    index: int
+    kind: str
+    payload: bytes
+
+
+class Slots(Message, frozen=True):
+    """How many slots are connected. Sent when the number changes."""
+
+    slots: int
+
+
+class StatusRequest(Message, frozen=True):
+    """Asks for a Status."""
+
+
+class Scale(Message, frozen=True):
+    """Asks for this many slots; a Status follows when they are there or draining."""
+
+    slots: int
+
+
+class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One worker, as `make status` shows it. `connected_s` is in seconds."""
+
+    name: str
+    host: str
+    pid: int
+    slots: int
+    busy: int
+    connected_s: float
+
+
+class Status(Message, frozen=True):
+    """The cluster, as `make status` shows it. Counts of work are elements; times are in seconds."""
+
+    scheduler_pid: int
+    host: str
+    python: str
+    uptime_s: float
+    wanted_slots: int
+    workers: list[WorkerStatus]
+    queued: int
+    running: int
+    done: int
+    sessions: int

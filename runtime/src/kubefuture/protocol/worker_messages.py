@@ -1,0 +1,152 @@
+"""What a scheduler, a worker and a slot say to each other."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .client_messages import Function
+from .greeting import Message
+
+
+class Bind(Message, frozen=True):
+    """Gives a fresh slot to a session: it works in the session's folder, with its module path (R3).
+
+    Attributes:
+        pid: The process that is meant. A worker that has another one by now ignores this and what follows.
+    """
+
+    slot: int
+    pid: int
+    session: str
+    sys_path: tuple[str, ...]
+    folder: str
+
+
+class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A chunk of consecutive elements that one slot is to run. `id` is never used twice."""
+
+    id: int
+    function: int
+    start: int
+    payloads: list[bytes]
+
+
+class Run(Message, frozen=True):
+    """Leases for a slot, with the functions it has not had yet and those it can forget."""
+
+    slot: int
+    functions: list[Function]
+    forget: list[int]
+    leases: list[Lease]
+
+
+class Revoke(Message, frozen=True):
+    """Asks for leases back that have not been started; Returned answers."""
+
+    slot: int
+    leases: tuple[int, ...]
+
+
+class Returned(Message, frozen=True):
+    """The leases that were taken back; the others have been started, and that is final (R13)."""
+
+    slot: int
+    leases: tuple[int, ...]
+
+
+class Interrupt(Message, frozen=True):
+    """Stops a lease that runs: SIGINT, then SIGKILL (R21)."""
+
+    slot: int
+    lease: int
+
+
+class StartSlot(Message, frozen=True):
+    """Asks a worker for one more slot, with this number."""
+
+    slot: int
+
+
+class RetireSlot(Message, frozen=True):
+    """Ends a slot that has no work left (R17)."""
+
+    slot: int
+
+
+class ReplaceSlot(Message, frozen=True):
+    """Ends a slot that has no work left and starts a fresh one in its place (R3).
+
+    Attributes:
+        pid: The process that is meant. If it died meanwhile it has been replaced already.
+    """
+
+    slot: int
+    pid: int
+
+
+class Ready(Message, frozen=True):
+    """A slot process is up."""
+
+    pid: int
+
+
+class SlotReady(Message, frozen=True):
+    """A fresh slot of this worker can be bound."""
+
+    slot: int
+    pid: int
+
+
+class SlotLost(Message, frozen=True):
+    """A slot ended.
+
+    Attributes:
+        lease: The lease it was running, or 0.
+        index: The element it was on, or -1.
+        reason: How it ended, for people: `killed by SIGKILL`, `exit code 3`.
+        expected: We ended it, so nobody is to blame.
+        gone: It was retired. Otherwise another process takes its place.
+    """
+
+    slot: int
+    lease: int
+    index: int
+    reason: str
+    expected: bool
+    gone: bool = False
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Finished elements of one lease, consecutive from `start`.
+
+    Attributes:
+        seconds: How long they took together.
+        end: Nothing more follows for this lease.
+    """
+
+    lease: int
+    start: int
+    payloads: list[bytes]
+    seconds: float
+    end: bool
+
+
+class Done(Message, frozen=True):
+    """Finished elements."""
+
+    parts: list[Part]
+
+
+class Raised(Message, frozen=True):
+    """An element's function raised; the lease goes on with the next element unless `end`.
+
+    Attributes:
+        interrupted: It was stopped by our SIGINT, so this is no failure of the function.
+    """
+
+    lease: int
+    index: int
+    payload: bytes
+    seconds: float
+    end: bool
+    interrupted: bool = False

@@ -1,0 +1,120 @@
+"""What a slot has finished and not sent yet (R14)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+
+from ..core.settings import HANDOVER_SECONDS
+from ..protocol.framing import frame
+from ..protocol.messages import Done, Message, Part, Raised
+
+
+class Handover:
+    """Finished results that have not been sent yet.
+
+    They are sent when 1 ms has passed since results last were, so that trivial elements share a write.
+    A thread sends what would otherwise wait for a long element that follows a short one.
+    """
+
+    def __init__(self, data: socket.socket) -> None:
+        self._data = data
+        self._lock = threading.Lock()
+        self._parts: list[Part] = []
+        self._payloads: list[bytes] = []
+        self._lease = 0
+        self._start = 0
+        self._began = 0.0
+        self._last = 0.0
+        self._open = False
+        self._watched = False
+        self._waiting = threading.Event()
+        threading.Thread(target=self._watch, name="kubefuture-handover", daemon=True).start()
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._parts or self._payloads)
+
+    def due(self) -> bool:
+        """Whether it is time to send."""
+        return time.perf_counter() - self._last >= HANDOVER_SECONDS
+
+    def begin(self, lease: int, start: int) -> None:
+        """Begins a lease."""
+        self._lease, self._start = lease, start
+        self._began = time.perf_counter()
+        self._open = True
+
+    def add(self, payload: bytes) -> bool:
+        """Takes the next element's result and returns whether it is time to send."""
+        with self._lock:
+            self._payloads.append(payload)
+        return time.perf_counter() - self._last >= HANDOVER_SECONDS
+
+    def watch(self) -> None:
+        """An element starts while results wait: if it is long, the thread sends them."""
+        if not self._watched:
+            with self._lock:
+                self._watched = True
+                self._waiting.set()
+
+    def raised(self, index: int, payload: bytes, *, end: bool, interrupted: bool) -> None:
+        """Sends what is there and then a failure."""
+        with self._lock:
+            self._close_part(end=False)
+            now = time.perf_counter()
+            message = Raised(self._lease, index, payload, now - self._began, end, interrupted)
+            self._write([message])
+            self._start, self._began = index + 1, now
+            if end:
+                self._open = False
+
+    def end(self) -> None:
+        """The lease is over."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._close_part(end=True)
+
+    def flush(self) -> None:
+        """Sends everything that waits."""
+        with self._lock:
+            self._close_part(end=False)
+            if self._parts:
+                self._write([])
+
+    def send(self, messages: list[Message]) -> None:
+        """Sends messages that have nothing to do with results."""
+        with self._lock:
+            self._write(messages)
+
+    def _close_part(self, *, end: bool) -> None:
+        if self._payloads or end:
+            now = time.perf_counter()
+            self._parts.append(Part(self._lease, self._start, self._payloads, now - self._began, end))
+            self._start += len(self._payloads)
+            self._payloads = []
+            self._began = now
+
+    def _write(self, messages: list[Message]) -> None:
+        if self._parts:
+            messages = [Done(self._parts), *messages]
+            self._parts = []
+        self._last = time.perf_counter()
+        if self._watched:
+            self._watched = False
+            self._waiting.clear()
+        try:
+            self._data.sendall(frame(messages))
+        except OSError:
+            os._exit(0)
+
+    def _watch(self) -> None:
+        while True:
+            self._waiting.wait()
+            time.sleep(HANDOVER_SECONDS)
+            if self._watched and self.due():
+                self.flush()

@@ -1,0 +1,134 @@
+"""A thread that waits reads the sockets itself, and nothing is lost when it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+from kubefuture.core.receiver import SUPPORTED, HelpedCondition, Receiver
+
+pytestmark = pytest.mark.skipif(not SUPPORTED, reason="there is no epoll here")
+
+
+class Inbox:
+    """Words from a socket, and a condition for who waits for them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.words: deque[tuple[str, int]] = deque()
+        self.receiver = Receiver("test-read", self.lock, self._after)
+        self.condition = HelpedCondition(threading.RLock())
+        self.condition.receiver = self.receiver
+        self.other, self.ours = socket.socketpair()
+        self.ours.setblocking(False)
+        self.receiver.add(self.ours.fileno(), self._read)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                word = self.ours.recv(64)
+            except BlockingIOError:
+                return
+            self.words.append((word.decode(), threading.get_ident()))
+
+    def _after(self) -> None:
+        with self.condition:
+            self.condition.notify_all()
+
+    def wait(self, count: int) -> None:
+        with self.condition:
+            while len(self.words) < count:
+                self.condition.wait()
+
+    def wait_while(self, begin: Callable[[], None]) -> None:
+        with self.condition:
+            begin()
+            self.condition.wait()
+
+    def close(self) -> None:
+        with self.lock:
+            self.receiver.remove(self.ours.fileno())
+        self.receiver.close()
+        self.ours.close()
+        self.other.close()
+
+
+@pytest.fixture
+def inbox():
+    inbox = Inbox()
+    yield inbox
+    inbox.close()
+
+
+def test_whoever_reads_a_word_the_waiting_thread_sees_it(inbox):
+    for number in range(500):
+        inbox.other.send(b"word")
+        inbox.wait(number + 1)
+    assert len(inbox.words) == 500
+
+
+def test_two_threads_can_wait_at_once(inbox):
+    waiting = [threading.Thread(target=inbox.wait, args=(100,)) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+    for number in range(100):
+        inbox.other.send(b"word")
+        inbox.wait(number + 1)
+    for thread in waiting:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_thread_that_helps_is_woken_by_what_no_socket_told(inbox):
+    def tell():
+        with inbox.condition:
+            inbox.words.append(("told", 0))
+            inbox.condition.notify_all()
+
+    for number in range(200):
+        teller = threading.Thread(target=tell)
+        teller.start()
+        inbox.wait(number + 1)
+        teller.join()
+
+
+def test_time_is_up_for_a_thread_that_helps(inbox):
+    with inbox.condition:
+        assert not inbox.condition.wait(0.01)
+
+
+def test_ctrl_c_ends_the_waiting_and_loses_no_word(inbox):
+    for number in range(50):
+        killer = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            inbox.wait_while(killer.start)
+        killer.join()
+        inbox.other.send(b"word")
+        inbox.wait(number + 1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_with_a_handler_of_the_users_the_thread_only_waits(inbox):
+    """It could raise in the middle of a step that has to be whole."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        inbox.other.send(b"word")
+        inbox.wait(1)
+        assert inbox.words[0][1] != threading.get_ident()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_fork_leaves_the_sockets_to_its_parent(inbox):
+    child = os.fork()
+    if child == 0:
+        with inbox.condition:
+            os._exit(0 if not inbox.condition.wait(0.01) and not inbox.words else 1)
+    inbox.other.send(b"word")
+    inbox.wait(1)
+    assert os.waitpid(child, 0)[1] == 0
