@@ -74,7 +74,14 @@ class FakeSlot:
     pids = itertools.count(1000)
 
     def __init__(
-        self, loop: Any, environment: Any, output: Any, on_messages: Any, on_end: Any, lock: Any, receiver: Any
+        self,
+        loop: Any,
+        environment: Any,
+        output: Any,
+        on_messages: Any,
+        on_end: Any,
+        lock: Any,
+        receiver: Any,
     ) -> None:
         self.pid = next(self.pids)
         self.leases: dict[int, None] = {}
