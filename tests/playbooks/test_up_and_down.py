@@ -134,12 +134,15 @@ def test_doctor_tells_what_is_up_from_what_was_up_and_what_is_sensible_next(stud
     kit.kubefuture(study, "up")
     shown = kit.kubefuture(study, "doctor").stdout
     assert "Up is local since" in shown
-    assert shown.splitlines()[-1].startswith("All is well, and the workers are up. Next: make run.")
+    assert shown.splitlines()[-1].endswith(
+        "and the workers are up. Next: make run. After a change in values.yaml: make up. "
+        "When you are done: make down."
+    )
     good = study.connection_file.read_text()
     study.connection_file.write_text("{")
     shown = kit.kubefuture(study, "doctor").stdout
     assert "connection.json is damaged. Write it anew with `make up`" in shown
-    assert shown.endswith("All is well. Next: make up\n")
+    assert shown.endswith("Nothing is in the way. Next: make up\n")
     study.connection_file.write_text(good)
     kit.kill(pids(study))
     kit.wait_until(lambda: not pids(study), "the end of the processes")

@@ -38,7 +38,7 @@ def test_doctor_lists_what_it_looked_at(ready_project):
     done = kit.kubefuture(ready_project, "doctor")
     assert "values.yaml is right: 2 workers on local" in done.stdout
     assert "has the packages of requirements.lock" in done.stdout
-    assert "All is well" in done.stdout
+    assert "Nothing is in the way. Next: make up" in done.stdout
     assert not socket_folder(ready_project.folder).exists()
 
 
@@ -54,6 +54,13 @@ def test_doctor_notes_more_workers_than_cores(project):
     done = kit.kubefuture(project, "doctor")
     assert "note  workers.count is 9999 on" in done.stdout
     assert "together may use" in done.stdout
+    assert "All is well" not in done.stdout
+    assert done.stdout.endswith("Nothing is in the way. Next: make up\n")
+
+
+def test_doctor_counts_one_worker_as_people_do(project):
+    project.values_file.write_text("workers:\n  count: 1\n")
+    assert "values.yaml is right: 1 worker on local." in kit.kubefuture(project, "doctor").stdout
 
 
 def test_doctor_says_when_the_project_cannot_be_written(project):
@@ -83,7 +90,9 @@ def test_scale_and_logs_before_up_say_so(ready_project):
     assert "make up" in kit.one_sentence(kit.kubefuture(ready_project, "logs", status=1))
 
 
-def test_status_before_up_is_no_error(ready_project):
+def test_status_before_up_is_no_error_even_without_an_environment(ready_project):
+    assert "nothing is up" in kit.kubefuture(ready_project, "status").stdout
+    ready_project.venv.unlink()
     assert "nothing is up" in kit.kubefuture(ready_project, "status").stdout
 
 

@@ -3,7 +3,8 @@
     make status ──> tools' Python: values.yaml is checked ──exec──> .venv's Python: asks the scheduler
 
 Only the module of the command that is asked for is imported. A command that needs the runtime's own
-packages (`IN_VENV`) goes on in the project's environment, which has them, once its `check` has passed.
+packages (`IN_VENV`) goes on in the project's environment, which has them, unless its `check` says all (and
+returns an exit code) or raises an error.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not getattr(module, "IN_VENV", False) or in_venv:
             return int(module.run(project, options))
         if hasattr(module, "check"):
-            module.check(project, options)
+            code = module.check(project, options)
+            if code is not None:
+                return int(code)
         _go_to_venv(project, words)
     except KubefutureError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -34,8 +34,11 @@ def run(project: Project, options: argparse.Namespace) -> int:
         raise ProjectError(
             f"{'One thing is' if stops == 1 else f'{stops} things are'} in the way, marked STOP above."
         )
+    verdict = (
+        "Nothing is in the way" if any(finding.state == "note" for finding in findings) else "All is well"
+    )
     if any(finding.up for finding in findings):
-        print(f"All is well, and the workers are up. {_NEXT_WHEN_UP}")
+        print(f"{verdict}, and the workers are up. {_NEXT_WHEN_UP}")
     else:
-        print("All is well. Next: make up")
+        print(f"{verdict}. Next: make up")
     return 0

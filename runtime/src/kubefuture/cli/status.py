@@ -16,11 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options, of which there are none."""
 
 
+def check(project: Project, options: argparse.Namespace) -> int | None:
+    """Says that nothing is up, which needs no environment; there may be none yet."""
+    if project.connection_file.exists():
+        return None
+    print(f"{project.name}: nothing is up. Start the workers with: make up")
+    return 0
+
+
 def run(project: Project, options: argparse.Namespace) -> int:
     """Prints the table."""
-    if not project.connection_file.exists():
-        print(f"{project.name}: nothing is up. Start the workers with: make up")
-        return 0
     from ..client.control import fetch_status
 
     refuse_if_down(project)

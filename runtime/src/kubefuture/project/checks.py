@@ -81,7 +81,8 @@ def _values(project: Project) -> Finding:
         wanted = values.load(project)
     except KubefutureError as error:
         return Finding("stop", str(error))
-    return Finding("ok", f"values.yaml is right: {wanted.count} workers on {wanted.provider}.")
+    workers = "1 worker" if wanted.count == 1 else f"{wanted.count} workers"
+    return Finding("ok", f"values.yaml is right: {workers} on {wanted.provider}.")
 
 
 def _folder(project: Project) -> Finding:

@@ -32,7 +32,7 @@ def outdated(project: Project) -> str:
     """
     venv = project.venv
     if not venv.exists():
-        return "there is none yet"
+        return "it is the first"
     if not project.venv_python.exists():
         return "its Python is gone"
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
