@@ -70,7 +70,11 @@ def restore(connection: sqlite3.Connection, files: JournalFiles) -> Restored:
     Raises:
         JournalError: It is damaged, or not of this format.
         sqlite3.Error: SQLite cannot read it.
+        OSError: Nobody can.
     """
+    with open(files.database, "rb") as file:
+        if not set(file.read(20)[18:]) <= {1, 2}:  # SQLite would only say that it cannot be written
+            raise files.damaged("its header is not one that SQLite writes today")
     application, version = (
         schema.pragma(connection, "application_id"),
         schema.pragma(connection, "user_version"),
