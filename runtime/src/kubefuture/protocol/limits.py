@@ -16,3 +16,6 @@ then is the login, whose length is fixed: no more of it is ever kept."""
 
 STRANGERS: Final = 256
 """How many connections that have not logged in there may be at a time, for each listening socket."""
+
+MOST_SLOTS: Final = 10_000
+"""How many slots a message may ask for: a slip of the finger is not to keep a scheduler busy for hours."""

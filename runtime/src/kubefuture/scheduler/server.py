@@ -9,9 +9,10 @@ from collections.abc import Callable
 from itertools import count
 
 from ..core.version import mismatch, own_environment
-from ..errors import KubefutureError
+from ..errors import KubefutureError, ProtocolError
 from ..machine.machine import Machine
-from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Refused
+from ..protocol.limits import MOST_SLOTS
+from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Refused, Scale
 from .peer import Peer
 from .quiet import Quiet
 
@@ -78,6 +79,8 @@ class Server:
                 self.left(peer)
                 peer.close()
                 return
+            if isinstance(message, Scale) and message.slots > MOST_SLOTS:
+                raise ProtocolError(f"There cannot be {message.slots} slots, {MOST_SLOTS} at most.")
             self._machine.received(peer.number, message, now)
         self.flush()
 
