@@ -183,6 +183,15 @@ def test_r5_a_row_that_does_not_fit_is_reported_though_its_checksum_is_right(
         opened(tmp_path)
 
 
+def test_r5_a_schema_that_is_no_text_any_more_is_reported(tmp_path):
+    """SQLite's own sentence about it is no UTF-8 then."""
+    written(tmp_path, [])
+    file = tmp_path / "journal.sqlite"
+    file.write_bytes(file.read_bytes().replace(b"tableresultsresults", b"tableresult\xcb\xfdesults"))
+    with pytest.raises(JournalError, match="cannot be used: SQLite says"):
+        opened(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0", bytes(5000)])
 def test_r5_a_file_that_is_no_database_is_reported(tmp_path, content):
     (tmp_path / "journal.sqlite").write_bytes(content)

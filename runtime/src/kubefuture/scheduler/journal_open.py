@@ -51,7 +51,7 @@ def open_files(files: JournalFiles, log: Callable[[str], None]) -> Opened:
             _make_writable(writer, files, restored.totals)
             lock.sign(restored.totals.sequence)
             files.sync_folder()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeError) as error:  # SQLite may quote a damaged name
             raise files.unusable(error) from None
         undo.pop_all()
     seconds = time.monotonic() - began
