@@ -53,11 +53,11 @@ def test_compiling_again_keeps_versions_that_still_fit(ready_project):
     assert "\ntqdm==4.66.5 " not in ready_project.lock_file.read_text()
 
 
-def test_a_package_that_does_not_exist_is_named_and_nothing_changes(ready_project):
+def test_a_package_that_does_not_exist_is_named_on_any_terminal_and_nothing_changes(ready_project):
     before = ready_project.lock_file.read_bytes()
     with_pip(ready_project, "tqdm", f"{MISSING}>=2")
     for command in ("lock", "environment"):
-        sentence = kit.one_sentence(kit.kubefuture(ready_project, command, status=1))
+        sentence = kit.one_sentence(kit.kubefuture(ready_project, command, status=1, COLUMNS="40"))
         assert sentence.startswith(f"values.yaml, line 4: packages.pip names {MISSING}>=2")
         assert "unchanged" in sentence
     assert ready_project.lock_file.read_bytes() == before

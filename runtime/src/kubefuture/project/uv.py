@@ -159,7 +159,14 @@ def _environment() -> dict[str, str]:
     """The user's settings for uv stay (mirrors, cache), but not those that would aim it elsewhere."""
     keep = {name: value for name, value in os.environ.items() if name not in _AIMS}
     keep = without_a_cache_if_need_be(keep)
-    return {**keep, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    # Wrapped at the width of a terminal, its sentences could not be read.
+    return {
+        **keep,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+        "NO_COLOR": "1",
+        "COLUMNS": "10000",
+    }
 
 
 _AIMS = (
