@@ -84,7 +84,7 @@ def test_r16_no_step_is_long(tmp_path, monkeypatch):
         rows.append(before[0] - writer._totals.rows)
         pages.append(before[1] - count(writer, "page_count"))
     assert 0 < max(rows) <= 50 and sum(rows) == 603  # session, map, 300 results, 300 troubles, the end
-    assert 0 < max(pages) <= 100_000 // 4096 and sum(pages) > 300
+    assert 10 < max(pages) <= 100_000 // 4096 + 1 and sum(pages) > 300  # one more: a page of the map of pages
     assert count(writer, "freelist_count") == 0
     journal.close()
 

@@ -188,7 +188,8 @@ class JournalWriter:
         if schema.pragma(self._connection, "freelist_count"):
             size = schema.pragma(self._connection, "page_size")
             pages = JOURNAL_STEP_BYTES // size
-            self._connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            # `execute` would stop after one page: it takes a statement without columns for one without rows.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({pages})")
             self._tidied = True
             return True
         if self._tidied:
