@@ -1,4 +1,4 @@
-"""Runs the questions and prints the table: `make bench`, `make bench ARGS="--quick round_trip"`."""
+"""Runs the questions and prints the tables: `make bench`, `make bench ARGS="--quick round_trip"`."""
 
 from __future__ import annotations
 
@@ -7,36 +7,54 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from . import report, round_trip, seed_job, start_up, throughput
+from . import (
+    chunked_map,
+    import_time,
+    memory,
+    recovery,
+    report,
+    round_trip,
+    seed_job,
+    skewed_map,
+    start_up,
+    thousand_workers,
+    throughput,
+)
 from .measurement import Row
 
-NAMES = ["round_trip", "throughput", "seed_job", "start_up"]
+QUESTIONS: dict[str, Callable[[bool], list[Row]]] = {
+    "round_trip": round_trip.rows,
+    "throughput": throughput.rows,
+    "chunked_map": chunked_map.rows,
+    "skewed_map": skewed_map.rows,
+    "recovery": recovery.rows,
+    "import_time": import_time.rows,
+    "memory": memory.rows,
+    "thousand_workers": thousand_workers.rows,
+    "seed_job": seed_job.rows,
+    "start_up": start_up.rows,
+}
 
 
 def main() -> None:
     """Measures; a full run of all questions is written to results.md, others are only printed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "questions", nargs="*", metavar="QUESTION", help=f"{', '.join(NAMES)}; all by default"
+        "questions", nargs="*", metavar="QUESTION", help=f"{', '.join(QUESTIONS)}; all by default"
     )
     parser.add_argument("--quick", action="store_true", help="little work, for a first impression")
     parser.add_argument("--draws", type=float, default=seed_job.DRAWS, help="draws an element of seed_job")
     options = parser.parse_args()
-    unknown = set(options.questions) - set(NAMES)
+    unknown = set(options.questions) - set(QUESTIONS)
     if unknown:
-        parser.error(f"there is no question {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    questions: dict[str, Callable[[bool], list[Row]]] = {
-        "round_trip": round_trip.rows,
-        "throughput": throughput.rows,
-        "seed_job": partial(seed_job.rows, draws=int(options.draws)),
-        "start_up": start_up.rows,
-    }
+        parser.error(f"there is no question {', '.join(sorted(unknown))}; there are {', '.join(QUESTIONS)}")
+    questions = {**QUESTIONS, "seed_job": partial(seed_job.rows, draws=int(options.draws))}
     rows: list[Row] = []
-    for name in NAMES:
+    for name, ask in questions.items():
         if not options.questions or name in options.questions:
             print(f"{name} ...", flush=True)
-            rows += questions[name](options.quick)
-    print(f"\n{report.machine()}\n\n{report.table(rows)}", end="")
+            rows += ask(options.quick)
+    print(f"\n{report.machine()}\n\n{report.tables(rows)}", end="")
     if not options.quick and not options.questions and options.draws == seed_job.DRAWS:
         path = Path(__file__).with_name("results.md")
         report.write(path, rows)

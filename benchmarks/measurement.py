@@ -9,24 +9,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One line of the report.
 
     Attributes:
         question: What was measured.
         ours: Our measurement, with its unit.
-        peer: The peer's, or empty.
-        values: What the bar is about: a ratio for each turn, or seconds.
-        bar: Where the bar is.
+        peer: Whose the other one is, and the other one with its unit; may be empty.
+        values: What the bar is about: a ratio for each turn, or something with a unit. Empty when it could not
+            be measured.
+        bar: Where the bar is; None for what is only shown beside.
         at_least: It is a lower bound; otherwise an upper one.
         unit: Of the values; empty for ratios.
-        note: For people.
+        note: For people; why there are no values, if there are none.
     """
 
     question: str
     ours: str
     peer: str
     values: list[float]
-    bar: float
+    bar: float | None = None
     at_least: bool = False
     unit: str = ""
     note: str = ""
@@ -46,7 +47,9 @@ class Row:
 
     @property
     def reached(self) -> bool:
-        """Whether the median keeps the bar."""
+        """Whether the median keeps the bar, if there is one."""
+        if self.bar is None:
+            return True
         return self.median >= self.bar if self.at_least else self.median <= self.bar
 
 

@@ -1,4 +1,4 @@
-"""The table, and the machine it was measured on."""
+"""The tables, and the machine they were measured on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _HEAD = """# Results of `make bench`
 {machine}
 
 Ours and the peer took turns, in one run. Ratios are ours / peer, formed for each round by itself: their
-median, and their quartiles in brackets (with fewer than four rounds, the extremes). Peers:
-`ProcessPoolExecutor` with 2 workers for round trips and tasks a second, two plain processes for the means.
+median, and their quartiles in brackets (with fewer than four rounds, the extremes). What each question
+measures is in [CONTRIBUTING.md](../CONTRIBUTING.md#benchmarks).
 
 """
 
@@ -38,22 +38,53 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
-    lines = ["| question | ours | peer | measured | bar | reached |", "|---|---|---|---|---|---|"]
+def tables(rows: list[Row]) -> str:
+    """The rows as Markdown: those with a bar, those beside them, and what could not be measured."""
+    barred = [row for row in rows if row.bar is not None and row.values]
+    others = [row for row in rows if row.bar is None and row.values]
+    lines = []
+    if barred:
+        lines += ["| question | ours | peer | measured | bar | reached |", "|---|---|---|---|---|---|"]
+        lines += [f"| {_cells(row)} | {_bar(row)} | {_reached(row)} |" for row in barred]
+    if others:
+        lines += ["", "Beside them, without a bar:", ""]
+        lines += ["| question | ours | peer | measured |", "|---|---|---|---|"]
+        lines += [f"| {_cells(row)} |" for row in others]
+    notes = [f"{row.question}: {row.note}." for row in rows if row.note and row.values]
+    for block in (notes, _not_measured(rows)):
+        if block:
+            lines += ["", *block]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _cells(row: Row) -> str:
+    low, high = row.quartiles
+    digits = 1 if row.unit else 2
+    measured = f"{row.median:,.{digits}f}{row.unit}"
+    if len(row.values) > 1:
+        measured += f" ({low:,.{digits}f} to {high:,.{digits}f})"
+    return f"{row.question} | {row.ours} | {row.peer} | {measured}"
+
+
+def _bar(row: Row) -> str:
+    return f"{'>=' if row.at_least else '<='} {row.bar:,g}{row.unit}"
+
+
+def _reached(row: Row) -> str:
+    return "yes" if row.reached else "**no**"
+
+
+def _not_measured(rows: list[Row]) -> list[str]:
+    """Who or what is missing, why, and in which questions."""
+    questions: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        low, high = row.quartiles
-        unit, digits = row.unit, 1 if row.unit else 2
-        measured = f"{row.median:.{digits}f}{unit}"
-        if len(row.values) > 1:
-            measured += f" ({low:.{digits}f} to {high:.{digits}f})"
-        bar = f"{'>=' if row.at_least else '<='} {row.bar:g}{unit}"
-        reached = "yes" if row.reached else "**no**"
-        lines.append(f"| {row.question} | {row.ours} | {row.peer} | {measured} | {bar} | {reached} |")
-    notes = [f"{row.question}: {row.note}." for row in rows if row.note]
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+        if not row.values:
+            questions.setdefault((row.peer or "ours", row.note), []).append(row.question)
+    return [
+        f"- **Not measured**: {who} ({why}), in {', '.join(asked)}." for (who, why), asked in questions.items()
+    ]
 
 
 def write(path: Path, rows: list[Row]) -> None:
     """Writes the whole page."""
-    path.write_text(_HEAD.format(machine=machine()) + table(rows), encoding="utf-8")
+    path.write_text(_HEAD.format(machine=machine()) + tables(rows), encoding="utf-8")

@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.faults.programs import Cluster
 
-from .contenders import WORKERS, Contender, Submit, cluster, local
+from .contenders import WORKERS, Contender, Pool, cluster, local
 from .measurement import Row, in_turns, ratios
 
 ELEMENTS = 40
@@ -29,7 +29,7 @@ def mean_of_draws(draws: int) -> float:
     return float(np.random.normal(size=draws).mean())
 
 
-def turn(_submit: Submit, draws: int) -> float:
+def turn(_pool: Pool, draws: int) -> float:
     """Seconds of the whole map, on the plan that its process has chosen."""
     started = time.perf_counter()
     kf.map(mean_of_draws, [draws] * ELEMENTS, seed=1)

@@ -1,0 +1,5 @@
+"""."""
+
+
+def rows(quick):
+    return []
