@@ -30,9 +30,11 @@ def local():
 def die_but_leave_a_child(port: int, flag: Path) -> str:
     if not flag.exists():
         flag.touch()
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             reach(port, "child")
             os._exit(0)
+        os.setpgid(child, child)  # it would end with the slot otherwise
         os.kill(os.getpid(), signal.SIGKILL)
     return "again"
 

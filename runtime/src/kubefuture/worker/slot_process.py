@@ -25,6 +25,9 @@ from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
 _REAP_SECONDS = 1.0
+_CAN_LOOK = hasattr(os, "waitid")
+"""Whether a child's end can be seen without taking it from the kernel."""
+
 _SOURCE = str(Path(__file__).resolve().parents[2])
 
 
@@ -59,6 +62,7 @@ class SlotProcess:
     ) -> None:
         self._on_messages = on_messages
         self._on_end = on_end
+        self._lock = lock
         self._decoder = Decoder()
         self.leases: dict[int, None] = {}
         self.ending = False
@@ -142,16 +146,30 @@ class SlotProcess:
 
     def check(self) -> None:
         """Notices its death where its socket does not tell. In the loop's thread."""
-        if self._process.poll() is not None:
+        if not _CAN_LOOK:
+            ended = self._process.poll() is not None
+        else:
+            ended = self._look() is not False
+        if ended:
             self._data.drain()
 
     def interrupt(self) -> None:
         """SIGINT for what it runs."""
-        self._signal(signal.SIGINT)
+        if self._look() is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self._signal(signal.SIGKILL)
+        """SIGKILL, for it and for everything in its process group: what its elements started ends with it.
+
+        The group's number is its own as long as its end was not taken from the kernel, so nobody else is hit.
+        """
+        if self._look() is None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)  # it may have left its group
 
     def finish(self) -> None:
         """Lets it end by itself, after what it runs."""
@@ -191,14 +209,30 @@ class SlotProcess:
         except OSError:
             whole = False
         if not whole:  # it cannot be told any more; its leases come back with its end
-            self._signal(signal.SIGKILL)
+            self.kill()
 
-    def _signal(self, number: int) -> None:
-        if self._process.returncode is None:
-            try:
-                self._process.send_signal(number)
-            except ProcessLookupError:
-                pass
+    def _look(self) -> bool | None:
+        """Whether it has ended, while that stays known to the kernel; None when its number is not its own any more.
+
+        That is so when its end was taken: by us, or by a program that waits for all of its children.
+        """
+        if self._process.returncode is not None:
+            return None
+        if not _CAN_LOOK:
+            return False
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        except ChildProcessError:
+            return None
+
+    def _wait(self) -> None:
+        """Waits for its end; that is taken from the kernel only when its group was killed once more."""
+        with suppress(ChildProcessError):
+            if _CAN_LOOK:
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            self.kill()
+            self._process.wait()
 
     def _received(self, content: bytes) -> None:
         try:
@@ -212,8 +246,9 @@ class SlotProcess:
     def _dead(self) -> None:
         self._leases.close()
         self._untaken.close()
-        self.kill()  # for a process that only closed its sockets
-        self._process.wait()
+        with self._lock:
+            self.kill()  # for a process that only closed its sockets, and for what it leaves behind
+        self._wait()
         self._on_end(self)
 
 
