@@ -11,6 +11,9 @@ from .measurement import Row, in_turns, ratios
 from .peers import OTHERS
 
 BAR = 1.3
+MAP = "kubefuture; kubefuture.map"
+"""Most of the package is imported when it is first used."""
+
 _TIMED = "import time; t = time.perf_counter(); import {package}; print(time.perf_counter() - t)"
 
 
@@ -23,11 +26,12 @@ def seconds(package: str) -> float:
 def rows(quick: bool) -> list[Row]:
     """Measures it."""
     here = [peer for peer in OTHERS if not peer.why_missing]
-    packages = ["numpy", "kubefuture", *(peer.package for peer in here)]
+    packages = ["numpy", "kubefuture", MAP, *(peer.package for peer in here)]
     measured = in_turns({name: partial(seconds, name) for name in packages}, 3 if quick else 15)
-    ours = measured["kubefuture"]
+    ours, first_use, numpy = measured["kubefuture"], measured[MAP], measured["numpy"]
     return [
-        Row("import", _text(ours), f"numpy {_text(measured['numpy'])}", ratios(ours, measured["numpy"]), BAR),
+        Row("import", _text(ours), f"numpy {_text(numpy)}", ratios(ours, numpy), BAR),
+        Row("import and kf.map", _text(first_use), f"numpy {_text(numpy)}", ratios(first_use, numpy)),
         *(
             Row("import", _text(ours), f"{peer.name} {_text(measured[peer.package])}", ratios(ours, measured[peer.package]))
             for peer in here
