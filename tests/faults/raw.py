@@ -85,6 +85,5 @@ class RawPeer:
 
 def raw_hello(role: str = "client", protocol: int = PROTOCOL, **environment: str) -> Hello:
     """A first message, of another version if need be."""
-    return Hello(
-        role, protocol, "raw", "elsewhere", 1, Environment(**{"python": "", **environment}), 0, (), "/"
-    )
+    versions = Environment(**{"python": "", **environment})
+    return Hello(role, protocol, "raw", "elsewhere", 1, versions, folder="/")
