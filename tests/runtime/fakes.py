@@ -11,6 +11,7 @@ from typing import Any
 from kubefuture.core.packing import pack_exception
 from kubefuture.protocol.messages import Bind, Done, Function, Lease, Message, Part, Raised, Ready, Run
 from kubefuture.worker import slot_set
+from kubefuture.worker.limits import Overrun, Stopwatch
 
 
 class FakeLoop:
@@ -19,6 +20,10 @@ class FakeLoop:
     def __init__(self) -> None:
         self.now = 0.0
         self._timers: list[Timer] = []
+
+    def time(self) -> float:
+        """As asyncio's."""
+        return self.now
 
     def call_later(self, delay: float, function: Callable[..., None], *args: Any) -> Timer:
         """As asyncio's."""
@@ -65,7 +70,7 @@ class FakeSlot:
     """What SlotProcess is to a SlotSet, with a process that does one thing at a time when it is told to.
 
     An element's payload says what it does: `ok…` returns, `raise…` raises, `deaf…` ignores SIGINT, `die…`
-    kills its slot.
+    kills its slot, `slow…` does not end before it is interrupted.
 
     Attributes:
         gone: It is dead, and its supervisor knows.
@@ -84,8 +89,10 @@ class FakeSlot:
         receiver: Any,
     ) -> None:
         self.pid = next(self.pids)
-        self.leases: dict[int, None] = {}
+        self.leases: dict[int, int] = {}
         self.ending = False
+        self.overrun: Overrun | None = None
+        self._stopwatch = Stopwatch()
         self.retired = False
         self.gone = False
         self._on_messages = on_messages
@@ -113,8 +120,9 @@ class FakeSlot:
             self._functions.pop(forgotten, None)
         for function in message.functions:
             self._functions[function.id] = function
+        self._stopwatch.learn(message.functions, message.forget)
         for lease in message.leases:
-            self.leases[lease.id] = None
+            self.leases[lease.id] = lease.function
             self._records.append(lease)
 
     def revoke(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
@@ -123,6 +131,16 @@ class FakeSlot:
         for lease in back:
             del self.leases[lease]
         return back
+
+    def check(self) -> None:
+        pass
+
+    def too_long(self, now: float) -> Overrun | None:
+        if self._running is None:
+            return None
+        return self._stopwatch.look(
+            self._running.id, self._position, self.leases.get(self._running.id, 0), now
+        )
 
     def interrupt(self) -> None:
         self._interrupted = True
@@ -162,6 +180,8 @@ class FakeSlot:
             self.kill()
             return True
         if kind.startswith("deaf") and self._interrupted:
+            return False
+        if kind.startswith("slow") and not self._interrupted:
             return False
         end = last or self._interrupted
         if self._interrupted:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.runtime.fakes import use_fake_slots
 from tests.runtime.world import World
 
-KINDS = ["ok", "ok", "ok", "ok", "raise", "deaf", "die"]
+KINDS = ["ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
 
 
 @pytest.fixture(scope="module", autouse=True)

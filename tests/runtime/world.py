@@ -16,7 +16,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
-from kubefuture.client.calls import MapCall, TaskCall
+from kubefuture.client.calls import MapCall, TaskCall, exception_of
 from kubefuture.client.session import Session
 from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import (
@@ -32,6 +32,9 @@ from kubefuture.protocol.messages import (
 from kubefuture.worker.slot_set import SlotSet
 
 from tests.runtime.fakes import SLOTS, FakeLoop, FakeSlot
+
+LIMIT = 2.5
+"""Seconds that an element may run."""
 
 
 def hello(role: str, name: str, slots: int = 0) -> Hello:
@@ -64,13 +67,13 @@ class Client:
 
     def submit(self, kind: str) -> None:
         """A single future."""
-        function = Function(0, self.name.encode(), True)
+        function = Function(0, self.name.encode(), True, limit=LIMIT)
         future: Future[Any] = Future()
         self.futures.append((kind, future, self.session.submit(function, kind.encode(), 0, future)))
 
     def map(self, kinds: list[str], chunk_size: int = 0, retries: int = 0) -> None:
         """A map, whose elements arrive in two parts."""
-        function = Function(0, self.name.encode())
+        function = Function(0, self.name.encode(), limit=LIMIT)
         call = self.session.start_map(function, total=len(kinds), chunk_size=chunk_size, retries=retries)
         half = len(kinds) // 2
         payloads = [kind.encode() for kind in kinds]
@@ -120,19 +123,28 @@ class Client:
             for item in call.arrived:
                 if isinstance(item, Failure):
                     ended.append(item.index)
-                    assert kinds[item.index].startswith("raise") or item.kind == "poison"
+                    assert self._may_fail(kinds[item.index], item)
                 else:
                     for index, payload in enumerate(item.payloads, item.start):  # type: ignore[union-attr]
                         ended.append(index)
                         assert pickle.loads(payload) == (self.name, kinds[index])
             assert sorted(ended) == list(range(len(kinds))), "each element ends once"
 
+    def _may_fail(self, kind: str, failure: Failure) -> bool:
+        return (
+            kind.startswith("raise")
+            or failure.kind == "poison"
+            or isinstance(exception_of(failure), TimeoutError)
+        )
+
     def _outcome(self, value: Any) -> Any:
         return type(value).__name__ if isinstance(value, BaseException) else value
 
     def _expected(self, kind: str, error: BaseException | None) -> Any:
-        if type(error).__name__ == "PoisonError":
-            return "PoisonError"  # whatever it does, its slot may have been killed three times
+        if type(error).__name__ in ("PoisonError", "TimeoutError"):
+            return type(error).__name__  # whatever it does: slots are killed, and time passes while it runs
+        if kind.startswith("slow"):
+            return "TimeoutError"
         return "ValueError" if kind.startswith("raise") else (self.name, kind)
 
 
@@ -216,6 +228,7 @@ class World:
     def later(self, seconds: float) -> None:
         """Time passes."""
         self.loop.now += seconds
+        self.worker.slots.check()
         self.machine.tick(self.loop.now)
         self.post()
 

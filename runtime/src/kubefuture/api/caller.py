@@ -39,6 +39,7 @@ def options(
     *,
     seed: Seed = None,
     timeout: float | None = None,
+    task_timeout: float | None = None,
     retries: int = 0,
     chunk_size: int | None = None,
     on_error: Literal["raise", "return"] = "raise",
@@ -50,6 +51,9 @@ def options(
     Args:
         seed: As for `map`.
         timeout: Seconds for the whole call.
+        task_timeout: Seconds that one element may run. One that runs longer is stopped and fails with a
+            TimeoutError, as if its function had raised it; the others go on. Workers are looked at a few
+            times a second. The sequential plan cannot stop an element, and lets it fail when it is done.
         retries: How often an element whose function raised runs again.
         chunk_size: Elements a chunk; by default chosen by measured time.
         on_error: "raise" the first error, or "return" errors in their elements' places.
@@ -59,4 +63,4 @@ def options(
     Raises:
         PlanError: An option cannot be.
     """
-    return Caller(Options(seed, timeout, retries, chunk_size, on_error, progress, label))
+    return Caller(Options(seed, timeout, retries, chunk_size, on_error, progress, label, task_timeout))

@@ -96,7 +96,7 @@ def submit(
     if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30
-    function = packed_function(fn, given, options.seed)
+    function = packed_function(fn, given, options.seed, options.task_timeout)
     payload = pack_element(args, kwargs, None)
     backend = current_plan().backend()
     result: Future[T] = Future()

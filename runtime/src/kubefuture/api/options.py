@@ -21,6 +21,7 @@ class Options:
     Attributes:
         seed: None, True, an integer, a SeedSequence, or for maps a list of them (R24).
         timeout: Seconds for the whole call.
+        task_timeout: Seconds that one element may run (R22).
         retries: How often an element whose function raised runs again.
         chunk_size: Elements a chunk; None lets the scheduler choose by measured time.
         on_error: "raise" the first error, or "return" errors in their elements' places.
@@ -35,10 +36,13 @@ class Options:
     on_error: Literal["raise", "return"] = "raise"
     progress: Progress = None
     label: str | None = None
+    task_timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not _is_number(self.timeout):
             raise PlanError(f"timeout={self.timeout!r} is no number of seconds.")
+        if self.task_timeout is not None and not (_is_number(self.task_timeout) and self.task_timeout > 0):
+            raise PlanError(f"task_timeout={self.task_timeout!r} is no number of seconds above 0.")
         if not isinstance(self.retries, int) or isinstance(self.retries, bool) or self.retries < 0:
             raise PlanError(f"retries={self.retries!r} is no whole number of at least 0.")
         if self.chunk_size is not None and (

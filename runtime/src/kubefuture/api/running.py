@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 from ..core import rng
 from ..core.context import inside
-from ..core.elements import FunctionRunner
+from ..core.elements import FunctionRunner, overrun
 from ..core.packing import pack_exception, pack_function, unpack_exception, unpack_result
 from ..core.resources import one_thread
 from ..errors import PlanError
@@ -24,24 +25,28 @@ class Failed:
     error: BaseException
 
 
-def packed_function(function: Callable[..., Any], positional: int, seed: rng.Seed) -> Function:
+def packed_function(
+    function: Callable[..., Any], positional: int, seed: rng.Seed, task_timeout: float | None = None
+) -> Function:
     """A function as a message, with how its elements are called.
 
     Args:
         function: What each element calls.
         positional: How many positional arguments it is given.
         seed: The call's seed; a list counts as seeded.
+        task_timeout: Seconds that an element may run.
     """
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
     payload, shared = pack_function(function)
+    limit = task_timeout or 0.0
     if seed is None:
-        return Function(0, payload, shared)
+        return Function(0, payload, shared, limit=limit)
     own_seeds = rng.is_list(seed)
     root = None if own_seeds else rng.root_of(seed)
     seeded = own_seeds or root is not None
     wants = seeded and wants_rng(function, positional)
-    return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds)
+    return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds, limit)
 
 
 def wants_rng(function: Callable[..., Any], positional: int) -> bool:
@@ -74,6 +79,7 @@ def run_in_place(
         The value, or `Failed`.
     """
     for attempt in range(retries + 1):
+        started = time.monotonic()
         element, content = runner.element(index, payload)
         with ExitStack() as stack:
             stack.enter_context(inside(element))
@@ -81,7 +87,10 @@ def run_in_place(
             if element.root is not None:
                 stack.enter_context(rng.globals_kept())
             try:
-                return unpack_result(runner.run(element.root, content))
+                value = unpack_result(runner.run(element.root, content))
+                if runner.limit and time.monotonic() - started > runner.limit:
+                    raise overrun(index, runner.limit)
+                return value
             except (Exception, SystemExit) as error:
                 if attempt == retries:
                     return Failed(named(index, unpack_exception(pack_exception(error))))

@@ -60,7 +60,7 @@ class Stream:
         if self._roots is not None and self.total is not None and len(self._roots) != self.total:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
         self._inputs = enumerate(zip(*iterables, strict=False))
-        self._function = packed_function(function, len(iterables), options.seed)
+        self._function = packed_function(function, len(iterables), options.seed, options.task_timeout)
         self.taken = 0
         self._read = 0
         self._exhausted = False

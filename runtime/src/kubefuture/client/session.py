@@ -43,8 +43,8 @@ _KEPT_FUNCTIONS = 64
 """So many functions of futures stay on the other side without a call that uses them."""
 
 
-_TaskKey = tuple[bytes, bool, bytes]
-"""What makes two futures' functions the same: payload, rng, seed."""
+_TaskKey = tuple[bytes, bool, bytes, float]
+"""What makes two futures' functions the same: payload, rng, seed, limit."""
 
 _living: WeakSet[Session] = WeakSet()
 
@@ -108,6 +108,7 @@ class Session:
                 function.rng,
                 function.seed,
                 function.own_seeds,
+                function.limit,
             )
             call = MapCall(
                 next(self._ids), function.id, self.lock, total=total, chunk_size=chunk_size, retries=retries
@@ -136,7 +137,7 @@ class Session:
         with self.lock:
             if self.error is not None:
                 self._check()
-            key = function.payload, function.rng, function.seed
+            key = function.payload, function.rng, function.seed, function.limit
             known = self._task_functions.get(key)
             if known is None:
                 messages = self._new_task_function(key, function)
@@ -263,13 +264,21 @@ class Session:
                 return
             function = next(iter(self._resting))
             known = self._functions[function]
-            del self._resting[function], self._task_functions[known.payload, known.rng, known.seed]
+            del self._resting[function]
+            del self._task_functions[known.payload, known.rng, known.seed, known.limit]
         del self._uses[function], self._functions[function]
         self._send([Release((function,))])
 
     def _new_task_function(self, key: _TaskKey, function: Function) -> list[Message]:
         """A future's function that the other side does not have."""
-        new = Function(next(self._ids), function.payload, function.shared, function.rng, function.seed)
+        new = Function(
+            next(self._ids),
+            function.payload,
+            function.shared,
+            function.rng,
+            function.seed,
+            limit=function.limit,
+        )
         self._functions[new.id] = new
         self._uses[new.id] = 0
         self._task_functions[key] = new.id

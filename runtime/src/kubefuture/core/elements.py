@@ -23,6 +23,7 @@ class FunctionRunner:
         self._root = unpack_root(message.seed) if message.seed else None
         self.plain = message.shared and not message.seed and not message.own_seeds
         """Nothing is to be done around its elements, so that they can be run at full speed."""
+        self.limit = message.limit
 
     def element(self, index: int, payload: bytes) -> tuple[Element, bytes]:
         """What element `index` is, for code inside it that asks, and its arguments' part of the payload."""
@@ -59,6 +60,11 @@ class FunctionRunner:
         if self._shared is None:
             self._shared = unpack(self._message.payload)
         return self._shared
+
+
+def overrun(index: int, limit: float) -> TimeoutError:
+    """The error of an element that ran longer than it may (R22)."""
+    return TimeoutError(f"Element {index} ran longer than task_timeout={limit:g} s allows.")
 
 
 def with_own_seed(root: Root, payload: bytes) -> bytes:

@@ -17,6 +17,7 @@ class Function(Message, frozen=True):
         rng: It wants its generator passed as `rng` (R24).
         seed: The packed root of the elements' random numbers; empty without a seed.
         own_seeds: Each element's payload begins with a packed root of its own.
+        limit: Seconds that an element may run, 0 for as long as it takes (R22).
     """
 
     id: int
@@ -25,6 +26,7 @@ class Function(Message, frozen=True):
     rng: bool = False
     seed: bytes = b""
     own_seeds: bool = False
+    limit: float = 0.0
 
 
 class Release(Message, frozen=True):

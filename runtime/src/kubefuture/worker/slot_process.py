@@ -21,6 +21,7 @@ from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
 from ..protocol.messages import AnyMessage, Bind, Lease, Run
+from .limits import Overrun, Stopwatch
 from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
@@ -44,7 +45,8 @@ class SlotProcess:
         receiver: Reads its socket, where there is one.
 
     Attributes:
-        leases: Ids of the leases that it has, in order.
+        leases: The leases that it has, in order, with their functions.
+        overrun: The element that it is being stopped on, since that ran for too long.
         cause: Why we killed it for something that it did, for people.
         ending: We told it to end.
         retired: No other one is to take its place.
@@ -64,7 +66,9 @@ class SlotProcess:
         self._on_end = on_end
         self._lock = lock
         self._decoder = Decoder()
-        self.leases: dict[int, None] = {}
+        self.leases: dict[int, int] = {}
+        self.overrun: Overrun | None = None
+        self._stopwatch = Stopwatch()
         self.ending = False
         self.cause = ""
         self.retired = False
@@ -114,13 +118,15 @@ class SlotProcess:
         records = []
         long = []
         for lease in message.leases:
-            self.leases[lease.id] = None
+            self.leases[lease.id] = lease.function
             record = pack_record(lease)
             if record is None:
                 long.append(lease)
                 record = pack_record(Lease(lease.id, lease.function, lease.start, []))
                 assert record is not None
             records.append(record)
+        if message.functions or message.forget:
+            self._stopwatch.learn(message.functions, message.forget)
         if long or message.functions or message.forget:
             self._data.send(frame([Run(message.slot, message.functions, message.forget, long)]))
         self._send_records(records)
@@ -152,6 +158,13 @@ class SlotProcess:
             ended = self._look() is not False
         if ended:
             self._data.drain()
+
+    def too_long(self, now: float) -> Overrun | None:
+        """The element that it runs, if that has run longer than it may (R22); `now` is in seconds."""
+        if not self._stopwatch.limits:
+            return None
+        lease, index = PAGE.unpack_from(self._page)
+        return self._stopwatch.look(lease, index, self.leases.get(lease, 0), now)
 
     def interrupt(self) -> None:
         """SIGINT for what it runs."""

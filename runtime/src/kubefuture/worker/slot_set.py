@@ -31,6 +31,7 @@ from ..protocol.messages import (
     StartSlot,
     Welcome,
 )  # fmt: skip
+from .limits import judged, verdict
 from .slot_process import SlotProcess
 
 _P = ParamSpec("_P")
@@ -147,9 +148,18 @@ class SlotSet:
 
     @_locked
     def check(self) -> None:
-        """Notices deaths that no socket told; the host calls it a few times a second, in the loop's thread."""
+        """Notices deaths that no socket told, and elements that run too long (R22).
+
+        The host calls it a few times a second, in the loop's thread.
+        """
+        now = self._loop.time()
         for slot in list(self._numbers):
             slot.check()
+            overrun = slot.too_long(now)
+            if overrun is None or overrun == slot.overrun or self._slots.get(self._numbers[slot]) is not slot:
+                continue
+            slot.overrun = overrun
+            self._stop(slot, overrun.lease)
 
     def end(self, number: int, cause: str) -> None:
         """Kills a slot for something that it did; `cause` is how its end is reported."""
@@ -212,11 +222,14 @@ class SlotSet:
         if slot.revoke((lease,)):
             self._report([Returned(message.slot, (lease,))])
             return
-        others = tuple(other for other in slot.leases if other != lease)
-        back = slot.revoke(others)
+        self._stop(slot, lease)
+
+    def _stop(self, slot: SlotProcess, lease: int) -> None:
+        """SIGINT for what a slot runs, and SIGKILL if it does not listen (R21)."""
+        back = slot.revoke(tuple(other for other in slot.leases if other != lease))
         slot.interrupt()
         if back:
-            self._report([Returned(message.slot, back)])
+            self._report([Returned(self._numbers[slot], back)])
         self._loop.call_soon_threadsafe(
             self._loop.call_later, INTERRUPT_GRACE, self._kill_if_running, slot, lease
         )
@@ -237,6 +250,8 @@ class SlotSet:
                 self._failures = 0
                 self._report([SlotReady(number, slot.pid)])
             return
+        if slot.overrun is not None:
+            messages = judged(messages, slot.overrun)
         for message in messages:
             if isinstance(message, Done):
                 for part in message.parts:
@@ -244,6 +259,8 @@ class SlotSet:
                         slot.leases.pop(part.lease, None)
             elif isinstance(message, Raised) and message.end:
                 slot.leases.pop(message.lease, None)
+        if slot.overrun is not None and slot.overrun.lease not in slot.leases:
+            slot.overrun = None
         self._report(messages)
 
     @_locked
@@ -255,6 +272,9 @@ class SlotSet:
             return
         del self._slots[number]
         lease, index, reason = slot.last_words()
+        if slot.overrun is not None and slot.overrun[:2] == (lease, index):
+            self._report([verdict(slot.overrun, end=True)])
+            lease, index, slot.ending = 0, -1, True
         if slot.retired:
             self._report([SlotLost(number, lease, index, reason, True, True)])
         elif was_ready:

@@ -1,0 +1,89 @@
+"""Elements that run longer than they may: noticed from outside, since a C call may hold the slot's GIL (R22).
+
+A slot's page says which element it is on. Whoever finds it there twice, with the limit between, knows that
+the element has run for that long at least, so none is ever stopped early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..core.elements import overrun as error_of
+from ..core.packing import pack_exception
+from ..protocol.messages import AnyMessage, Done, Function, Part, Raised
+
+
+class Overrun(NamedTuple):
+    """An element that ran longer than its limit, which is in seconds."""
+
+    lease: int
+    element: int
+    limit: float
+
+
+class Stopwatch:
+    """How long a slot has been on its element.
+
+    Attributes:
+        limits: Seconds by function, for those that have a limit.
+    """
+
+    def __init__(self) -> None:
+        self.limits: dict[int, float] = {}
+        self._seen = 0, -1
+        self._since = 0.0
+
+    def learn(self, functions: Sequence[Function], forget: Sequence[int]) -> None:
+        """The slot gets functions, and forgets some."""
+        for forgotten in forget:
+            self.limits.pop(forgotten, None)
+        for function in functions:
+            if function.limit:
+                self.limits[function.id] = function.limit
+
+    def look(self, lease: int, index: int, function: int, now: float) -> Overrun | None:
+        """The slot is on this element now, which is of this function; returns it if that is too long."""
+        if self._seen != (lease, index):
+            self._seen, self._since = (lease, index), now
+        limit = self.limits.get(function)
+        if limit is None or now - self._since < limit:
+            return None
+        return Overrun(lease, index, limit)
+
+
+def verdict(overrun: Overrun, *, end: bool) -> Raised:
+    """What is said of the element: that its function raised a TimeoutError."""
+    error = pack_exception(error_of(overrun.element, overrun.limit))
+    return Raised(overrun.lease, overrun.element, error, overrun.limit, end)
+
+
+def judged(messages: Sequence[AnyMessage], overrun: Overrun) -> list[AnyMessage]:
+    """What a slot said, where whatever it said of the element that was too long is the verdict.
+
+    Even a result: what a function returns that was interrupted may be half of it.
+    """
+    told: list[AnyMessage] = []
+    for message in messages:
+        if isinstance(message, Raised) and (message.lease, message.index) == overrun[:2]:
+            told.append(verdict(overrun, end=message.end))
+        elif isinstance(message, Done):
+            for part in message.parts:
+                told.extend(_judged_part(part, overrun))
+        else:
+            told.append(message)
+    return told
+
+
+def _judged_part(part: Part, overrun: Overrun) -> list[AnyMessage]:
+    place = overrun.element - part.start
+    if part.lease != overrun.lease or not 0 <= place < len(part.payloads):
+        return [Done([part])]
+    told: list[AnyMessage] = []
+    if place:
+        told.append(Done([Part(part.lease, part.start, part.payloads[:place], part.seconds, False)]))
+    rest = part.payloads[place + 1 :]
+    told.append(verdict(overrun, end=part.end and not rest))
+    if rest:
+        told.append(Done([Part(part.lease, overrun.element + 1, rest, 0.0, part.end)]))
+    return told
