@@ -48,7 +48,8 @@ def main() -> None:
     unknown = set(options.questions) - set(QUESTIONS)
     if unknown:
         parser.error(f"there is no question {', '.join(sorted(unknown))}; there are {', '.join(QUESTIONS)}")
-    questions = {**QUESTIONS, "seed_job": partial(seed_job.rows, draws=int(options.draws))}
+    questions = dict(QUESTIONS)
+    questions["seed_job"] = partial(seed_job.rows, draws=int(options.draws))
     rows: list[Row] = []
     for name, ask in questions.items():
         if not options.questions or name in options.questions:

@@ -29,15 +29,17 @@ def rows(quick: bool) -> list[Row]:
     packages = ["numpy", "kubefuture", MAP, *(peer.package for peer in here)]
     measured = in_turns({name: partial(seconds, name) for name in packages}, 3 if quick else 15)
     ours, first_use, numpy = measured["kubefuture"], measured[MAP], measured["numpy"]
-    return [
+    found = [
         Row("import", _text(ours), f"numpy {_text(numpy)}", ratios(ours, numpy), BAR),
         Row("import and kf.map", _text(first_use), f"numpy {_text(numpy)}", ratios(first_use, numpy)),
-        *(
-            Row("import", _text(ours), f"{peer.name} {_text(measured[peer.package])}", ratios(ours, measured[peer.package]))
-            for peer in here
-        ),
-        *(Row("import", "", peer.name, [], note=peer.why_missing) for peer in OTHERS if peer.why_missing),
-    ]  # fmt: skip
+    ]
+    for peer in OTHERS:
+        if peer.why_missing:
+            found.append(Row("import", "", peer.name, [], note=peer.why_missing))
+        else:
+            theirs = measured[peer.package]
+            found.append(Row("import", _text(ours), f"{peer.name} {_text(theirs)}", ratios(ours, theirs)))
+    return found
 
 
 def _text(measured: list[float]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -53,7 +53,7 @@ class Row:
         return self.median >= self.bar if self.at_least else self.median <= self.bar
 
 
-def in_turns(contenders: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def in_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Measures all in every round, so that what disturbs the machine for a while disturbs all of them.
 
     Args:

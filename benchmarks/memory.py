@@ -69,11 +69,11 @@ def in_machine(messages: Callable[[], Iterator[Message]]) -> float:
     def take(message: Message) -> None:
         received: list[AnyMessage] = decoder.feed(frame([message]))
         for each in received:
-            machine.received(_CLIENT, each, time.monotonic())  # type: ignore[arg-type]
+            machine.received(_CLIENT, each, time.monotonic())
         machine.take()
 
-    for message in (Open(2**20, 1, _BATCH), Elements(2**20, [_PAYLOAD] * _BATCH, True)):
-        take(message)  # what the first messages make the interpreter allocate for good
+    take(Open(2**20, 1, _BATCH))  # what the first messages make the interpreter allocate for good
+    take(Elements(2**20, [_PAYLOAD] * _BATCH, True))
     before = resident_bytes()
     for message in messages():
         take(message)
@@ -115,7 +115,14 @@ def rows(quick: bool) -> list[Row]:
     peer = f"ProcessPoolExecutor {_text(measured['executor'])}"
     futures_text = _text(measured["future"])
     return [
-        Row("a queued map element", _text(measured["element"]), "", measured["element"], ELEMENT_BAR, unit=" B"),
+        Row(
+            "a queued map element",
+            _text(measured["element"]),
+            "",
+            measured["element"],
+            ELEMENT_BAR,
+            unit=" B",
+        ),
         Row("a queued future", futures_text, "", measured["future"], FUTURE_BAR, unit=" B"),
         Row("a queued future", futures_text, peer, ratios(measured["future"], measured["executor"])),
     ]

@@ -38,7 +38,7 @@ class Peer:
 
 @contextmanager
 def loky() -> Iterator[Pool]:
-    """loky's reusable executor."""
+    """The reusable executor of loky."""
     from loky import get_reusable_executor
 
     executor = get_reusable_executor(max_workers=WORKERS)
@@ -48,7 +48,7 @@ def loky() -> Iterator[Pool]:
 
 @contextmanager
 def mpire() -> Iterator[Pool]:
-    """mpire's pool, which forms chunks by itself."""
+    """The pool of mpire, which forms chunks by itself."""
     from mpire import WorkerPool
 
     with WorkerPool(n_jobs=WORKERS) as pool:
@@ -91,13 +91,15 @@ def dask() -> Iterator[Pool]:
             lambda function, argument: client.submit(function, argument, pure=False),
             lambda function, elements: client.gather(client.map(function, elements, pure=False)),
             client.gather,
-            lambda function, elements: dask.bag.from_sequence(elements).map(function).compute(scheduler=client),
+            lambda function, elements: (
+                dask.bag.from_sequence(elements).map(function).compute(scheduler=client)
+            ),
         )
 
 
 @contextmanager
 def ipyparallel() -> Iterator[Pool]:
-    """ipyparallel's balanced view, and its direct view, which gives each engine one part."""
+    """The balanced view of ipyparallel, and its direct view, which gives each engine one part."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["IPYTHONDIR"] = folder
         from ipyparallel import Cluster

@@ -11,8 +11,8 @@ The other peers are up one at a time, since some of them keep a machine busy eve
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,7 +48,7 @@ class Rounds:
 
 
 def measure(
-    turn: Turn, peers: Sequence[Peer], *, tasks: int, rounds: int, other_rounds: int = 3
+    turn: Turn, peers: Sequence[Peer], *, tasks: int, rounds: int, other_tasks: int = 0, other_rounds: int
 ) -> list[Rounds]:
     """Measures ours and every peer.
 
@@ -57,6 +57,7 @@ def measure(
         peers: Whom to compare with; the first one is the baseline.
         tasks: How many tasks a round.
         rounds: How many rounds with the baseline.
+        other_tasks: How many tasks a round with the other peers, if not as many.
         other_rounds: How many with each other peer.
     """
     with ExitStack() as ending:
@@ -67,28 +68,36 @@ def measure(
         }
         for contender in ours.values():
             ending.callback(contender.close)
-        turns = {name: partial(contender.take_turn, tasks) for name, contender in ours.items()}
         return [
-            _beside(peer, turn, turns, tasks, other_rounds if number else rounds)
-            for number, peer in enumerate(peers)
+            _beside(peers[0], turn, ours, tasks, rounds),
+            *(_beside(peer, turn, ours, other_tasks or tasks, other_rounds) for peer in peers[1:]),
         ]
 
 
-def _beside(
-    peer: Peer, turn: Turn, ours: dict[str, Callable[[], float]], tasks: int, rounds: int
-) -> Rounds:
-    missing = peer.why_missing
-    if not missing:
-        try:
-            contender = Contender(peer.way, turn)
-            try:
-                measured = in_turns({"": partial(contender.take_turn, tasks), **ours}, rounds)
-            finally:
-                contender.close()
-            return Rounds(peer.name, measured, measured.pop(""))
-        except ContenderError as error:
-            missing = str(error)
-    return Rounds(peer.name, {}, [], missing)
+def _beside(peer: Peer, turn: Turn, ours: dict[str, Contender], tasks: int, rounds: int) -> Rounds:
+    try:
+        with ready(peer, turn) as contender:
+            turns = {name: partial(each.take_turn, tasks) for name, each in {"": contender, **ours}.items()}
+            measured = in_turns(turns, rounds)
+    except ContenderError as error:
+        return Rounds(peer.name, {}, [], str(error))
+    return Rounds(peer.name, measured, measured.pop(""))
+
+
+@contextmanager
+def ready(peer: Peer, turn: Turn, **options: int) -> Iterator[Contender]:
+    """A peer's contender, ended with the block.
+
+    Raises:
+        ContenderError: The peer is not installed, or cannot be measured.
+    """
+    if peer.why_missing:
+        raise ContenderError(peer.why_missing)
+    contender = Contender(peer.way, turn, **options)
+    try:
+        yield contender
+    finally:
+        contender.close()
 
 
 def beside(question: str, measured: list[Rounds], text: Callable[[float], str]) -> list[Row]:
@@ -106,9 +115,7 @@ def beside(question: str, measured: list[Rounds], text: Callable[[float], str]) 
             continue
         peer = f"{rounds.name} {text(statistics.median(rounds.theirs))}"
         rows += [
-            Row(
-                f"{question}, {place}", text(statistics.median(rounds.ours[key])), peer, rounds.ratios(key)
-            )
+            Row(f"{question}, {place}", text(statistics.median(rounds.ours[key])), peer, rounds.ratios(key))
             for key, place in PLACES.items()
         ]
     return rows

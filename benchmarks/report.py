@@ -59,7 +59,7 @@ def tables(rows: list[Row]) -> str:
 
 def _cells(row: Row) -> str:
     low, high = row.quartiles
-    digits = 1 if row.unit else 2
+    digits = 2 if abs(row.median) < 10 else 1 if abs(row.median) < 100 else 0
     measured = f"{row.median:,.{digits}f}{row.unit}"
     if len(row.values) > 1:
         measured += f" ({low:,.{digits}f} to {high:,.{digits}f})"
@@ -81,7 +81,8 @@ def _not_measured(rows: list[Row]) -> list[str]:
         if not row.values:
             questions.setdefault((row.peer or "ours", row.note), []).append(row.question)
     return [
-        f"- **Not measured**: {who} ({why}), in {', '.join(asked)}." for (who, why), asked in questions.items()
+        f"- **Not measured**: {who} ({why}), in {', '.join(asked)}."
+        for (who, why), asked in questions.items()
     ]
 
 

@@ -34,11 +34,16 @@ def durations(elements: int, order: str) -> list[float]:
     return seconds
 
 
+def wait(seconds: float) -> None:
+    """One element."""
+    time.sleep(seconds)
+
+
 def turn(pool: Pool, elements: int, order: str) -> float:
     """The map's length, as a multiple of the perfect one."""
     seconds = durations(elements, order)
     started = time.perf_counter()
-    pool.map(time.sleep, seconds)
+    pool.map(wait, seconds)
     return (time.perf_counter() - started) / (sum(seconds) / WORKERS)
 
 

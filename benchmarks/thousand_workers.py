@@ -1,5 +1,89 @@
-"""."""
+"""How many tasks a second pass through a scheduler with 1,000 workers of one slot, over TLS, and what does it need?
+
+The workers are connections of a few processes, since 2,000 real processes, a supervisor and a slot each, would need
+some 40 GB; each still has a socket, a login and TLS of its own. They answer every task at once, and they share the
+machine with the scheduler and the client, so a machine of few cores shows less than the scheduler can do.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+from tests.faults.tls import TlsCluster
+from tests.faults.waiting import eventually
+
+from . import fake_workers
+from .contenders import Contender, cluster
+from .measurement import Row
+from .throughput import turn
+
+WORKERS = 1000
+GENERATORS = 2
+RATE_BAR, MEMORY_BAR = 8000.0, 300.0
+_PATIENCE = 120.0
 
 
-def rows(quick):
-    return []
+def rows(quick: bool) -> list[Row]:
+    """Measures it."""
+    tasks = 5_000 if quick else 20_000
+    daemon = TlsCluster(WORKERS)
+    try:
+        daemon.start_scheduler()
+        assert daemon.scheduler is not None
+        with _workers(str(daemon.connection)):
+            eventually(lambda: len(daemon.status().workers) == WORKERS, "all workers", _PATIENCE)
+            connected = resident_mib(daemon.scheduler.pid)
+            client = Contender(cluster, turn, str(daemon.connection), warm_up=tasks)
+            try:
+                rates = [client.take_turn(tasks) for _ in range(3 if quick else 15)]
+            finally:
+                client.close()
+            needed = resident_mib(daemon.scheduler.pid)
+    finally:
+        daemon.close()
+    what = f"{WORKERS:,} workers over TLS"
+    median = f"{statistics.median(rates):,.0f}"
+    return [
+        Row(f"{what}, tasks a second", median, "", rates, RATE_BAR, at_least=True, unit=" /s"),
+        Row(
+            f"{what}, the scheduler's memory", f"{needed:.0f} MiB", "", [needed], MEMORY_BAR, unit=" MiB",
+            note=f"{connected:.0f} MiB before the first task",
+        ),
+    ]  # fmt: skip
+
+
+@contextmanager
+def _workers(connection: str) -> Iterator[None]:
+    """All workers, in a few processes."""
+    context = multiprocessing.get_context("spawn")
+    share = WORKERS // GENERATORS
+    pipes: list[Connection] = []
+    processes = []
+    for number in range(GENERATORS):
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=fake_workers.run, args=(theirs, connection, number * share, share), daemon=True
+        )
+        process.start()
+        theirs.close()
+        pipes.append(ours)
+        processes.append(process)
+    try:
+        for pipe in pipes:
+            if not pipe.poll(_PATIENCE) or pipe.recv() != share:
+                raise RuntimeError("the workers did not come up")
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+
+
+def resident_mib(pid: int) -> float:
+    """What a process has in memory."""
+    return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(pid)])) / 1024
