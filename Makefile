@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .PHONY: setup test lint docs bench demo lock clean help links
 
-# ARGS and PYTHON are for the command line, as in: make setup PYTHON=/path/to/python3.13
+# ARGS, PEERS and PYTHON are for the command line, as in: make setup PYTHON=/path/to/python3.13
 
 ##@ Everyday
 
@@ -21,8 +21,9 @@ lint: setup ## Check style, types, YAML, playbooks and shell scripts
 docs: setup ## Build the documentation, strictly, into build/docs
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --site-dir build/docs $(ARGS)
 
-bench: setup ## Measure against peers, interleaved, and print the ratios
-	@.venv/bin/python -m benchmarks $(ARGS)
+bench: setup ## Measure against peers, interleaved; PEERS=1 installs Ray, Dask and others (450 MB) for it
+	@$(if $(PEERS),sh runtime/bootstrap.sh benchmarks/requirements.lock build/peers,true)
+	@$(if $(PEERS),build/peers,.venv)/bin/python -m benchmarks $(ARGS)
 
 demo: links ## Scaffold build/demo, then up, run, down; ARGS="--elements 8 --draws 100000" for small input
 	@started=$$(date +%s); \

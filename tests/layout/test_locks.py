@@ -11,7 +11,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ["requirements-dev.lock", "template/tools.lock", "template/requirements.lock"]
+LOCKS = [
+    "requirements-dev.lock",
+    "benchmarks/requirements.lock",
+    "template/tools.lock",
+    "template/requirements.lock",
+]
 
 
 def pins(lock: str) -> dict[str, set[str]]:
@@ -41,9 +46,10 @@ def test_the_tests_run_with_the_tools_that_projects_get():
     } == {}
 
 
-def test_the_development_lock_has_what_the_runtime_needs():
+@pytest.mark.parametrize("lock", ["requirements-dev.lock", "benchmarks/requirements.lock"])
+def test_the_development_locks_have_what_the_runtime_needs(lock):
     needs = tomllib.loads((ROOT / "runtime/pyproject.toml").read_text())["project"]["dependencies"]
-    dev = pins("requirements-dev.lock")
+    pinned = pins(lock)
     for need in map(Requirement, needs):
-        versions = dev[canonicalize_name(need.name)]
+        versions = pinned[canonicalize_name(need.name)]
         assert all(need.specifier.contains(version) for version in versions), need
