@@ -38,7 +38,9 @@ def test_a_contender_answers_each_turn_and_ends_with_all_its_processes():
     try:
         assert contender.take_turn(7) == 7.0
         started = [
-            child.pid for child in processes.descendants(os.getpid()) if "tracker" not in child.command
+            child.pid
+            for child in processes.descendants(os.getpid())
+            if "resource_tracker" not in child.command
         ]
     finally:
         contender.close()
