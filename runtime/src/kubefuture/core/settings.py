@@ -20,6 +20,12 @@ MAX_CREDITS: Final = 16
 STRIKES: Final = 3
 """Deaths of a slot on one element before it is reported as poison (R19)."""
 
+OUTPUT_LINES: Final = 20
+"""So many of the last lines that a slot printed are part of the report when it dies (R19)."""
+
+OUTPUT_BYTES: Final = 4 << 10
+"""At most this many bytes of them."""
+
 LOSSES: Final = 10
 """Losses of an element that were not its own doing (drain, lost worker) before it is given up (R19)."""
 

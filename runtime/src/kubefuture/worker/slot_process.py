@@ -22,6 +22,7 @@ from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
 from ..protocol.messages import AnyMessage, Bind, Lease, Run
 from .limits import Overrun, Stopwatch
+from .output import Outlet, SlotOutput
 from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
@@ -38,7 +39,7 @@ class SlotProcess:
     Args:
         loop: Where its sockets are watched.
         environment: The process's environment.
-        output: Where its stdout and stderr go, None for ours.
+        outlet: Where its stdout and stderr go.
         on_messages: Called with what it sent, several at a time; the lock is held.
         on_end: Called once, when it is dead and everything it sent was delivered.
         lock: The host's lock; whoever calls a method holds it.
@@ -56,7 +57,7 @@ class SlotProcess:
         self,
         loop: asyncio.AbstractEventLoop,
         environment: Mapping[str, str],
-        output: IO[bytes] | int | None,
+        outlet: Outlet,
         on_messages: Callable[[SlotProcess, list[AnyMessage]], None],
         on_end: Callable[[SlotProcess], None],
         lock: AbstractContextManager[object],
@@ -75,7 +76,8 @@ class SlotProcess:
         self._bound = False
         ours, data = socket.socketpair()
         self._leases, self._untaken = socket.socketpair()
-        with _shared_page() as page:
+        self._output = SlotOutput(outlet)
+        with _shared_page() as page, self._output:
             self._page = mmap(page.fileno(), PAGE.size)
             handles = (data.fileno(), self._untaken.fileno(), page.fileno())
             self._process = subprocess.Popen(
@@ -90,13 +92,18 @@ class SlotProcess:
                 pass_fds=handles,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=self._output.stdout,
+                stderr=self._output.stderr,
                 process_group=0,
             )
         data.close()
         self._leases.setblocking(False)
         self._data = Channel(loop, ours, self._received, self._dead, lock, receiver)
+
+    @property
+    def last_lines(self) -> str:
+        """What it printed last."""
+        return self._output.last_lines
 
     @property
     def pid(self) -> int:
@@ -262,6 +269,7 @@ class SlotProcess:
         with self._lock:
             self.kill()  # for a process that only closed its sockets, and for what it leaves behind
         self._wait()
+        self._output.drain()
         self._on_end(self)
 
 

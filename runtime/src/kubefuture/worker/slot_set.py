@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from ..core.receiver import Receiver
 from ..core.settings import INTERRUPT_GRACE, SLOT_START_SECONDS
@@ -32,6 +32,7 @@ from ..protocol.messages import (
     Welcome,
 )  # fmt: skip
 from .limits import judged, verdict
+from .output import Outlet
 from .slot_process import SlotProcess
 
 _P = ParamSpec("_P")
@@ -57,7 +58,7 @@ class SlotSet:
         loop: Where they are watched.
         environment: The slots' environment.
         lock: The host's, when several threads call `handle`.
-        output: Where their stdout and stderr go, None for ours.
+        output: Where their stdout and stderr go, None for our own two.
         report: Takes messages for the scheduler, several at a time; the lock is held.
         receiver: Reads the slots' sockets instead of the loop.
         trouble: Takes a sentence for the log when a slot cannot start.
@@ -71,12 +72,12 @@ class SlotSet:
         report: Callable[[Sequence[Message]], None],
         trouble: Callable[[str], None],
         receiver: Receiver | None = None,
-        output: IO[bytes] | int | None = None,
+        output: int | None = None,
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self._loop = loop
         self._environment = environment
-        self._output = output
+        self._outlet = Outlet(loop, 1, 2) if output is None else Outlet(loop, output, output)
         self._lock = lock if lock is not None else nullcontext()
         self._report = report
         self._receiver = receiver
@@ -103,7 +104,7 @@ class SlotSet:
             slot = SlotProcess(
                 self._loop,
                 self._environment,
-                self._output,
+                self._outlet,
                 self._received,
                 self._ended,
                 self._lock,
@@ -177,9 +178,13 @@ class SlotSet:
 
     @_locked
     def reap(self) -> None:
-        """After `close`, in the loop's thread: waits for their ends and leaves neither zombies nor sockets."""
+        """After `close`, in the loop's thread: waits for their ends, and leaves neither zombies nor sockets.
+
+        What they had printed is passed on.
+        """
         for slot in list(self._numbers):
             slot.reap()
+        self._outlet.close()
 
     def restart(self, slots: int) -> None:
         """Kills all slots and starts fresh ones: the scheduler that knew their work is gone."""

@@ -106,6 +106,7 @@ class Supervisor:
     def close(self) -> None:
         """Kills the slots."""
         self._slots.close()
+        self._slots.reap()
 
     def end(self, reason: str = "") -> None:
         """Makes `run` return."""

@@ -1,0 +1,38 @@
+"""What slots of plan("local") print goes where their program's own output goes (R19)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.faults.programs import environment
+
+
+def test_r19_bytes_arrive_as_they_are(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\nimport kubefuture as kf\nkf.plan('local', workers=1)\n"
+        "kf.map(lambda _: os.write(1, bytes(range(256)) * 4096) and None, range(3))\n"
+    )
+    program = subprocess.run(
+        [sys.executable, script], env=environment(), stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    assert program.stdout == bytes(range(256)) * 4096 * 3
+
+
+STUCK = """
+import os, sys
+import kubefuture as kf
+
+kf.plan("local", workers=2)
+stuck = kf.future(os.write, 1, bytes(20 << 20))
+print(kf.map(abs, range(1000)) == list(range(1000)), stuck.done(), file=sys.stderr, flush=True)
+os._exit(0)
+"""
+
+
+def test_r19_a_terminal_that_takes_nothing_stops_only_who_prints():
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        assert program.stderr.readline() == b"True False\n"
