@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from types import TracebackType
 
 from kubefuture.core.certificate import SERVER_NAME, client_context
 from kubefuture.core.connection import Connection
 from kubefuture.protocol.auth import ClientLogin
 from kubefuture.protocol.framing import Decoder, frame
-from kubefuture.protocol.messages import PROTOCOL, AnyMessage, Environment, Hello, Message
+from kubefuture.protocol.messages import PROTOCOL, AnyMessage, Bye, Environment, Hello, Message
 
 from .waiting import LIMIT
 
@@ -18,6 +19,7 @@ class RawPeer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._polite = False
         self._socket = connection.dial(LIMIT)
         if connection.certificate:
             self._socket = client_context(connection.certificate).wrap_socket(
@@ -37,12 +39,14 @@ class RawPeer:
     def say(self, *messages: Message) -> None:
         """Sends messages."""
         self.shout(frame(messages))
+        self._polite = True
 
     def shout(self, content: bytes) -> None:
         """Sends bytes."""
+        self._polite = False
         try:
             self._socket.sendall(content)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass  # the end is seen when reading
 
     def hear(self) -> AnyMessage:
@@ -80,10 +84,12 @@ class RawPeer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._polite:
+            self.say(Bye())
         self._socket.close()
 
 
 def raw_hello(role: str = "client", protocol: int = PROTOCOL, **environment: str) -> Hello:
     """A first message, of another version if need be."""
     versions = Environment(**{"python": "", **environment})
-    return Hello(role, protocol, "raw", "elsewhere", 1, versions, folder="/")
+    return Hello(role, protocol, secrets.token_hex(8), "elsewhere", 1, versions, folder="/")

@@ -76,6 +76,8 @@ class Untouchable:
     """A machine that remembers who disturbed it."""
 
     wanted = None
+    epoch = "epoch"
+    slots = 0
 
     def __init__(self) -> None:
         self.disturbed: list[str] = []
@@ -89,7 +91,7 @@ class Untouchable:
     def connected(self, *what: object) -> None:
         self.disturbed.append(repr(what))
 
-    received = disconnected = connected
+    received = disconnected = away = back = connected
 
 
 class Shell:

@@ -89,7 +89,7 @@ def test_a_peer_that_breaks_the_rules_loses_only_its_own_connection(connection):
         for peer in (good, bad):
             peer.log_in().say(raw_hello(python=python))
             assert isinstance(peer.hear(), Welcome)
-        bad.say(Welcome("", 1))
+        bad.say(Welcome("x"))
         bad.hung_up()
         good.say(StatusRequest())
         assert good.hear().sessions == 1
@@ -195,6 +195,7 @@ def test_r31_who_does_not_log_in_in_time_is_put_out(monkeypatch, tmp_path):
 
     class NoMachine:
         wanted = None
+        epoch = ""
 
         def take(self):
             return {}

@@ -216,7 +216,7 @@ def test_elements_that_a_client_sends_again_after_a_reconnect_are_only_those():
         [Done([Part(1, 0, [b""], 0.0, True)])],
         [Returned(0, ())],
         [Bind(0, 1, "", (), "")],
-        [Welcome("", 0)],
+        [Welcome("")],
     ],
     ids=lambda messages: type(messages[-1]).__name__,
 )

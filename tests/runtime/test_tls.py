@@ -85,10 +85,10 @@ def test_r31_a_scheduler_that_dies_is_found_again_over_tls(checkpoint):
             target=lambda: outcome.append(kf.map(lambda i: (i, reach(port, i)), range(2), chunk_size=1))
         )
         work.start()
-        checkpoint.take(2)
+        visits = checkpoint.take(2)
         cluster.kill_scheduler()
         cluster.start_scheduler()
-        for visit in checkpoint.take(2):
+        for visit in visits:
             visit.go()
         work.join(30)
         assert outcome == [[(0, ""), (1, "")]]

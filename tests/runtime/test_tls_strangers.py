@@ -108,7 +108,7 @@ def test_r32_a_client_refuses_an_impostor_that_has_the_certificate_but_not_the_t
     def pretend(end: socket.socket, impostor: Impostor) -> None:
         end.sendall(ServerLogin(bytes(32)).greeting)
         impostor.read(end)
-        end.sendall(os.urandom(32) + frame([Welcome("", 2)]))
+        end.sendall(os.urandom(32) + frame([Welcome("x")]))
         while impostor.read(end):
             pass
 
@@ -135,7 +135,7 @@ HELLO = frame([raw_hello()])
         (HELLO + (9).to_bytes(4, "little") + b"\x92\xa7Refused\xff"[:9], "is no message of this protocol"),
         (HELLO + frame([Open(1, 1, 5)])[:-2], "it ended in the middle of a message"),
         (HELLO + (100).to_bytes(4, "little"), "it ended in the middle of a message"),
-        (HELLO + frame([Welcome("", 1)]), "A Welcome does not belong here"),
+        (HELLO + frame([Welcome("x")]), "A Welcome does not belong here"),
         (frame([StatusRequest()]), "its first message is a StatusRequest"),
         (b"\xff" * 300, "is longer than the allowed"),
     ],
@@ -182,6 +182,7 @@ class NoMachine:
     """What strangers must never reach: it does nothing but stand there."""
 
     wanted = None
+    epoch = ""
 
     def take(self):
         return {}

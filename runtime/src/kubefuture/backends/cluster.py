@@ -2,8 +2,8 @@
 
     user's threads ── Session ── inbox ──> I/O thread ══ login, frames ══> scheduler
 
-When the connection is lost the client connects again and sends what is not settled once more (R4): a
-scheduler that dies costs time, not results.
+When the connection is lost the client connects again. The scheduler goes on where it stopped, or, if it has
+been started anew, is told everything that is not settled once more (R4): it costs time, not results.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
 from ..core.connection import Connection
@@ -24,9 +26,11 @@ from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.settings import RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
+from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Bye, Message, Refused, Scale, Status, Welcome
 
 _PAUSE = 0.2
+_ACKNOWLEDGE_SECONDS = 0.25
 
 
 class ClusterBackend:
@@ -48,7 +52,10 @@ class ClusterBackend:
         self._awake = False
         self._closing = False
         self._link: Link | None = None
+        self._greeted: Link | None = None
         self._hello = hello("client")
+        self._epoch = ""
+        self._conversation = Conversation()
         self._welcomed: asyncio.Future[None] | None = None
         self._scaling: Scale | None = None
         self._status: Status | None = None
@@ -61,6 +68,7 @@ class ClusterBackend:
             if isinstance(error, OSError) and not isinstance(error, KubefutureError):
                 raise no_answer(self._connection, path, error) from None
             raise
+        self._thread.call_later(_ACKNOWLEDGE_SECONDS, self._acknowledge)
         self._task = asyncio.run_coroutine_threadsafe(self._stay_connected(), self._thread.loop)
         _say(
             f"kubefuture: using the {self._connection.provider} cluster of project {self._connection.project}, "
@@ -120,17 +128,32 @@ class ClusterBackend:
     async def _connect(self) -> None:
         self._welcomed = asyncio.get_running_loop().create_future()
         link = await connect(self._connection, self._receive)
-        link.send([self._hello])
+        received = self._conversation.received
+        link.send([msgspec.structs.replace(self._hello, epoch=self._epoch, received=received)])
+        self._greeted = link
         lost = asyncio.ensure_future(link.lost)
         await asyncio.wait({lost, self._welcomed}, return_when=asyncio.FIRST_COMPLETED)
         if not self._welcomed.done():
             raise ConnectionResetError("the scheduler closed the connection")
         self._welcomed.result()
-        with self.session.lock:
+
+    def _join(self, welcome: Welcome) -> None:
+        """The scheduler takes us: as the one it knows, or with all that we wait for."""
+        assert self._greeted is not None
+        self.session.receive(welcome)
+        self._epoch = welcome.epoch
+        if welcome.resumed:
+            missed = self._conversation.resume(welcome.received)
+        else:
+            self._conversation = Conversation()
             self._inbox.clear()
-            self._link = link
-            messages = self.session.resume()
-            link.send(messages if self._scaling is None else [*messages, self._scaling])
+            missed = self.session.resume()
+            if self._scaling is not None:
+                missed.append(self._scaling)
+            self._conversation.send(missed)
+        self._link = self._greeted
+        self._link.send(missed)
+        self._flush()
 
     async def _stay_connected(self) -> None:
         try:
@@ -178,25 +201,44 @@ class ClusterBackend:
         with self.session.lock:
             self._awake = False
             if self._link is None:
-                return  # `resume` sends what counts
-            messages = []
+                return  # it is sent when the scheduler has taken us
+            messages: list[Message] = []
             while self._inbox:
                 messages.append(self._inbox.popleft())
+            self._conversation.send(messages)
+            acknowledgement = self._conversation.acknowledgement()
+            if acknowledgement is not None:
+                messages.append(acknowledgement)
             self._link.send(messages)
 
     def _receive(self, messages: list[AnyMessage]) -> None:
         with self.session.lock:
-            for message in messages:
+            first = messages[0]
+            if isinstance(first, Refused):
+                self._answer(VersionError(first.reason))
+                return
+            if isinstance(first, Welcome):
+                self._join(first)
+                messages = messages[1:]
+            for message in self._conversation.receive(messages):
                 if isinstance(message, Status):
                     self._status = message
                     self.session.slots_changed.notify_all()
-                elif isinstance(message, Refused):
-                    self._answer(VersionError(message.reason))
                 else:
                     self.session.receive(message)
-                    if isinstance(message, Welcome):
-                        self._answer(None)
+            self._conversation.vouched = self._conversation.received
+            if isinstance(first, Welcome):
+                self._answer(None)
         self.session.deliver()
+
+    def _acknowledge(self) -> None:
+        """A scheduler keeps results until it knows that they are here."""
+        with self.session.lock:
+            acknowledgement = self._conversation.acknowledgement(soon=True)
+            if acknowledgement is not None and self._link is not None:
+                self._link.send([acknowledgement])
+        if not self._closing:
+            self._thread.loop.call_later(_ACKNOWLEDGE_SECONDS, self._acknowledge)
 
     def _answer(self, error: KubefutureError | None) -> None:
         if self._welcomed is not None and not self._welcomed.done():

@@ -107,7 +107,7 @@ class LocalBackend:
     def _begin(self, workers: int) -> None:
         with self.session.lock:
             now = time.monotonic()
-            self._machine.connected(_WORKER, hello("worker", slots=workers), now)
+            self._machine.connected(_WORKER, hello("worker", slots=range(workers)), now)
             self._machine.connected(_CLIENT, hello("client"), now)
             for number in range(workers):
                 self._slots.start(number)

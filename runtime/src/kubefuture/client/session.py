@@ -31,6 +31,7 @@ from ..protocol.messages import (
     Message,
     Release,
     Results,
+    Resumed,
     Slots,
     Span,
     Task,
@@ -212,6 +213,7 @@ class Session:
             call.sent, call.outstanding, call.again, call.closed = 0, 0, True, False
             messages.append(call.opening())
             messages.extend(call.next_elements())
+        messages.append(Resumed())
         return messages
 
     def break_off(self, error: KubefutureError) -> None:

@@ -6,17 +6,20 @@ import os
 import platform
 import secrets
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from ..protocol.messages import PROTOCOL, Hello
 from .version import own_environment
 
 
-def hello(role: str, *, slots: int = 0) -> Hello:
+def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
     """The first message of a connection.
 
     Args:
         role: `client`, `control`, `worker`, or `scheduler` for what a scheduler says of itself.
-        slots: How many slots a worker starts with.
+        slots: The numbers of the slots that a worker has.
+        place: A worker's place; see `Hello`.
     """
     return Hello(
         role=role,
@@ -25,10 +28,40 @@ def hello(role: str, *, slots: int = 0) -> Hello:
         host=platform.node(),
         pid=os.getpid(),
         environment=own_environment(),
-        slots=slots,
+        slots=tuple(slots),
         sys_path=_module_path() if role == "client" else (),
         folder=os.getcwd() if role == "client" else "",
+        place=place,
+        machine=_machine(),
+        started=_started(os.getpid()),
     )
+
+
+def is_gone(other: Hello) -> bool:
+    """Whether a process is dead for sure; False where that cannot be told from here."""
+    if not other.machine or other.machine != _machine():
+        return False
+    return _started(other.pid) != other.started
+
+
+def _machine() -> str:
+    """The running kernel and the process ids' namespace; empty where there is no /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> int:
+    """When a process began, in ticks since the kernel did; 0 for one that has ended."""
+    try:
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return 0
+    return 0 if fields[0] in "ZX" else int(fields[19])
 
 
 def _module_path() -> tuple[str, ...]:

@@ -50,6 +50,15 @@ QUIET_SECONDS: Final = 10.0
 RECONNECT_SECONDS: Final = 60.0
 """How long a client tries to reach a scheduler that stopped answering before it gives up."""
 
+ORPHAN_SECONDS: Final = 600.0
+"""How long work that a worker brought along is kept for a client that has not been heard of (R7)."""
+
+LEASE_SECONDS: Final = 30.0
+"""How long a worker whose connection broke is waited for before its elements are leased again (R7)."""
+
+SESSION_SECONDS: Final = 24 * 3600.0
+"""How long a client whose connection broke is waited for, its results kept (R10)."""
+
 SLOT_START_SECONDS: Final = 60.0
 """A slot that is not ready after this many seconds is taken for dead."""
 

@@ -138,7 +138,7 @@ def _lease(state: State, slot: SlotState, session: SessionState) -> bool:
         new = function
     forget, slot.forget = slot.forget, []
     state.outbox.lease(
-        slot.worker.peer, slot.index, Lease(lease.id, function.id, start, payloads), new, forget
+        slot.worker.peer, slot.index, Lease(lease.id, function.id, start, payloads, call.id), new, forget
     )
     return True
 

@@ -7,13 +7,16 @@ payload of an element until that is settled, and nothing else for each element::
                 ─────┬───── ────┬─────
               leased or settled  `frontier`: never leased yet
     again      spans below the frontier that are to be leased once more, as a heap
+    claims     spans that a worker brought along when the scheduler was started anew: leased, also
+               beyond the frontier
 """
 
 from __future__ import annotations
 
 import heapq
 
-from ..protocol.messages import Function
+from ..errors import ProtocolError
+from ..protocol.messages import Failure, Function, Span
 
 
 class FunctionState:
@@ -45,13 +48,15 @@ class Call:
         queued: It stands in its session's queue.
         complete: All its elements have arrived from the client, as they have if they come with the call.
         settled: How many elements are settled.
+        expected: A worker knows of it, and the client has not told of it yet.
+        early: Outcomes that came before their elements did, None for a call that cannot have any.
         leases: Ids of the leases that are out; like the other collections made on first use, since most
             futures need none of them.
     """
 
     __slots__ = (
-        "_again", "_frontier", "_payloads", "_troubles", "cancelled", "chunk_size", "complete", "function",
-        "id", "leases", "queued", "retries", "settled", "total",
+        "_again", "_claims", "_frontier", "_payloads", "_troubles", "cancelled", "chunk_size", "complete",
+        "early", "expected", "function", "id", "leases", "queued", "retries", "settled", "total",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +82,20 @@ class Call:
         self._frontier = 0
         self._again: list[tuple[int, int]] | None = None
         self._troubles: dict[tuple[str, int], int] | None = None
+        self._claims: dict[int, tuple[int, int]] | None = None
+        self.early: list[Span | Failure] | None = None
+        self.expected = False
+
+    def begin(self, function: FunctionState, total: int, chunk_size: int, retries: int) -> None:
+        """The client tells of a call that a worker already knew.
+
+        Raises:
+            ProtocolError: It has told of it before.
+        """
+        if not self.expected:
+            raise ProtocolError(f"Call {self.id} exists already.")
+        self.expected = False
+        self.function, self.total, self.chunk_size, self.retries = function, total, chunk_size, retries
 
     def extend(self, payloads: list[bytes], *, last: bool) -> None:
         """Takes the next elements' arguments."""
@@ -133,7 +152,7 @@ class Call:
             The first index and the payloads, or None when nothing waits.
         """
         payloads = self._payloads
-        if len(payloads) == 1:
+        if len(payloads) == 1 and self._claims is None:
             payload = payloads[0] if not self._frontier or self._again else None
             self._frontier, self._again = 1, None
             return None if payload is None else (0, [payload])
@@ -141,7 +160,7 @@ class Call:
             start, stop = heapq.heappop(self._again)
             while start < stop and self._payloads[start] is None:
                 start += 1
-            if start == stop:
+            if start >= stop:
                 continue
             end = self._reach(start, min(stop, start + elements), limit_bytes)
             if end < stop:
@@ -149,21 +168,37 @@ class Call:
             return start, self._slice(start, end)
         start = self._frontier
         received = len(self._payloads)
-        while start < received and self._payloads[start] is None:
-            start += 1
-        if start == received:
-            self._frontier = start
+        while start < received and (self._payloads[start] is None or self._claims):
+            claimed = self._claimed_until(start)
+            if claimed is None and self._payloads[start] is not None:
+                break
+            start = claimed or start + 1
+        if start >= received:
+            self._frontier = received
             return None
-        end = self._reach(start, min(received, start + elements), limit_bytes)
+        end = self._reach(start, min(received, start + elements, self._next_claim(start)), limit_bytes)
         self._frontier = end
         return start, self._slice(start, end)
 
     def give_back(self, start: int, stop: int) -> None:
         """Elements that were leased and are to be leased again."""
+        stop = min(stop, self._frontier)  # what is beyond it, as a claim can be, comes with it
         if start < stop and not self.cancelled:
             if self._again is None:
                 self._again = []
             heapq.heappush(self._again, (start, stop))
+
+    def claim(self, lease: int, start: int, stop: int) -> None:
+        """A worker has these elements, since a scheduler before this one leased them to it."""
+        if self._claims is None:
+            self._claims = {}
+        self._claims[lease] = start, stop
+
+    def release(self, lease: int) -> None:
+        """A lease that claimed elements is over."""
+        if self._claims is not None:
+            self._claims.pop(lease, None)
+            self._claims = self._claims or None
 
     def settle(self, start: int, stop: int) -> bool:
         """Records that elements have their results or failures; the first record wins (R6).
@@ -192,6 +227,14 @@ class Call:
         count = self._troubles.get((trouble, index), 0) + 1
         self._troubles[trouble, index] = count
         return count
+
+    def _claimed_until(self, index: int) -> int | None:
+        claims = (self._claims or {}).values()
+        return max((stop for start, stop in claims if start <= index < stop), default=None)
+
+    def _next_claim(self, index: int) -> int:
+        claims = (self._claims or {}).values()
+        return min((start for start, _ in claims if start > index), default=index + (1 << 62))
 
     def _reach(self, start: int, stop: int, limit_bytes: int) -> int:
         end, total = start, 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, assert_never, get_args
 
+from ..core.settings import ORPHAN_SECONDS
 from ..errors import ProtocolError
 from ..protocol.messages import (
     AnyMessage,
@@ -18,10 +19,12 @@ from ..protocol.messages import (
     Elements,
     Function,
     Hello,
+    Holding,
     Open,
     Raised,
     Refused,
     Release,
+    Resumed,
     Returned,
     Scale,
     SlotLost,
@@ -29,20 +32,20 @@ from ..protocol.messages import (
     Status,
     StatusRequest,
     Tasks,
-    Welcome,
     WorkerStatus,
 )  # fmt: skip
 from . import outcomes
 from .assign import cancel_leases, fill, settle_slot
 from .calls import Call
-from .outbox import Peer
+from .holding import hold
+from .outbox import NOBODY, Peer
 from .roster import Roster
 from .sessions import SessionState
 from .slots import WorkerState
 from .state import State
 
-_FromClient: TypeAlias = Function | Release | Open | Elements | Tasks | Cancel
-_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned
+_FromClient: TypeAlias = Function | Release | Open | Elements | Tasks | Cancel | Resumed
+_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding
 _CLIENT_TYPES = frozenset(get_args(_FromClient))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
 
@@ -55,19 +58,37 @@ class Machine:
         round_trip: The host's estimate of a round trip to a slot, in seconds.
         ahead: Leases that are always fetched ahead for a slot (R1, R13).
         wanted: How many slots there are to be; None leaves it to the workers.
+        first_lease: The number of the first lease, higher than any that a scheduler before gave.
         now: The time, in seconds from any fixed point.
     """
 
     def __init__(
-        self, me: Hello, *, now: float, round_trip: float = 0.002, ahead: int = 1, wanted: int | None = None
+        self,
+        me: Hello,
+        *,
+        now: float,
+        round_trip: float = 0.002,
+        ahead: int = 1,
+        wanted: int | None = None,
+        first_lease: int = 1,
     ) -> None:
         self._me = me
-        self._state = State(round_trip=round_trip, ahead=ahead)
+        self._state = State(round_trip=round_trip, ahead=ahead, first_lease=first_lease)
         self._roster = Roster(self._state, wanted)
         self._started = now
         self._scaling: list[Peer] = []
         self.take = self._state.outbox.take
         """Takes what is to be sent now: messages in order, by peer."""
+
+    @property
+    def epoch(self) -> str:
+        """New for each start of a scheduler."""
+        return self._me.identity
+
+    @property
+    def slots(self) -> int:
+        """How many slots are connected."""
+        return self._state.connected_slots
 
     @property
     def wanted(self) -> int | None:
@@ -81,32 +102,37 @@ class Machine:
             self._roster.join(peer, hello, now)
             self._roster.scale(now)
         elif hello.role == "client":
-            usage = min((session.usage for session in state.sessions.values()), default=0.0)
-            state.sessions[peer] = SessionState(peer, hello, usage, state.waiting)
+            session = state.session(hello)
+            session.peer, session.hello, session.told = peer, hello, False
+            state.clients[peer] = session
         elif hello.role != "control":
             raise ProtocolError(f"There is no role {hello.role!r}.")
-        state.outbox.send(peer, Welcome(self._me.identity, state.connected_slots))
+
+    def away(self, peer: Peer) -> None:
+        """A connection broke, and its other side may be back: work goes on, but a worker gets no more of it."""
+        if peer in self._state.workers:
+            self._roster.away(self._state.workers[peer])
+
+    def back(self, peer: Peer, now: float) -> None:
+        """It is connected again, and nothing was lost between the two."""
+        if peer in self._state.workers:
+            self._roster.back(self._state.workers[peer])
+            self._proceed(now)
 
     def refuse(self, peer: Peer, reason: str) -> None:
         """A peer that does not fit; nothing of it is kept."""
         self._state.outbox.send(peer, Refused(reason))
 
     def disconnected(self, peer: Peer, now: float) -> None:
-        """A connection ended: a client's unnamed work is cancelled, a worker's work comes back."""
+        """A conversation is over: a client's unnamed work is cancelled, a worker's work comes back."""
         state = self._state
         state.outbox.drop(peer)
         if peer in state.workers:
             self._roster.leave(peer)
-        session = state.sessions.pop(peer, None)
+            self._roster.scale(now)
+        session = state.clients.pop(peer, None)
         if session is not None:
-            session.gone = True
-            state.waiting.pop(session, None)
-            for call in list(session.calls.values()):
-                self._cancel(session, call)
-            for worker in state.workers.values():
-                for slot in worker.slots.values():
-                    if slot.session is session:
-                        settle_slot(state, slot)
+            self._end(session)
         self._scaling = [waiting for waiting in self._scaling if waiting != peer]
         self._proceed(now)
 
@@ -119,9 +145,9 @@ class Machine:
         state = self._state
         kind = type(message)
         if kind in _WORKER_TYPES and peer in state.workers:
-            self._from_worker(state.workers[peer], message)  # type: ignore[arg-type]
-        elif kind in _CLIENT_TYPES and peer in state.sessions:
-            self._from_client(state.sessions[peer], message)  # type: ignore[arg-type]
+            self._from_worker(state.workers[peer], message, now)  # type: ignore[arg-type]
+        elif kind in _CLIENT_TYPES and peer in state.clients:
+            self._from_client(state.clients[peer], message)  # type: ignore[arg-type]
         elif isinstance(message, StatusRequest):
             state.outbox.send(peer, self.status(now))
         elif isinstance(message, Scale):
@@ -143,6 +169,9 @@ class Machine:
         What has waited until now behind an element is moved to an idle slot even if it was measured to be
         short: the element in front of it may take longer than any before.
         """
+        for session in list(self._state.sessions.values()):
+            if session.peer == NOBODY and now - session.since > ORPHAN_SECONDS:
+                self._end(session)
         self._proceed(now)
         fill(self._state, now, worth_moving=0.0)
 
@@ -178,11 +207,18 @@ class Machine:
         match message:
             case Tasks():
                 for task in message.tasks:
-                    session.add_task(task)
+                    call = session.add_task(task)
+                    if call.early:
+                        outcomes.settle_early(self._state, session, call)
+                        if call.finished:
+                            session.end(call)
             case Elements():
-                call = session.add_elements(message)
-                if call is not None and call.finished:
-                    session.end(call)
+                known = session.add_elements(message)
+                if known is not None:
+                    if known.early:
+                        outcomes.settle_early(self._state, session, known)
+                    if known.finished:
+                        session.end(known)
             case Function():
                 session.add_function(message)
             case Open():
@@ -195,13 +231,20 @@ class Machine:
                 for function in message.functions:
                     session.release(function)
                     self._forget(session, function)
+            case Resumed():
+                session.told = True
+                for call in [call for call in session.calls.values() if call.expected]:
+                    self._cancel(session, call)
             case _:
                 assert_never(message)
 
-    def _from_worker(self, worker: WorkerState, message: _FromWorker) -> None:
+    def _from_worker(self, worker: WorkerState, message: _FromWorker, now: float) -> None:
         match message:
             case Done():
                 outcomes.done(self._state, worker, message)
+            case Holding():
+                hold(self._state, worker, message, now)
+                self._roster.announce()
             case Raised():
                 outcomes.raised(self._state, worker, message)
             case Returned():
@@ -218,6 +261,19 @@ class Machine:
         call.cancel()
         session.end(call)
         cancel_leases(self._state, call)
+
+    def _end(self, session: SessionState) -> None:
+        """A client will not come back: its unnamed work is cancelled."""
+        state = self._state
+        session.gone = True
+        state.sessions.pop(session.hello.identity, None)
+        state.waiting.pop(session, None)
+        for call in list(session.calls.values()):
+            self._cancel(session, call)
+        for worker in state.workers.values():
+            for slot in worker.slots.values():
+                if slot.session is session:
+                    settle_slot(state, slot)
 
     def _forget(self, session: SessionState, function: int) -> None:
         for worker in self._state.workers.values():

@@ -5,7 +5,10 @@ from __future__ import annotations
 from ..protocol.messages import Function, Lease, Message, Results, Run, Span
 
 Peer = int
-"""Names a connection. The host chooses the numbers and never uses one twice."""
+"""Names a conversation. The host chooses the numbers, which are positive, and never uses one twice."""
+
+NOBODY: Peer = 0
+"""What is sent to this peer is dropped."""
 
 
 class Outbox:
@@ -60,4 +63,5 @@ class Outbox:
             for peer, spans in self._spans.items():
                 taken.setdefault(peer, []).insert(0, Results(spans))
             self._spans = {}
+        taken.pop(NOBODY, None)
         return taken

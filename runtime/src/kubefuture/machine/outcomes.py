@@ -33,11 +33,12 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
             session.usage += part.seconds
             call.function.measured(part.seconds, count)
             if not call.cancelled:
-                if call.settle(part.start, stop):
-                    state.outbox.result(session.peer, Span(call.id, part.start, part.payloads))
-                    state.settled += count
+                span = Span(call.id, part.start, part.payloads)
+                if call.early is not None:
+                    call.early.append(span)
+                    settle_early(state, session, call)
                 else:
-                    _settle_singly(state, lease, part.start, part.payloads)
+                    record(state, session, call, span)
         if part.end:
             if settled is not None and settled is not lease.slot:
                 settle_slot(state, settled)
@@ -135,15 +136,39 @@ def _skipped(lease: LeaseState, index: int) -> None:
     lease.call.give_back(lease.position, index)
 
 
-def _settle_singly(state: State, lease: LeaseState, start: int, payloads: list[bytes]) -> None:
-    for index, payload in enumerate(payloads, start):
-        if lease.call.settle(index, index + 1):
-            state.outbox.result(lease.session.peer, Span(lease.call.id, index, [payload]))
+def record(state: State, session: SessionState, call: Call, span: Span) -> None:
+    """Results are taken, once each (R6)."""
+    count = len(span.payloads)
+    if call.settle(span.start, span.start + count):
+        state.outbox.result(session.peer, span)
+        state.settled += count
+        return
+    for index, payload in enumerate(span.payloads, span.start):
+        if call.settle(index, index + 1):
+            state.outbox.result(session.peer, Span(call.id, index, [payload]))
             state.settled += 1
 
 
+def settle_early(state: State, session: SessionState, call: Call) -> None:
+    """Outcomes that came before the client had told of their elements are taken once it has."""
+    waiting, call.early = call.early or [], []
+    for outcome in waiting:
+        stop = outcome.index + 1 if isinstance(outcome, Failure) else outcome.start + len(outcome.payloads)
+        if stop > call.received:
+            call.early.append(outcome)
+        elif isinstance(outcome, Failure):
+            _fail(state, session, call, outcome.index, outcome.kind, outcome.payload)
+        else:
+            record(state, session, call, outcome)
+
+
 def _fail(state: State, session: SessionState, call: Call, index: int, kind: str, payload: bytes) -> None:
-    if call.cancelled or not call.settle(index, index + 1):
+    if call.cancelled:
+        return
+    if call.early is not None and index >= call.received:
+        call.early.append(Failure(call.id, index, kind, payload))
+        return
+    if not call.settle(index, index + 1):
         return
     state.settled += 1
     state.outbox.send(session.peer, Failure(call.id, index, kind, payload))

@@ -30,6 +30,23 @@ class Roster:
         worker = self._state.workers[peer] = WorkerState(peer, hello, now)
         return worker
 
+    def away(self, worker: WorkerState) -> None:
+        """A worker's connection broke: it keeps what it has, and is given nothing more."""
+        worker.away = True
+        for slot in worker.slots.values():
+            if slot.stage is Stage.READY:
+                self._state.set_stage(slot, Stage.AWAY)
+        self.announce()
+
+    def back(self, worker: WorkerState) -> None:
+        """A worker is connected again, as it was."""
+        worker.away = False
+        for slot in worker.slots.values():
+            if slot.stage is Stage.AWAY:
+                self._state.set_stage(slot, Stage.READY)
+                settle_slot(self._state, slot)
+        self.announce()
+
     def leave(self, peer: Peer) -> None:
         """A worker is gone, and its slots with it."""
         state = self._state
@@ -43,7 +60,7 @@ class Roster:
                 state.requeue(lease)
             state.leaving.pop(slot, None)
             slot.unbind()
-        self._announce()
+        self.announce()
 
     def ready(self, worker: WorkerState, message: SlotReady) -> None:
         """A fresh slot can be bound."""
@@ -54,7 +71,7 @@ class Roster:
         if slot.stage in (Stage.STARTING, Stage.REPLACED):
             self._state.set_stage(slot, Stage.READY)
             settle_slot(self._state, slot)
-            self._announce()
+            self.announce()
 
     def lost(self, worker: WorkerState, message: SlotLost) -> None:
         """A slot's process ended. The worker starts another one unless it was told to retire the slot.
@@ -67,7 +84,7 @@ class Roster:
             del worker.slots[message.slot]
         if message.gone or slot.stage is not Stage.LEAVING:
             self._state.set_stage(slot, Stage.STARTING)
-        self._announce()
+        self.announce()
 
     def scale(self, now: float) -> None:
         """Brings the number of slots nearer to the wanted one; busy slots drain."""
@@ -91,7 +108,7 @@ class Roster:
                         slot.worker.peer, slot.index, Revoke(slot.index, tuple(slot.leases)[1:])
                     )
         self.retire(now)
-        self._announce()
+        self.announce()
 
     def retire(self, now: float) -> None:
         """Ends draining slots that have nothing left, and interrupts those that take too long."""
@@ -113,7 +130,8 @@ class Roster:
         """The wanted slots are ready; slots that drain may still be there."""
         return self.wanted is None or self._state.ready_slots == self.wanted == len(self._state.staying_slots)
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Tells all clients how many slots there are."""
         slots = self._state.connected_slots
-        for peer in self._state.sessions:
+        for peer in self._state.clients:
             self._state.outbox.send(peer, Slots(slots))

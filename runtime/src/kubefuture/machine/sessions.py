@@ -11,9 +11,12 @@ from .outbox import Peer
 
 
 class SessionState:
-    """One connected client.
+    """One client, connected or away.
 
     Attributes:
+        peer: Its conversation; NOBODY while it has not been heard of since the scheduler was started.
+        told: Its client has told of all that it waits for.
+        since: Since when it has not been heard of, in the machine's seconds.
         usage: Slot-seconds it has had; the session with the least is served next.
         slots: How many slots are bound to it.
         gone: The client has left.
@@ -28,7 +31,10 @@ class SessionState:
         "gone",
         "hello",
         "peer",
+        "since",
+        "since",
         "slots",
+        "told",
         "usage",
     )
 
@@ -37,6 +43,8 @@ class SessionState:
         self.peer = peer
         self.hello = hello
         self.usage = usage
+        self.since = 0.0
+        self.told = False
         self.slots = 0
         self.gone = False
         self.functions: dict[int, FunctionState] = {}
@@ -56,12 +64,20 @@ class SessionState:
     def open(self, message: Open) -> None:
         """Begins a map."""
         function = self._function(message.function)
-        if message.call in self.calls:
-            raise ProtocolError(f"Call {message.call} exists already.")
-        self.calls[message.call] = Call(
-            message.call, function, message.total, message.chunk_size, message.retries
-        )
+        expected = self.calls.get(message.call)
+        if expected is not None:
+            expected.begin(function, message.total, message.chunk_size, message.retries)
+        else:
+            self.calls[message.call] = Call(
+                message.call, function, message.total, message.chunk_size, message.retries
+            )
         function.calls += 1
+
+    def expect(self, call_id: int, function: int) -> Call:
+        """A call that a worker knows of before the client has told of it."""
+        call = self.calls[call_id] = Call(call_id, FunctionState(Function(function, b"")))
+        call.expected, call.early = True, []
+        return call
 
     def add_elements(self, message: Elements) -> Call | None:
         """Takes elements of a map; None when the map is over, as after a cancel."""
@@ -75,16 +91,20 @@ class SessionState:
         self.enqueue(call)
         return call
 
-    def add_task(self, task: Task) -> None:
+    def add_task(self, task: Task) -> Call:
         """Takes a single future."""
-        if task.call in self.calls:
-            raise ProtocolError(f"Call {task.call} exists already.")
         function = self.functions.get(task.function) or self._function(task.function)
-        call = self.calls[task.call] = Call(task.call, function, 1, 1, task.retries, [task.payload])
+        call = self.calls.get(task.call)
+        if call is None:
+            call = self.calls[task.call] = Call(task.call, function, 1, 1, task.retries, [task.payload])
+        else:
+            call.begin(function, 1, 1, task.retries)
+            call.extend([task.payload], last=True)
         function.calls += 1
         call.queued = True
         self._tasks.append(call)
         self._waiting[self] = None
+        return call
 
     def enqueue(self, call: Call) -> None:
         """Puts a call that has elements waiting into the queue; single futures go before maps (R11)."""

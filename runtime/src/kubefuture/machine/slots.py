@@ -16,13 +16,15 @@ class Stage(Enum):
     ::
 
         STARTING ──ready──> READY ──replace──> REPLACED ──ready──> READY
-                              └────drain────> LEAVING ──retire──> (gone)
+                            │  └─────drain────> LEAVING ──retire──> (gone)
+                            └──away──> AWAY ──back──> READY
     """
 
     STARTING = "starting"
     READY = "ready"
     REPLACED = "replaced"
     LEAVING = "leaving"
+    AWAY = "away"
 
 
 class LeaseState:
@@ -30,9 +32,10 @@ class LeaseState:
 
     Attributes:
         position: The first element that is not settled by this lease yet.
+        claimed: It was leased by a scheduler before this one.
     """
 
-    __slots__ = ("call", "id", "position", "session", "slot", "stop")
+    __slots__ = ("call", "claimed", "id", "position", "session", "slot", "stop")
 
     def __init__(
         self, lease_id: int, session: SessionState, call: Call, start: int, stop: int, slot: SlotState
@@ -43,6 +46,7 @@ class LeaseState:
         self.position = start
         self.stop = stop
         self.slot = slot
+        self.claimed = False
 
 
 class SlotState:
@@ -88,12 +92,13 @@ class SlotState:
 
 
 class WorkerState:
-    """One connected supervisor."""
+    """One supervisor, connected or away for a moment."""
 
-    __slots__ = ("connected_at", "hello", "peer", "slots")
+    __slots__ = ("away", "connected_at", "hello", "peer", "slots")
 
     def __init__(self, peer: Peer, hello: Hello, now: float) -> None:
         self.peer = peer
         self.hello = hello
         self.connected_at = now
-        self.slots = {index: SlotState(self, index) for index in range(hello.slots)}
+        self.away = False
+        self.slots = {index: SlotState(self, index) for index in hello.slots}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from .outbox import Outbox, Peer
+from ..protocol.messages import Hello
+from .outbox import NOBODY, Outbox, Peer
 from .sessions import SessionState
 from .slots import LeaseState, SlotState, Stage, WorkerState
 
@@ -15,6 +16,8 @@ class State:
     Attributes:
         round_trip: Seconds until a slot has its next lease after it asked, as the host estimates it.
         ahead: Leases that are always fetched ahead.
+        sessions: By identity; those whose client is away too.
+        clients: Sessions whose client has a conversation with the scheduler.
         waiting: Sessions that may have something to lease.
         idle: Slots that are ready and have nothing.
         hungry: Slots that run something and may have more.
@@ -24,15 +27,16 @@ class State:
         replaced_slots: How many get a fresh process at the moment, which is soon there.
     """
 
-    def __init__(self, *, round_trip: float, ahead: int) -> None:
+    def __init__(self, *, round_trip: float, ahead: int, first_lease: int) -> None:
         self.round_trip = round_trip
         self.ahead = ahead
         self.outbox = Outbox()
-        self.sessions: dict[Peer, SessionState] = {}
+        self.sessions: dict[str, SessionState] = {}
+        self.clients: dict[Peer, SessionState] = {}
         self.waiting: dict[SessionState, None] = {}
         self.workers: dict[Peer, WorkerState] = {}
         self.leases: dict[int, LeaseState] = {}
-        self.lease_ids = count(1)
+        self.lease_ids = count(first_lease)
         self.idle: dict[SlotState, None] = {}
         self.hungry: dict[SlotState, None] = {}
         self.stacked: dict[SlotState, None] = {}
@@ -40,6 +44,15 @@ class State:
         self.ready_slots = 0
         self.replaced_slots = 0
         self.settled = 0
+
+    def session(self, hello: Hello) -> SessionState:
+        """The session of a client, a new one if there is none."""
+        session = self.sessions.get(hello.identity)
+        if session is None:
+            usage = min((other.usage for other in self.sessions.values()), default=0.0)
+            session = SessionState(NOBODY, hello, usage, self.waiting)
+            self.sessions[hello.identity] = session
+        return session
 
     @property
     def connected_slots(self) -> int:
@@ -62,6 +75,8 @@ class State:
         lease.slot.leases.pop(lease.id, None)
         if lease.call.leases is not None:
             lease.call.leases.discard(lease.id)
+        if lease.claimed:
+            lease.call.release(lease.id)
 
     def requeue(self, lease: LeaseState) -> None:
         """What a lease has not settled is to be leased again."""

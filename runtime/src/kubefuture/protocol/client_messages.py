@@ -82,6 +82,10 @@ class Tasks(Message, frozen=True):
     tasks: list[Task]
 
 
+class Resumed(Message, frozen=True):
+    """A client has told a new scheduler all that it still waits for."""
+
+
 class Cancel(Message, frozen=True):
     """Elements that run are interrupted, the others forgotten (R21)."""
 

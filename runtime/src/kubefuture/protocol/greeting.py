@@ -34,7 +34,13 @@ class Hello(Message, frozen=True):
     Attributes:
         role: `client`, `control` or `worker`.
         identity: Random, new for each process; a session's or a worker's name in logs.
-        slots: How many slots a worker starts with.
+        slots: The numbers of the slots that a worker has or starts.
+        place: A worker's place, which only one worker has at a time: whoever comes there replaces who was
+            there before. Empty where that is not known.
+        epoch: The scheduler that it talked to before; empty for none.
+        received: How many messages of that exchange it has.
+        machine: Where its process id counts, and `started` when it began there, so that somebody in the
+            same place can tell whether it lives.
     """
 
     role: str
@@ -43,16 +49,36 @@ class Hello(Message, frozen=True):
     host: str
     pid: int
     environment: Environment
-    slots: int = 0
+    slots: tuple[int, ...] = ()
     sys_path: tuple[str, ...] = ()
     folder: str = ""
+    place: str = ""
+    epoch: str = ""
+    received: int = 0
+    machine: str = ""
+    started: int = 0
 
 
 class Welcome(Message, frozen=True):
-    """The scheduler takes the connection."""
+    """The scheduler takes the connection.
+
+    Attributes:
+        epoch: New for each start of a scheduler.
+        resumed: The exchange goes on. Otherwise both sides begin anew.
+        received: How many messages of it the scheduler has.
+        slots: How many slots are connected.
+    """
 
     epoch: str
-    slots: int
+    resumed: bool = False
+    received: int = 0
+    slots: int = 0
+
+
+class Ack(Message, frozen=True):
+    """So many messages have arrived and are in good hands. Not counted itself, like Hello and Welcome."""
+
+    received: int
 
 
 class Refused(Message, frozen=True):

@@ -25,6 +25,7 @@ from .client_messages import (
     Open,
     Release,
     Results,
+    Resumed,
     Scale,
     Slots,
     Span,
@@ -36,6 +37,7 @@ from .client_messages import (
 )  # fmt: skip
 from .greeting import (
     PROTOCOL,
+    Ack,
     Bye,
     Environment,
     Hello,
@@ -46,6 +48,9 @@ from .greeting import (
 from .worker_messages import (
     Bind,
     Done,
+    Held,
+    HeldSlot,
+    Holding,
     Interrupt,
     Lease,
     Part,
@@ -63,6 +68,7 @@ from .worker_messages import (
 
 __all__ = (
     "PROTOCOL",
+    "Ack",
     "AnyMessage",
     "Bind",
     "Bye",
@@ -72,7 +78,10 @@ __all__ = (
     "Environment",
     "Failure",
     "Function",
+    "Held",
+    "HeldSlot",
     "Hello",
+    "Holding",
     "Interrupt",
     "Lease",
     "Message",
@@ -84,6 +93,7 @@ __all__ = (
     "Release",
     "ReplaceSlot",
     "Results",
+    "Resumed",
     "RetireSlot",
     "Returned",
     "Revoke",
@@ -107,9 +117,9 @@ __all__ = (
 )  # fmt: skip
 
 AnyMessage = (
-    Hello | Welcome | Refused | Bye | Function | Release | Open | Elements | Tasks | Cancel | Results | Failure
-    | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot | RetireSlot
-    | ReplaceSlot | Ready | SlotReady | SlotLost | Done | Raised
+    Hello | Welcome | Ack | Refused | Bye | Function | Release | Open | Elements | Tasks | Cancel | Resumed | Results
+    | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
+    | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

@@ -23,12 +23,18 @@ class Bind(Message, frozen=True):
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A chunk of consecutive elements that one slot is to run. `id` is never used twice."""
+    """A chunk of consecutive elements that one slot is to run.
+
+    Attributes:
+        id: Never used twice, not by a later scheduler either.
+        call: The call that they are of, unique in the slot's session.
+    """
 
     id: int
     function: int
     start: int
     payloads: list[bytes]
+    call: int = 0
 
 
 class Run(Message, frozen=True):
@@ -82,6 +88,37 @@ class ReplaceSlot(Message, frozen=True):
 
     slot: int
     pid: int
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A lease that a worker has, or had and whose outcome a scheduler has not acknowledged."""
+
+    id: int
+    session: str
+    call: int
+    function: int
+    start: int
+    stop: int
+
+
+class HeldSlot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One slot, and what it has.
+
+    Attributes:
+        pid: The slot's process, or 0 when it has none that is bound.
+        session: The session that it is bound to.
+    """
+
+    slot: int
+    pid: int
+    session: str
+    leases: list[Held]
+
+
+class Holding(Message, frozen=True):
+    """What a worker brings along for a scheduler that has just been started (R7)."""
+
+    slots: list[HeldSlot]
 
 
 class Ready(Message, frozen=True):

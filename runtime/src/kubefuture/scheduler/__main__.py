@@ -34,7 +34,12 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     ended = asyncio.Event()
     end_on_signals(options.lifeline_fd, ended.set)
     slots_file: Path = options.slots_file
-    machine = Machine(hello("scheduler"), now=time.monotonic(), wanted=read_slots(slots_file))
+    machine = Machine(
+        hello("scheduler"),
+        now=time.monotonic(),
+        wanted=read_slots(slots_file),
+        first_lease=time.time_ns() >> 20 << 20,  # a scheduler never gives a million leases a millisecond
+    )
     listeners = _listeners(connection, options)
 
     def scaled(slots: int) -> None:

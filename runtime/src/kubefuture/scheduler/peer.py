@@ -28,6 +28,7 @@ class Peer(asyncio.Protocol):
 
     Attributes:
         number: The connection's number.
+        party: The number of who it belongs to, another one when that had a connection before.
         name: For the log.
         settled: Done when it has introduced itself, or when its connection has ended.
     """
@@ -39,7 +40,7 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._joined = False
         self._over = False
-        self.number = number
+        self.number = self.party = number
         self.name = f"connection {number}"
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -12,7 +12,8 @@ from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, ProtocolError
 from ..machine.machine import Machine
 from ..protocol.limits import MOST_SLOTS
-from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Refused, Scale
+from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Refused, Scale, Welcome
+from .party import Party
 from .peer import Peer
 from .quiet import Quiet
 
@@ -40,9 +41,11 @@ class Server:
         self._log = log
         self.strangers = Quiet(log)
         self._scaled = scaled
+        self._epoch = machine.epoch
         self._wanted = machine.wanted
         self._numbers = count(1)
-        self._peers: dict[int, Peer] = {}
+        self._parties: dict[int, Party] = {}
+        self._by_identity: dict[str, Party] = {}
         self._environment = own_environment()
         self.tick()
 
@@ -59,43 +62,69 @@ class Server:
             peer.send([Refused(reason)])
             peer.close()
             return
-        self._peers[peer.number] = peer
+        now = time.monotonic()
+        known = self._by_identity.get(hello.identity)
+        if known is not None and hello.epoch == self._epoch and known.can_resume(hello.received):
+            self._resume(known, peer, hello.received, now)
+            self._log(f"connected {who} again")
+            return
+        if known is not None:
+            self._forget(known, now)
+        for other in list(self._parties.values()):
+            if hello.place and other.hello.place == hello.place:
+                self._log(f"{other.name} was replaced")
+                self._forget(other, now)
+        party = Party(peer, hello)
+        self._parties[party.number] = self._by_identity[hello.identity] = party
         self._log(f"connected {who}")
-        self._machine.connected(peer.number, hello, time.monotonic())
+        peer.send([Welcome(self._epoch, slots=self._machine.slots)])
+        self._machine.connected(party.number, hello, now)
         self.flush()
 
     def left(self, peer: Peer) -> None:
         """A connection ended."""
-        if self._peers.pop(peer.number, None) is not None:
-            self._log(f"disconnected {peer.name}")
-            self._machine.disconnected(peer.number, time.monotonic())
-            self.flush()
+        party = self._parties.get(peer.party)
+        if party is None or party.peer is not peer:
+            return
+        self._log(f"disconnected {party.name}")
+        now = time.monotonic()
+        party.peer, party.since = None, now
+        if not party.is_lasting or party.is_over(now):
+            self._forget(party, now)
+        else:
+            self._machine.away(party.number)
+        self.flush()
 
     def received(self, peer: Peer, messages: list[AnyMessage]) -> None:
         """Messages of a peer that joined."""
+        party = self._parties.get(peer.party)
+        if party is None or party.peer is not peer:
+            return
         now = time.monotonic()
-        for message in messages:
+        for message in party.receive(messages):
             if isinstance(message, Bye):  # the connection itself may live on in a fork of the client
-                self.left(peer)
+                self._log(f"{party.name} said goodbye")
+                self._forget(party, now)
                 peer.close()
-                return
+                break
             if isinstance(message, Scale) and message.slots > MOST_SLOTS:
                 raise ProtocolError(f"There cannot be {message.slots} slots, {MOST_SLOTS} at most.")
-            self._machine.received(peer.number, message, now)
+            self._machine.received(party.number, message, now)
+        party.vouch(0)
         self.flush()
 
     def flush(self) -> None:
         """Sends what the machine wants sent."""
         for number, messages in self._machine.take().items():
-            peer = self._peers.get(number)
-            if peer is not None:
-                peer.send(messages)
+            party = self._parties.get(number)
+            if party is not None:
+                party.send(messages)
         if self._machine.wanted != self._wanted and self._machine.wanted is not None:
             self._wanted = self._machine.wanted
             self._scaled(self._wanted)
 
     def trouble(self, peer: Peer, error: Exception) -> None:
-        """A peer did what it may not; only its own connection ends."""
+        """A peer did what it may not; only its own connection ends, and all that belongs to it."""
         if not peer.logged_in:
             self.strangers(f"ended {peer.name}: {error}")
             peer.close()  # which lets the refusal through
@@ -104,17 +133,45 @@ class Server:
         if not _declared(error):
             self._log("".join(traceback.format_exception(error)))
         peer.abort()
+        party = self._parties.get(peer.party)
+        if party is not None and party.peer is peer:
+            self._forget(party, time.monotonic())
+            self.flush()
 
     def tick(self) -> None:
         """Tells the machine that time passes."""
         asyncio.get_running_loop().call_later(_TICK, self.tick)
-        self._machine.tick(time.monotonic())
+        now = time.monotonic()
+        for party in list(self._parties.values()):
+            if party.peer is None and party.is_over(now):
+                self._log(f"{party.name} is gone for good")
+                self._forget(party, now)
+            party.acknowledge()
+        self._machine.tick(now)
         self.flush()
 
     def close(self) -> None:
         """Ends all connections."""
-        for peer in list(self._peers.values()):
-            peer.close()
+        for party in self._parties.values():
+            if party.peer is not None:
+                party.peer.close()
+
+    def _resume(self, party: Party, peer: Peer, received: int, now: float) -> None:
+        """A party is back. Its old connection may not have noticed yet that it is broken."""
+        missed = party.conversation.resume(received)
+        if party.peer is not None:
+            party.peer.abort()
+        party.peer, peer.party = peer, party.number
+        welcome = Welcome(self._epoch, True, party.conversation.received, self._machine.slots)
+        peer.send([welcome, *missed])
+        self._machine.back(party.number, now)
+        self.flush()
+
+    def _forget(self, party: Party, now: float) -> None:
+        del self._parties[party.number], self._by_identity[party.hello.identity]
+        if party.peer is not None:
+            party.peer.close()
+        self._machine.disconnected(party.number, now)
 
     def _refusal(self, hello: Hello) -> str:
         if hello.protocol != PROTOCOL:

@@ -17,7 +17,7 @@ from .supervisor import Supervisor
 
 async def _work(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> str:
     environment = slot_environment(options.threads_per_slot, os.environ)
-    supervisor = Supervisor(connection, options.slots_file, environment, readiness.ready, log)
+    supervisor = Supervisor(connection, options.slots_file, environment, readiness.ready, log, options.place)
     if options.memory_per_slot:
         supervisor.limit_memory(options.memory_per_slot)
     end_on_signals(options.lifeline_fd, supervisor.end)
@@ -33,6 +33,7 @@ def main() -> int:
     arguments.add_argument(
         "--threads-per-slot", type=int, default=1, help="threads of a slot's numerical libraries"
     )
+    arguments.add_argument("--place", default="", help="a name that no other worker has at the same time")
     arguments.add_argument(
         "--memory-per-slot",
         type=int,

@@ -94,6 +94,11 @@ class SlotSet:
         """The slots that are up: number and process id."""
         return [(number, slot.pid) for number, slot in sorted(self._slots.items()) if slot in self._ready]
 
+    @property
+    def numbers(self) -> list[int]:
+        """The slots that there are, those that start or are to be tried again included."""
+        return sorted({*self._slots, *self._starts})
+
     @_locked
     def start(self, number: int) -> None:
         """Starts a slot. Call it in the loop's thread: the slot ends with the thread that started it."""

@@ -1,7 +1,8 @@
 """The supervisor: a worker's connection to its scheduler, and its slots (R2).
 
-It never runs the user's code, so that it can always answer. When the connection is lost, its slots
-are replaced: the scheduler, which may be a new one, leases their work again.
+It never runs the user's code, so that it can always answer. When the connection is lost its slots go on,
+and what they finish is kept. The scheduler that it reaches then is told what it has missed, or, if it has
+been started anew, all that the slots have (R7).
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.slots_file import read_slots
 from ..errors import KubefutureError
-from ..protocol.messages import AnyMessage, Message, Refused, SlotReady, Welcome
+from ..protocol.conversation import Conversation
+from ..protocol.messages import AnyMessage, Message, Refused, Welcome
+from .ledger import Ledger
 from .memory import MemoryGuard
 from .slot_set import SlotSet
 
@@ -36,6 +41,7 @@ class Supervisor:
         environment: The slots' environment.
         ready: Called once when all slots are connected.
         log: Takes one line for the log.
+        place: Where no other worker is at the same time; see `Hello`.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Supervisor:
         environment: Mapping[str, str],
         ready: Callable[[], None],
         log: Callable[[str], None],
+        place: str = "",
     ) -> None:
         self._connection = connection
         self._slots_file = slots_file
@@ -52,6 +59,7 @@ class Supervisor:
         self._ready = ready
         self._log = log
         self._link: Link | None = None
+        self._joined: Link | None = None
         self._guard: MemoryGuard | None = None
         self._slots = SlotSet(
             asyncio.get_running_loop(),
@@ -60,6 +68,10 @@ class Supervisor:
             trouble=log,
             output=sys.stderr.fileno(),
         )
+        self._hello = hello("worker", place=place)
+        self._epoch = ""
+        self._ledger = Ledger()
+        self._conversation = Conversation(self._ledger.acknowledged)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> str:
@@ -83,14 +95,20 @@ class Supervisor:
                 continue
             pause = 0.05
             self._link = link
-            link.send([hello("worker", slots=self._wanted)])
-            self._report([SlotReady(number, pid) for number, pid in self._slots.ready])
+            link.send(
+                [
+                    msgspec.structs.replace(
+                        self._hello,
+                        slots=tuple(self._slots.numbers),
+                        epoch=self._epoch,
+                        received=self._conversation.received,
+                    )
+                ]
+            )
             await self._wait(link.lost)
-            self._link = None
+            self._link = self._joined = None
             if not self.ended.done():
-                self._log("the connection to the scheduler is lost; slots are replaced and it is tried again")
-                self._wanted = read_slots(self._slots_file)
-                self._slots.restart(self._wanted)
+                self._log("the connection to the scheduler is lost; slots go on, and it is tried again")
         return self.ended.result()
 
     def limit_memory(self, per_slot: int) -> None:
@@ -101,6 +119,9 @@ class Supervisor:
         self._slots.check()
         if self._guard is not None:
             self._guard.look()
+        acknowledgement = self._conversation.acknowledgement(soon=True)
+        if acknowledgement is not None and self._joined is not None:
+            self._joined.send([acknowledgement])
         asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def close(self) -> None:
@@ -119,14 +140,42 @@ class Supervisor:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
     def _report(self, messages: Sequence[Message]) -> None:
-        if self._link is not None and messages:
-            self._link.send(messages)
-        if len(self._slots.ready) >= self._wanted and self._link is not None:
+        if not messages:
+            return
+        self._ledger.reported(messages)
+        self._conversation.send(messages)
+        if self._joined is not None:
+            acknowledgement = self._conversation.acknowledgement()
+            self._joined.send(messages if acknowledgement is None else [*messages, acknowledgement])
+        self._say_ready()
+
+    def _say_ready(self) -> None:
+        if self._joined is not None and len(self._slots.ready) >= self._wanted:
             self._ready()
 
     def _handle(self, messages: list[AnyMessage]) -> None:
-        for message in messages:
-            if isinstance(message, Refused):
-                self.end(message.reason)
-            elif not isinstance(message, Welcome):
-                self._slots.handle(message)
+        first = messages[0]
+        if isinstance(first, Refused):
+            self.end(first.reason)
+            return
+        if isinstance(first, Welcome):
+            self._join(first)
+            messages = messages[1:]
+        for message in self._conversation.receive(messages):
+            self._ledger.ordered(message)
+            self._slots.handle(message)
+        self._conversation.vouched = self._conversation.received
+
+    def _join(self, welcome: Welcome) -> None:
+        """The scheduler takes us: as the one it knows, or with all that we have."""
+        assert self._link is not None
+        if welcome.resumed:
+            missed = self._conversation.resume(welcome.received)
+        else:
+            missed = self._ledger.brought_along(self._slots.ready, self._conversation.kept)
+            self._conversation = Conversation(self._ledger.acknowledged)
+            self._conversation.send(missed)
+        self._epoch = welcome.epoch
+        self._joined = self._link
+        self._joined.send(missed)
+        self._say_ready()

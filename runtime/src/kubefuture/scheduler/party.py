@@ -1,0 +1,87 @@
+"""Somebody that the scheduler talks with, over one connection after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.identity import is_gone
+from ..core.settings import LEASE_SECONDS, SESSION_SECONDS
+from ..protocol.conversation import Conversation
+from ..protocol.messages import AnyMessage, Hello, Message
+from .peer import Peer
+
+_PATIENCE = {"worker": LEASE_SECONDS, "client": SESSION_SECONDS}
+
+
+class Party:
+    """A client, a worker, or somebody with a question.
+
+    Args:
+        peer: Its first connection, whose number becomes its own.
+        hello: What it said of itself.
+
+    Attributes:
+        number: What the machine calls it.
+        peer: Its connection, None while it is away.
+        since: Since when it has been away, in the machine's seconds.
+    """
+
+    def __init__(self, peer: Peer, hello: Hello) -> None:
+        self.number = peer.number
+        self.hello = hello
+        self.peer: Peer | None = peer
+        self.since = 0.0
+        self.conversation = Conversation()
+        self._pending: list[tuple[int, int]] = []
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+        return f"{self.hello.role} {self.hello.identity}"
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it may come back when its connection has ended."""
+        return self.hello.role in _PATIENCE
+
+    def is_over(self, now: float) -> bool:
+        """Whether it will not come back: it is dead for sure, or has been away for too long."""
+        return is_gone(self.hello) or now - self.since > _PATIENCE.get(self.hello.role, 0.0)
+
+    def can_resume(self, received: int) -> bool:
+        """Whether the exchange can go on with a side that has so many of its messages."""
+        return self.conversation.can_resume(received)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Sends messages now, or when it is back."""
+        self.conversation.send(messages)
+        if self.peer is not None:
+            acknowledgement = self.conversation.acknowledgement()
+            self.peer.send(list(messages) if acknowledgement is None else [*messages, acknowledgement])
+
+    def receive(self, messages: list[AnyMessage]) -> list[AnyMessage]:
+        """Notes what arrived and returns what is for the machine."""
+        return self.conversation.receive(messages)
+
+    def vouch(self, pending: int) -> None:
+        """The machine has taken what arrived.
+
+        Args:
+            pending: The last record that has to be committed before it is in good hands, 0 for none.
+        """
+        if pending:
+            self._pending.append((pending, self.conversation.received))
+        elif not self._pending:
+            self.conversation.vouched = self.conversation.received
+
+    def committed(self, record: int) -> None:
+        """Records up to this one are on disk."""
+        while self._pending and self._pending[0][0] <= record:
+            self.conversation.vouched = self._pending.pop(0)[1]
+
+    def acknowledge(self) -> None:
+        """Tells what is in good hands, if it has not been told."""
+        if self.peer is not None:
+            acknowledgement = self.conversation.acknowledgement(soon=True)
+            if acknowledgement is not None:
+                self.peer.send([acknowledgement])
