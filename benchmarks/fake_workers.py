@@ -14,15 +14,18 @@ from kubefuture.core.connection import Connection
 from kubefuture.core.identity import hello
 from kubefuture.core.link import Link, connect
 from kubefuture.core.packing import pack_result
+from kubefuture.protocol.conversation import Conversation
 from kubefuture.protocol.messages import (
     AnyMessage,
     Done,
+    Holding,
     Message,
     Part,
     RetireSlot,
     Run,
     SlotLost,
     SlotReady,
+    Welcome,
 )
 
 AT_ONCE = 8
@@ -38,16 +41,20 @@ class FakeWorker:
     def __init__(self, number: int, result: bytes) -> None:
         self._number = number
         self._result = result
+        self._conversation = Conversation()
         self._link: Link | None = None
 
     async def join(self, connection: Connection) -> None:
         """Connects, logs in and says that its slot is ready."""
         self._link = await connect(connection, self._handle)
-        self._link.send([hello("worker", slots=1), SlotReady(0, self._number)])
+        self._link.send([hello("worker", slots=[0])])
 
     def _handle(self, messages: list[AnyMessage]) -> None:
         answers: list[Message] = []
-        for message in messages:
+        if isinstance(messages[0], Welcome):
+            answers += [Holding([]), SlotReady(0, self._number)]
+            messages = messages[1:]
+        for message in self._conversation.receive(messages):
             if isinstance(message, Run):
                 parts = [
                     Part(lease.id, lease.start, [self._result] * len(lease.payloads), _SECONDS, True)
@@ -56,6 +63,11 @@ class FakeWorker:
                 answers.append(Done(parts))
             elif isinstance(message, RetireSlot):
                 answers.append(SlotLost(message.slot, 0, -1, "retired", True, gone=True))
+        self._conversation.vouched = self._conversation.received
+        self._conversation.send(answers)
+        acknowledgement = self._conversation.acknowledgement()
+        if acknowledgement is not None:
+            answers.append(acknowledgement)
         if answers and self._link is not None:
             self._link.send(answers)
 
