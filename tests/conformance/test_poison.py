@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import signal
+import socket
 
 import kubefuture as kf
 import pytest
@@ -109,3 +111,56 @@ def test_a_future_can_be_poisoned_too(pool):
     with pytest.raises(PoisonError, match="SIGSEGV"):
         kf.future(lambda: os.kill(os.getpid(), signal.SIGSEGV)).result()
     assert kf.future(abs, -1).result() == 1
+
+
+def test_r19_the_report_names_arguments_ends_hosts_and_the_last_lines(pool):
+    def speak_and_die(index, word):
+        for number in range(30):
+            print(f"line {number} of {index}")
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(PoisonError) as caught:
+        kf.map(speak_and_die, range(6), ["a word " * 40] * 6, chunk_size=6)
+    error = caught.value
+    assert (error.index, error.reasons) == (3, ("killed by SIGKILL",) * 3)
+    assert error.hosts == (socket.gethostname(),) * 3
+    assert error.last_lines == tuple(f"line {number} of 3" for number in range(10, 30))
+    first, arguments, *_ = str(error).splitlines()
+    assert first.startswith("Element 3 ended its worker process 3 times, and was given up")
+    assert arguments.startswith("  It was called with (3, 'a word a word") and len(arguments) < 160
+    assert "    line 29 of 3" in str(error)
+
+
+def test_r19_the_report_of_a_future_and_of_a_seeded_element_show_their_arguments_too(pool):
+    def die(index, *, rng=None, other=0):
+        if index:
+            os._exit(2 + index)
+
+    with pytest.raises(PoisonError, match=r"called with \(1, other=2\)"):
+        kf.future(die, 1, other=2).result()
+    with pytest.raises(PoisonError, match=r"called with \(5\)") as caught:
+        kf.map(die, [0, 5], seed=[1, 2])
+    assert caught.value.reasons == ("exit code 7",) * 3
+
+
+def test_r19_arguments_that_cannot_be_shown_or_are_large_do_not_hide_the_report(pool):
+    class Shy:
+        def __repr__(self):
+            raise RuntimeError
+
+    for argument in (Shy(), bytes(1 << 20)):
+        with pytest.raises(PoisonError, match="Element 0 ended its worker process 3 times") as caught:
+            kf.map(lambda _: os._exit(1), [argument])
+        assert len(str(caught.value)) < 1000
+
+
+def test_r19_the_report_survives_pickling(pool):
+    with pytest.raises(PoisonError) as caught:
+        kf.future(os._exit, 1).result()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.reasons, copy.hosts) == (
+        str(caught.value),
+        caught.value.reasons,
+        caught.value.hosts,
+    )

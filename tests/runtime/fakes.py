@@ -156,6 +156,10 @@ class FakeSlot:
             return self._running.id, self._position, "killed by SIGKILL"
         return 0, -1, "killed by SIGKILL" if self._killed else "exit code 0"
 
+    @property
+    def last_lines(self) -> str:
+        return ""
+
     def step(self) -> bool:
         """The process does one thing. Returns whether it had anything to do."""
         if self._dead:

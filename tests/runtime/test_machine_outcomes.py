@@ -26,6 +26,7 @@ from kubefuture.protocol.messages import (
     Tasks,
     Welcome,
 )  # fmt: skip
+from kubefuture.protocol.poison import decode_report
 
 from tests.runtime.driver import Driver, bring_up
 
@@ -119,7 +120,9 @@ def test_an_element_that_ends_its_slot_is_retried_alone_and_reported_the_third_t
         assert [len(lease.payloads) for lease in alone] == ([1] if strike < STRIKES - 1 else [])
     (failure,) = driver.take(client, Failure)
     assert (failure.index, failure.kind) == (2, "poison")
-    assert "3 times" in failure.payload.decode() and "SIGKILL" in failure.payload.decode()
+    report = decode_report(failure.payload)
+    assert report.deaths == len(report.strikes) == STRIKES and report.arguments == b"2"
+    assert {(strike.reason, strike.host) for strike in report.strikes} == {("killed by SIGKILL", "host")}
 
 
 def test_an_end_that_was_ours_is_no_strike_but_has_a_limit_of_its_own():
@@ -130,7 +133,8 @@ def test_an_end_that_was_ours_is_no_strike_but_has_a_limit_of_its_own():
         lease = driver.lease(worker)
         driver.lost(worker, 0, lease, 0, expected=True)
     (failure,) = driver.take(client, Failure)
-    assert failure.kind == "poison" and "slot or worker went away" in failure.payload.decode()
+    report = decode_report(failure.payload)
+    assert failure.kind == "poison" and (report.deaths, report.losses) == (0, LOSSES)
 
 
 def test_a_slot_that_dies_between_two_elements_is_no_strike_but_does_not_go_on_for_ever():

@@ -164,7 +164,8 @@ def test_damaged_results_are_an_error_of_ours_not_a_crash():
 
 
 def test_our_own_errors_survive_the_way_too():
-    error = unpack_exception(pack_exception(PoisonError("poison", 7)))
+    error = unpack_exception(pack_exception(PoisonError("poison", 7, ["SIGKILL"], ["host"], ["line"])))
     assert isinstance(error, PoisonError) and error.index == 7 and str(error) == "poison"
+    assert (error.reasons, error.hosts, error.last_lines) == (("SIGKILL",), ("host",), ("line",))
     for kind in KubefutureError.__subclasses__():
         assert type(pickle.loads(pickle.dumps(kind("message")))) is kind

@@ -21,6 +21,8 @@ likely cause, the next step, and on which host::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class KubefutureError(Exception):
     """Base of all errors that are not the user's own."""
@@ -67,14 +69,27 @@ class PoisonError(KubefutureError):
 
     Attributes:
         index: The element's index in its map.
+        reasons: How each of the slots ended.
+        hosts: Where each of them ran.
+        last_lines: What the last of them had printed before it ended, of earlier elements too: at most 20 lines.
     """
 
-    def __init__(self, message: str, index: int = 0) -> None:
+    def __init__(
+        self,
+        message: str,
+        index: int = 0,
+        reasons: Iterable[str] = (),
+        hosts: Iterable[str] = (),
+        last_lines: Iterable[str] = (),
+    ) -> None:
         super().__init__(message)
         self.index = index
+        self.reasons = tuple(reasons)
+        self.hosts = tuple(hosts)
+        self.last_lines = tuple(last_lines)
 
-    def __reduce__(self) -> tuple[type[PoisonError], tuple[str, int]]:
-        return type(self), (str(self), self.index)
+    def __reduce__(self) -> tuple[type[PoisonError], tuple[object, ...]]:
+        return type(self), (str(self), self.index, self.reasons, self.hosts, self.last_lines)
 
 
 class JournalError(KubefutureError):

@@ -15,8 +15,9 @@ from typing import Any
 from ..core.packing import unpack_exception, unpack_result
 from ..core.receiver import HelpedCondition
 from ..core.settings import WINDOW_BYTES
-from ..errors import KubefutureError, PoisonError
+from ..errors import KubefutureError
 from ..protocol.messages import Elements, Failure, Message, Open, Span
+from .poison import poison_error
 
 _BATCH_BYTES = 1 << 20
 _BATCH_ELEMENTS = 4096
@@ -156,5 +157,5 @@ class MapCall:
 def exception_of(failure: Failure) -> BaseException:
     """The exception that a failure means."""
     if failure.kind == "poison":
-        return PoisonError(failure.payload.decode(errors="replace"), failure.index)
+        return poison_error(failure.index, failure.payload)
     return unpack_exception(failure.payload)

@@ -29,7 +29,7 @@ class FunctionRunner:
         """What element `index` is, for code inside it that asks, and its arguments' part of the payload."""
         if self._message.own_seeds:
             length = int.from_bytes(payload[:4], "little")
-            return Element(unpack_root(payload[4 : 4 + length]).child(0)), payload[4 + length :]
+            return Element(unpack_root(payload[4 : 4 + length]).child(0)), without_own_seed(payload)
         return Element(self._root.child(index) if self._root is not None else None), payload
 
     def run(self, root: Root | None, payload: bytes) -> bytes:
@@ -71,3 +71,8 @@ def with_own_seed(root: Root, payload: bytes) -> bytes:
     """A payload that carries its element's own root in front."""
     packed = root.packed()
     return len(packed).to_bytes(4, "little") + packed + payload
+
+
+def without_own_seed(payload: bytes) -> bytes:
+    """The reverse: only the arguments' part."""
+    return payload[4 + int.from_bytes(payload[:4], "little") :]

@@ -17,6 +17,7 @@ import heapq
 
 from ..errors import ProtocolError
 from ..protocol.messages import Failure, Function, Span
+from ..protocol.poison import Strike
 
 
 class FunctionState:
@@ -55,8 +56,8 @@ class Call:
     """
 
     __slots__ = (
-        "_again", "_claims", "_frontier", "_payloads", "_troubles", "cancelled", "chunk_size", "complete",
-        "early", "expected", "function", "id", "leases", "queued", "retries", "settled", "total",
+        "_again", "_claims", "_frontier", "_payloads", "_strikes", "_troubles", "cancelled", "chunk_size",
+        "complete", "early", "expected", "function", "id", "leases", "queued", "retries", "settled", "total",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,7 @@ class Call:
         self._frontier = 0
         self._again: list[tuple[int, int]] | None = None
         self._troubles: dict[tuple[str, int], int] | None = None
+        self._strikes: dict[int, tuple[Strike, ...]] | None = None
         self._claims: dict[int, tuple[int, int]] | None = None
         self.early: list[Span | Failure] | None = None
         self.expected = False
@@ -227,6 +229,17 @@ class Call:
         count = self._troubles.get((trouble, index), 0) + 1
         self._troubles[trouble, index] = count
         return count
+
+    def strike(self, index: int, strike: Strike) -> tuple[Strike, ...]:
+        """Keeps what is known of a strike of an element, and returns all that it had."""
+        if self._strikes is None:
+            self._strikes = {}
+        strikes = self._strikes[index] = (*self._strikes.get(index, ()), strike)
+        return strikes
+
+    def arguments(self, index: int) -> bytes:
+        """An element's packed arguments; empty when they are not here, or not any more."""
+        return (self._payloads[index] or b"") if index < len(self._payloads) else b""
 
     def _claimed_until(self, index: int) -> int | None:
         claims = (self._claims or {}).values()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ..core.settings import LOSSES, STRIKES
 from ..errors import ProtocolError
 from ..protocol.messages import Done, Failure, Raised, Returned, SlotLost, Span
+from ..protocol.poison import ARGUMENT_BYTES, PoisonReport, Strike, encode_report
 from .assign import settle_slot
 from .calls import Call
 from .sessions import SessionState
@@ -107,28 +110,28 @@ def lose(state: State, lease: LeaseState, index: int) -> None:
     """An element was lost without being to blame; not for ever, since each such loss costs its time (R19)."""
     if lease.call.cancelled or lease.call.count("loss", index) < LOSSES:
         return
-    sentence = (
-        f"Element {index} was lost {LOSSES} times because its slot or worker went away; it is given up. "
-        "The elements may be too long for workers that come and go, or close descriptors that are not theirs."
-    )
-    _fail(state, lease.session, lease.call, index, "poison", sentence.encode())
+    _give_up(state, lease, index, PoisonReport(0, LOSSES))
 
 
 def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotLost) -> None:
     call, index = lease.call, message.index
-    strikes = call.count("strike", index)
-    if strikes >= STRIKES:
-        sentence = (
-            f"Element {index} ended its slot {strikes} times, the last time {message.reason} on host "
-            f"{worker.hello.host}. The other elements were finished. It probably crashes inside a compiled "
-            "library or needs more memory than there is: try it alone with plan('sequential')."
-        )
-        _fail(state, lease.session, call, index, "poison", sentence.encode())
+    deaths = call.count("strike", index)
+    strikes = call.strike(index, Strike(message.reason, worker.hello.host, message.output))
+    if deaths >= STRIKES:
+        _give_up(state, lease, index, PoisonReport(deaths, 0, strikes))
     else:
         call.give_back(index, index + 1)
     call.give_back(lease.position, index)
     lease.position = index + 1
     lease.session.enqueue(call)
+
+
+def _give_up(state: State, lease: LeaseState, index: int, report: PoisonReport) -> None:
+    arguments = lease.call.arguments(index)
+    if len(arguments) <= ARGUMENT_BYTES:
+        own_seeds = lease.call.function.message.own_seeds
+        report = msgspec.structs.replace(report, arguments=arguments, own_seeds=own_seeds)
+    _fail(state, lease.session, lease.call, index, "poison", encode_report(report))
 
 
 def _skipped(lease: LeaseState, index: int) -> None:

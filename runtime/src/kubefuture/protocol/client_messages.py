@@ -110,7 +110,7 @@ class Failure(Message, frozen=True):
     """An element that failed for good.
 
     Attributes:
-        kind: `raised` (payload is the packed exception) or `poison` (payload is a UTF-8 sentence).
+        kind: `raised` (payload is the packed exception) or `poison` (payload is a packed PoisonReport).
     """
 
     call: int

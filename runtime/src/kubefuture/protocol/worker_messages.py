@@ -143,6 +143,7 @@ class SlotLost(Message, frozen=True):
         reason: How it ended, for people: `killed by SIGKILL`, `exit code 3`.
         expected: We ended it, so nobody is to blame.
         gone: It was retired. Otherwise another process takes its place.
+        output: The last lines that it had printed, if the element is to blame.
     """
 
     slot: int
@@ -151,6 +152,7 @@ class SlotLost(Message, frozen=True):
     reason: str
     expected: bool
     gone: bool = False
+    output: str = ""
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -289,7 +289,8 @@ class SlotSet:
             self._report([SlotLost(number, lease, index, reason, True, True)])
         elif was_ready:
             self.start(number)
-            self._report([SlotLost(number, lease, index, reason, slot.ending)])
+            output = slot.last_lines if lease and not slot.ending else ""
+            self._report([SlotLost(number, lease, index, reason, slot.ending, output=output)])
         else:
             self._failed(number, f"a slot ended before it was ready ({reason})")
 
