@@ -7,7 +7,6 @@ its SIGKILL to the result of a task that is submitted at once, under a keeper, w
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import statistics
@@ -15,19 +14,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
+import kubefuture as kf
 from kubefuture.client.control import fetch_status
 from kubefuture.core.connection import Connection
-from kubefuture.core.resources import slot_environment
 from kubefuture.keeper.places import Places
 from kubefuture.keeper.programs import Plan, Program
 from kubefuture.keeper.start import start
 from kubefuture.keeper.stop import stop
 from kubefuture.project.folder import Project
-from kubefuture.worker.slot_process import SlotProcess
 
 from tests.faults.programs import Cluster
 from tests.faults.waiting import eventually
@@ -80,23 +78,12 @@ def scheduler_killed(pool: Pool, _tasks: int, connection: str) -> float:
 
 
 def bare_start() -> float:
-    """Seconds until a slot that is started by itself says that it is ready."""
-
-    async def measure() -> float:
-        loop = asyncio.get_running_loop()
-        ready = loop.create_future()
+    """Seconds until one more slot is ready."""
+    with kf.plan("local", workers=1):
+        kf.scale(1)  # waits for the first one
         started = time.monotonic()
-        slot = SlotProcess(
-            loop, slot_environment(1, os.environ), None, lambda _slot, _messages: ready.set_result(None),
-            lambda _slot: None, nullcontext(),
-        )  # fmt: skip
-        await ready
-        seconds = time.monotonic() - started
-        slot.kill()
-        slot.reap()
-        return seconds
-
-    return asyncio.run(measure())
+        kf.scale(2)
+        return time.monotonic() - started
 
 
 def rows(quick: bool) -> list[Row]:
