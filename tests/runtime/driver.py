@@ -28,7 +28,9 @@ from kubefuture.protocol.messages import (
 
 def hello(role: str, name: str = "", slots: int = 0) -> Hello:
     """A first message."""
-    return Hello(role, PROTOCOL, name or role, "host", 1, Environment("3.11"), tuple(range(slots)), ("/code",), "/work")
+    return Hello(
+        role, PROTOCOL, name or role, "host", 1, Environment("3.11"), tuple(range(slots)), ("/code",), "/work"
+    )
 
 
 def bring_up(slots: int = 1, *, wanted: int | None = None, **settings: float) -> tuple[Driver, int, int]:

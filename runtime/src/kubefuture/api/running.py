@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import rng
-from ..core.context import inside
+from ..core.context import current_element, inside
 from ..core.elements import FunctionRunner, overrun
 from ..core.packing import pack_exception, pack_function, unpack_exception, unpack_result
 from ..core.resources import one_thread
+from ..core.unseeded import warn_unseeded
 from ..errors import PlanError
 from ..protocol.messages import Function
 
@@ -78,20 +79,26 @@ def run_in_place(
     Returns:
         The value, or `Failed`.
     """
+    outer = current_element()
+    seeded = outer is not None and outer.root is not None  # then the global generators are, too
     for attempt in range(retries + 1):
-        started = time.monotonic()
+        started, before = time.monotonic(), None if seeded else runner.watch()
         element, content = runner.element(index, payload)
+        over = True
         with ExitStack() as stack:
             stack.enter_context(inside(element))
             stack.enter_context(one_thread())
             if element.root is not None:
                 stack.enter_context(rng.globals_kept())
             try:
-                value = unpack_result(runner.run(element.root, content))
+                outcome = unpack_result(runner.run(element.root, content))
                 if runner.limit and time.monotonic() - started > runner.limit:
                     raise overrun(index, runner.limit)
-                return value
             except (Exception, SystemExit) as error:
-                if attempt == retries:
-                    return Failed(named(index, unpack_exception(pack_exception(error))))
+                outcome = Failed(named(index, unpack_exception(pack_exception(error))))
+                over = attempt == retries
+        if before is not None and runner.drew(before):
+            warn_unseeded(runner.name)
+        if over:
+            return outcome
     raise AssertionError("unreachable")

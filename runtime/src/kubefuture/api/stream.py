@@ -14,6 +14,7 @@ from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
 from ..core.packing import pack_element, unpack_result
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
+from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
 from ..protocol.messages import Failure
 from .options import Options
@@ -113,6 +114,7 @@ class Stream:
 
     def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcome, None, None]:
         poisoned: list[Outcome] = []
+        warned = False
         while True:
             self._feed(backend, call)
             self._check_time()
@@ -121,6 +123,9 @@ class Stream:
                 poisoned.clear()
                 continue
             arrived = self._wait(backend, call)
+            if call.unseeded and not warned:
+                warned = True
+                warn_unseeded(call.unseeded)
             for item in arrived:
                 if isinstance(item, KubefutureError):
                     raise type(item)(str(item))

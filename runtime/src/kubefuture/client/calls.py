@@ -15,6 +15,7 @@ from typing import Any
 from ..core.packing import unpack_exception, unpack_result
 from ..core.receiver import HelpedCondition
 from ..core.settings import WINDOW_BYTES
+from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError
 from ..protocol.messages import Elements, Failure, Message, Open, Span
 from .poison import poison_error
@@ -28,9 +29,10 @@ class TaskCall:
 
     Attributes:
         future: What the caller has; None once that is done, so that neither keeps the other.
+        unseeded: The function's name, once it was seen to draw from the global generators without a seed.
     """
 
-    __slots__ = ("function", "future", "id", "payload", "retries")
+    __slots__ = ("function", "future", "id", "payload", "retries", "unseeded")
 
     def __init__(
         self, call_id: int, function: int, payload: bytes, retries: int, future: Future[Any]
@@ -40,12 +42,16 @@ class TaskCall:
         self.payload = payload
         self.retries = retries
         self.future: Future[Any] | None = future
+        self.unseeded = ""
 
     def settle(self, outcome: Span | Failure | KubefutureError) -> None:
         """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
         future, self.future = self.future, None
         if future is None:
             return  # it was cancelled; late results are dropped (R21)
+        if self.unseeded:
+            with suppress(Warning):  # this may be a thread in which nobody could catch it
+                warn_unseeded(self.unseeded)
         try:
             if isinstance(outcome, Span):
                 future.set_result(unpack_result(outcome.payloads[0]))
@@ -68,6 +74,7 @@ class MapCall:
         closed: The other side knows that no more will come.
         outstanding: Bytes of arguments that are on the way.
         complete: All elements are in `payloads`.
+        unseeded: As for a TaskCall.
     """
 
     def __init__(
@@ -86,6 +93,7 @@ class MapCall:
         self.outstanding = 0
         self.settled = 0
         self.cancelled = False
+        self.unseeded = ""
         self.arrived: deque[Span | Failure | KubefutureError] = deque()
         self.changed = HelpedCondition(lock)
 

@@ -36,6 +36,7 @@ from ..protocol.messages import (
     Span,
     Task,
     Tasks,
+    UnseededCall,
     Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
@@ -183,6 +184,10 @@ class Session:
             elif call is not None:
                 call.failure(message)
                 self._proceed(call)
+        elif isinstance(message, UnseededCall):
+            call = self._calls.get(message.call)
+            if call is not None:
+                call.unseeded = message.function
         elif isinstance(message, (Slots, Welcome)):
             self.slots = message.slots
             self.slots_changed.notify_all()

@@ -8,6 +8,7 @@ from ..protocol.messages import Function
 from .context import Element
 from .packing import pack_result, unpack
 from .rng import Root, generator, seed_globals, unpack_root
+from .unseeded import State, drawn, may_draw, state
 
 
 class FunctionRunner:
@@ -24,6 +25,9 @@ class FunctionRunner:
         self.plain = message.shared and not message.seed and not message.own_seeds
         """Nothing is to be done around its elements, so that they can be run at full speed."""
         self.limit = message.limit
+        self.name = ""
+        """The function's, for people, once it was unpickled."""
+        self._watched = not message.seed and not message.own_seeds
 
     def element(self, index: int, payload: bytes) -> tuple[Element, bytes]:
         """What element `index` is, for code inside it that asks, and its arguments' part of the payload."""
@@ -53,13 +57,28 @@ class FunctionRunner:
                 kwargs = {**(kwargs or {}), "rng": generator(root)}
         return pack_result(function(*args, **kwargs) if kwargs else function(*args))
 
+    def watch(self) -> State | None:
+        """What the global generators stand at before elements run; None if nobody needs to know (R25)."""
+        return state() if self._watched else None
+
+    def drew(self, before: State) -> bool:
+        """Whether the elements since `watch` drew from the global generators without a seed. Said once."""
+        if not self._watched or not drawn(before, state()):
+            return False
+        self._watched = False
+        return True
+
     def function(self) -> Any:
         """The function: a fresh copy, or the one copy of a function that nothing can change (R28)."""
-        if not self._message.shared:
-            return unpack(self._message.payload)
-        if self._shared is None:
-            self._shared = unpack(self._message.payload)
-        return self._shared
+        if self._shared is not None:
+            return self._shared
+        function = unpack(self._message.payload)
+        if self._message.shared:
+            self._shared = function
+        if not self.name:
+            self.name = getattr(function, "__name__", type(function).__name__)
+            self._watched = self._watched and may_draw(function)
+        return function
 
 
 def overrun(index: int, limit: float) -> TimeoutError:

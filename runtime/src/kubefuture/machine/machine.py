@@ -32,6 +32,7 @@ from ..protocol.messages import (
     Status,
     StatusRequest,
     Tasks,
+    UnseededLease,
     WorkerStatus,
 )  # fmt: skip
 from . import outcomes
@@ -45,7 +46,7 @@ from .slots import WorkerState
 from .state import State
 
 _FromClient: TypeAlias = Function | Release | Open | Elements | Tasks | Cancel | Resumed
-_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding
+_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease
 _CLIENT_TYPES = frozenset(get_args(_FromClient))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
 
@@ -249,6 +250,8 @@ class Machine:
                 outcomes.raised(self._state, worker, message)
             case Returned():
                 outcomes.returned(self._state, worker, message)
+            case UnseededLease():
+                outcomes.unseeded(self._state, worker, message)
             case SlotReady():
                 self._roster.ready(worker, message)
             case SlotLost():

@@ -18,10 +18,15 @@ class Outbox:
         self._messages: dict[Peer, list[Message]] = {}
         self._runs: dict[tuple[Peer, int], Run] = {}
         self._spans: dict[Peer, list[Span]] = {}
+        self._first: dict[Peer, list[Message]] = {}
 
     def send(self, peer: Peer, message: Message) -> None:
         """A message that has nothing to do with one slot."""
         self._messages.setdefault(peer, []).append(message)
+
+    def send_first(self, peer: Peer, message: Message) -> None:
+        """A message that goes before the results which wait already."""
+        self._first.setdefault(peer, []).append(message)
 
     def send_slot(self, peer: Peer, slot: int, message: Message) -> None:
         """A message about one slot; leases that come later are sent after it."""
@@ -51,6 +56,7 @@ class Outbox:
         """Forgets what was for a peer that is gone."""
         self._messages.pop(peer, None)
         self._spans.pop(peer, None)
+        self._first.pop(peer, None)
         for key in [key for key in self._runs if key[0] == peer]:
             del self._runs[key]
 
@@ -63,5 +69,9 @@ class Outbox:
             for peer, spans in self._spans.items():
                 taken.setdefault(peer, []).insert(0, Results(spans))
             self._spans = {}
+        if self._first:
+            for peer, messages in self._first.items():
+                taken.setdefault(peer, [])[:0] = messages
+            self._first = {}
         taken.pop(NOBODY, None)
         return taken

@@ -6,7 +6,7 @@ import msgspec
 
 from ..core.settings import LOSSES, STRIKES
 from ..errors import ProtocolError
-from ..protocol.messages import Done, Failure, Raised, Returned, SlotLost, Span
+from ..protocol.messages import Done, Failure, Raised, Returned, SlotLost, Span, UnseededCall, UnseededLease
 from ..protocol.poison import ARGUMENT_BYTES, PoisonReport, Strike, encode_report
 from .assign import settle_slot
 from .calls import Call
@@ -76,6 +76,13 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
         _end(state, lease)
     if not lease.session.gone:
         lease.session.enqueue(call)
+
+
+def unseeded(state: State, worker: WorkerState, message: UnseededLease) -> None:
+    """A function drew from the global generators without a seed: its client is told (R25)."""
+    lease = _lease_of(state, worker, message.lease)
+    if lease is not None and not lease.call.cancelled:
+        state.outbox.send_first(lease.session.peer, UnseededCall(lease.call.id, message.function))
 
 
 def returned(state: State, worker: WorkerState, message: Returned) -> None:

@@ -119,6 +119,13 @@ class Failure(Message, frozen=True):
     payload: bytes
 
 
+class UnseededCall(Message, frozen=True):
+    """A function drew from the global generators without a seed; said before its last result (R25)."""
+
+    call: int
+    function: str
+
+
 class Slots(Message, frozen=True):
     """How many slots are connected. Sent when the number changes."""
 

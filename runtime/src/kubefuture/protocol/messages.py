@@ -4,11 +4,11 @@ Frozen structs, encoded as msgpack arrays with the type's name first. `bytes` fi
 other content that the scheduler passes on without looking inside.
 
     client ── Hello Function Open Elements Tasks Cancel Release Bye ──> scheduler
-    client <── Welcome Refused Results Failures Slots ── scheduler
+    client <── Welcome Refused Results Failures Slots UnseededCall ── scheduler
     client ── StatusRequest Scale ──> scheduler ── Status ──> client
-    worker ── Hello SlotReady SlotLost Done Raised Returned ──> scheduler
+    worker ── Hello SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
-    slot   <── Bind Run ── worker          slot ── Ready Done Raised ──> worker
+    slot   <── Bind Run ── worker          slot ── Ready Done Raised UnseededLease ──> worker
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .client_messages import (
     StatusRequest,
     Task,
     Tasks,
+    UnseededCall,
     WorkerStatus,
 )  # fmt: skip
 from .greeting import (
@@ -64,6 +65,7 @@ from .worker_messages import (
     SlotLost,
     SlotReady,
     StartSlot,
+    UnseededLease,
 )  # fmt: skip
 
 __all__ = (
@@ -108,6 +110,8 @@ __all__ = (
     "StatusRequest",
     "Task",
     "Tasks",
+    "UnseededCall",
+    "UnseededLease",
     "Welcome",
     "WorkerStatus",
     "decode",
@@ -119,7 +123,8 @@ __all__ = (
 AnyMessage = (
     Hello | Welcome | Ack | Refused | Bye | Function | Release | Open | Elements | Tasks | Cancel | Resumed | Results
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
-    | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised
+    | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
+    | UnseededLease
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

@@ -176,6 +176,13 @@ class Done(Message, frozen=True):
     parts: list[Part]
 
 
+class UnseededLease(Message, frozen=True):
+    """A function drew from the global generators without a seed; said before its chunk ends (R25)."""
+
+    lease: int
+    function: str
+
+
 class Raised(Message, frozen=True):
     """An element's function raised; the lease goes on with the next element unless `end`.
 

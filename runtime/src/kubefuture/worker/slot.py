@@ -29,6 +29,7 @@ from ..protocol.messages import (
     Lease,
     Ready,
     Run,
+    UnseededLease,
     decode_lease,
     encode_lease,
 )
@@ -149,6 +150,7 @@ class Slot:
         if runner.plain:
             enter_slot_element(_UNSEEDED)
         last = lease.start + len(lease.payloads) - 1
+        before = runner.watch()
         for index, payload in enumerate(lease.payloads, lease.start):
             pack_into(page, 0, lease.id, index)
             if handover.holds:
@@ -164,6 +166,8 @@ class Slot:
                 self._armed = False
                 if self._forked:
                     os._exit(0)
+                if index == last and before is not None and runner.drew(before):
+                    handover.send([UnseededLease(lease.id, runner.name)])
             except BaseException as error:
                 self._armed = False
                 if self._forked:
@@ -171,6 +175,8 @@ class Slot:
                 interrupted = isinstance(error, _Interrupted)
                 packed = b"" if interrupted else pack_exception(error)
                 end = interrupted or self._interrupted or index == last
+                if end and before is not None and runner.drew(before):
+                    handover.send([UnseededLease(lease.id, runner.name)])
                 handover.raised(index, packed, end=end, interrupted=interrupted)
                 if end:
                     break
