@@ -119,6 +119,8 @@ class Cluster:
     def program(self, role: str, *arguments: str, **changes: str) -> Program:
         """Starts a program without waiting for what it says."""
         files = ["--connection", str(self.connection), "--slots-file", str(self.slots_file)]
+        if role == "scheduler":
+            files += ["--journal", str(self.folder / "journal")]
         return Program(role, [*files, *arguments], self.folder, **changes)
 
     def start_scheduler(self) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .api.futures import Future, future, value
     from .api.info import n_workers, scale
     from .api.mapping import imap, map
+    from .api.named import attach, forget
     from .api.plan import Plan, plan
     from .core.resources import available_cores
     from .errors import KubefutureError
@@ -25,7 +26,9 @@ _HOMES = {
     "Future": "api.futures",
     "KubefutureError": "errors",
     "Plan": "api.plan",
+    "attach": "api.named",
     "available_cores": "core.resources",
+    "forget": "api.named",
     "future": "api.futures",
     "imap": "api.mapping",
     "map": "api.mapping",
@@ -40,7 +43,9 @@ __all__ = [
     "Future",
     "KubefutureError",
     "Plan",
+    "attach",
     "available_cores",
+    "forget",
     "future",
     "imap",
     "map",

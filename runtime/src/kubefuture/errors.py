@@ -15,6 +15,7 @@ likely cause, the next step, and on which host::
     │   └── VersionError      both sides answer, but do not fit together
     ├── ProtocolError         the other side said something that no rule allows
     ├── PoisonError           an element whose slot died again and again
+    ├── NamedMapError         a named map that cannot be begun, or cannot be had
     ├── JournalError          the journal of named work cannot be used, or not for this
     └── StartError            a program of ours could not start
 """
@@ -38,6 +39,10 @@ class UnpicklableError(KubefutureError, TypeError):
 
 class ResultError(KubefutureError):
     """A result or an exception of the user's function that cannot be brought back."""
+
+
+class NamedMapError(KubefutureError):
+    """A named map that cannot be begun because its name is taken, or cannot be had."""
 
 
 class ClusterError(KubefutureError, ConnectionError):

@@ -45,6 +45,7 @@ def options(
     on_error: Literal["raise", "return"] = "raise",
     progress: Progress = None,
     label: str | None = None,
+    name: str | None = None,
 ) -> Caller:
     """Fixes options for calls: `kf.options(retries=2, on_error="return").map(fit, data)`.
 
@@ -59,8 +60,9 @@ def options(
         on_error: "raise" the first error, or "return" errors in their elements' places.
         progress: As for `map`.
         label: A name for people, in messages and in the progress bar.
+        name: As for `map`; not for single futures.
 
     Raises:
         PlanError: An option cannot be.
     """
-    return Caller(Options(seed, timeout, retries, chunk_size, on_error, progress, label, task_timeout))
+    return Caller(Options(seed, timeout, retries, chunk_size, on_error, progress, label, task_timeout, name))

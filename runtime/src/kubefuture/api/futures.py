@@ -93,6 +93,8 @@ def submit(
     fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options
 ) -> Future[T]:
     """`future` with options."""
+    if options.name is not None:
+        raise PlanError("A single future cannot be named; kf.map(fn, [x], name=...) can.")
     if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30

@@ -21,6 +21,7 @@ def map(  # noqa: A001 (the built-in's name, as in concurrent.futures)
     chunk_size: int | None = None,
     progress: Progress = None,
     timeout: float | None = None,
+    name: str | None = None,
 ) -> list[T]:
     """Calls a function for each element, in parallel, and returns all results in order.
 
@@ -32,7 +33,9 @@ def map(  # noqa: A001 (the built-in's name, as in concurrent.futures)
             results then depend on the seed alone: not on plan, workers or chunks.
         chunk_size: Elements a chunk; by default chosen by measured time.
         progress: None (a bar on a terminal), False, a description, or a callable.
-        timeout: Seconds for the whole call.
+        timeout: Seconds for the whole call. A named map goes on.
+        name: On a cluster the map is kept in the scheduler's journal under this name: this program may end, and
+            `attach` collects the results. Other plans have no journal and ignore it.
 
     Returns:
         A list as long as the shortest iterable.
@@ -40,11 +43,14 @@ def map(  # noqa: A001 (the built-in's name, as in concurrent.futures)
     Raises:
         Exception: The first that a call of `fn` raised; the rest is cancelled.
         UnpicklableError: Function or arguments cannot be sent.
+        NamedMapError: There is a map of this name already.
         PoisonError: An element killed its slot too often; the others were finished first.
         TimeoutError: Time ran out; the rest is cancelled.
     """
     return run_map(
-        fn, iterables, Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout)
+        fn,
+        iterables,
+        Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout, name=name),
     )
 
 
@@ -55,6 +61,7 @@ def imap(
     chunk_size: int | None = None,
     progress: Progress = None,
     timeout: float | None = None,
+    name: str | None = None,
 ) -> Iterator[T]:
     """Like `map`, but yields results in order as they come and reads its inputs only a little ahead.
 
@@ -62,13 +69,19 @@ def imap(
     Closing the iterator cancels the rest.
     """
     return run_imap(
-        fn, iterables, Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout)
+        fn,
+        iterables,
+        Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout, name=name),
     )
 
 
 def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options: Options) -> list[T]:
     """`map` with all options."""
-    stream = Stream(fn, iterables, options, ahead=False)
+    return collect(Stream(fn, iterables, options, ahead=False), options)
+
+
+def collect(stream: Stream, options: Options) -> list[Any]:
+    """All outcomes of a stream, in order."""
     meter = Meter(options.progress, stream.total, options.label)
     values: list[
         Any
@@ -79,6 +92,7 @@ def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options:
                 values.extend([None] * (index + 1 - len(values)))
             if isinstance(value, Failed):
                 if options.on_error == "raise":
+                    stream.give_up()
                     raise value.error
                 value = value.error
             values[index] = value
@@ -111,6 +125,7 @@ def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
                 stream.taken = due
                 if isinstance(value, Failed):
                     if options.on_error == "raise":
+                        stream.give_up()
                         raise value.error
                     value = value.error
                 yield value

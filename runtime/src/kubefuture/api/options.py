@@ -9,6 +9,8 @@ from typing import Any, Literal
 from ..core.rng import Seed
 from ..errors import PlanError
 
+_NAME_LENGTH = 200
+
 Progress = bool | str | Callable[[int, int | None], object] | None
 """None: a bar on a terminal. False: nothing. A string: a bar with this description. A callable is given
 the number of finished elements and of all (None while that is unknown)."""
@@ -27,6 +29,7 @@ class Options:
         on_error: "raise" the first error, or "return" errors in their elements' places.
         progress: See `Progress`.
         label: A name for people, in messages and the progress bar.
+        name: A map's name in the scheduler's journal, so that it outlives this program (R5).
     """
 
     seed: Seed = None
@@ -37,6 +40,7 @@ class Options:
     progress: Progress = None
     label: str | None = None
     task_timeout: float | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not _is_number(self.timeout):
@@ -49,8 +53,16 @@ class Options:
             not isinstance(self.chunk_size, int) or isinstance(self.chunk_size, bool) or self.chunk_size < 1
         ):
             raise PlanError(f"chunk_size={self.chunk_size!r} is no whole number of at least 1.")
+        if self.name is not None and not _is_name(self.name):
+            raise PlanError(
+                f"name={self.name!r}; it can be a text of 1 to {_NAME_LENGTH} characters that can be printed."
+            )
         if self.on_error not in ("raise", "return"):
             raise PlanError(f"on_error={self.on_error!r}; it can be 'raise' or 'return'.")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH and value.isprintable()
 
 
 def _is_number(value: Any) -> bool:

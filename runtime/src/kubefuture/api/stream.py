@@ -9,6 +9,7 @@ from typing import Any
 
 from ..backends.base import Backend
 from ..client.calls import MapCall, exception_of
+from ..client.named import NamedCall, Naming
 from ..core import rng
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
@@ -62,6 +63,10 @@ class Stream:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
         self._inputs = enumerate(zip(*iterables, strict=False))
         self._function = packed_function(function, len(iterables), options.seed, options.task_timeout)
+        self._naming = None
+        if options.name is not None:
+            function_name = getattr(function, "__qualname__", None) or repr(function)
+            self._naming = Naming(options.name, function_name, _seed_text(options.seed), time.time())
         self.taken = 0
         self._read = 0
         self._exhausted = False
@@ -79,15 +84,19 @@ class Stream:
         return self.total is None or self.total > _BATCH
 
     def _start(self, backend: Backend) -> MapCall:
-        call = None
+        call: MapCall | None = None
         try:
+            total = -1 if self.total is None else self.total
+            chunk_size, retries = self.options.chunk_size or 0, self.options.retries
             with undisturbed():
-                call = backend.session.start_map(
-                    self._function,
-                    total=-1 if self.total is None else self.total,
-                    chunk_size=self.options.chunk_size or 0,
-                    retries=self.options.retries,
-                )
+                if self._naming is not None and backend.journaled:
+                    call = backend.session.start_named(
+                        self._function, self._naming, total=total, chunk_size=chunk_size, retries=retries
+                    )
+                else:
+                    call = backend.session.start_map(
+                        self._function, total=total, chunk_size=chunk_size, retries=retries
+                    )
             self._feed(backend, call)
         except BaseException:
             if call is not None:
@@ -107,7 +116,16 @@ class Stream:
         self._check_seeds()
 
     def close(self) -> None:
-        """Cancels what is left, also when nobody has asked for an outcome yet."""
+        """Cancels what is left, also when nobody has asked for an outcome yet. A named map goes on."""
+        if self._backend is not None and self._call is not None:
+            with undisturbed():
+                if isinstance(self._call, NamedCall):
+                    self._backend.session.leave(self._call)
+                else:
+                    self._backend.session.cancel(self._call)
+
+    def give_up(self) -> None:
+        """Cancels what is left, because of an error (R18)."""
         if self._backend is not None and self._call is not None:
             with undisturbed():
                 self._backend.session.cancel(self._call)
@@ -221,6 +239,38 @@ class Stream:
             raise TimeoutError(
                 f"{self._name} did not finish within {self.options.timeout} s; the rest was cancelled."
             )
+
+
+class Attached(Stream):
+    """The outcomes of a named map that was begun before.
+
+    Args:
+        backend: Has a journal.
+        options: How; the map's name among them.
+    """
+
+    def __init__(self, backend: Backend, options: Options) -> None:
+        assert options.name is not None
+        self.options = options
+        self._name = options.name
+        self._deadline = None if options.timeout is None else time.monotonic() + options.timeout
+        self._roots = None
+        self._exhausted, self._ahead = True, False
+        self.taken = self._read = 0
+        self._backend = backend
+        self._call = call = backend.session.attach(options.name)
+        with call.changed:
+            while call.whole < 0 and not call.arrived and not call.finished:
+                if not call.changed.wait(self._patience()):
+                    self._check_time()
+        self.total = call.whole if call.whole >= 0 else None
+
+
+def _seed_text(seed: rng.Seed) -> str:
+    """A seed argument for people, and to compare it."""
+    if seed is None:
+        return ""
+    return f"a list of {len(seed)}" if rng.is_list(seed) else repr(seed)
 
 
 def print_line(text: str) -> None:

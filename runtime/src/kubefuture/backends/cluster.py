@@ -24,7 +24,7 @@ from ..client.session import Session
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
-from ..core.settings import RECONNECT_SECONDS
+from ..core.settings import ACCEPT_SECONDS, RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Bye, Message, Refused, Scale, Status, Welcome
@@ -43,6 +43,8 @@ class ClusterBackend:
         ClusterError: There is no cluster, it does not answer, or it does not fit.
     """
 
+    journaled = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection = Connection.load(path)
@@ -55,7 +57,7 @@ class ClusterBackend:
         self._greeted: Link | None = None
         self._hello = hello("client")
         self._epoch = ""
-        self._conversation = Conversation()
+        self._conversation = Conversation(self.session.acknowledged)
         self._welcomed: asyncio.Future[None] | None = None
         self._scaling: Scale | None = None
         self._status: Status | None = None
@@ -108,6 +110,7 @@ class ClusterBackend:
         """Says goodbye; the session's unnamed work is cancelled (R10)."""
         if self._pid != os.getpid():
             return
+        self._wait_for_the_journal()
         self._closing = True
 
         def leave() -> None:
@@ -124,6 +127,24 @@ class ClusterBackend:
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
         self.session.deliver()
+
+    def _wait_for_the_journal(self) -> None:
+        """Named work that was begun is the scheduler's only when its journal has all of it (R5)."""
+        deadline = time.monotonic() + ACCEPT_SECONDS
+        with self.session.lock:
+            while not self.session.accepted and self.session.error is None:
+                left = deadline - time.monotonic()
+                if left <= 0.0:
+                    _say(
+                        "kubefuture: named work that this program began has not all been accepted by the scheduler, "
+                        "and is incomplete."
+                    )
+                    return
+                self.session.lock.release()
+                try:
+                    time.sleep(0.01)
+                finally:
+                    self.session.lock.acquire()
 
     async def _connect(self) -> None:
         self._welcomed = asyncio.get_running_loop().create_future()
@@ -145,7 +166,7 @@ class ClusterBackend:
         if welcome.resumed:
             missed = self._conversation.resume(welcome.received)
         else:
-            self._conversation = Conversation()
+            self._conversation = Conversation(self.session.acknowledged)
             self._inbox.clear()
             missed = self.session.resume()
             if self._scaling is not None:

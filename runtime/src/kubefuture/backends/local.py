@@ -41,6 +41,8 @@ class LocalBackend:
         threads_per_slot: How many threads a slot's numerical libraries may use.
     """
 
+    journaled = False
+
     def __init__(self, workers: int, threads_per_slot: int = 1) -> None:
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()

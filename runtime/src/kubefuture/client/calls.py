@@ -127,7 +127,7 @@ class MapCall:
         self.arrived.append(failure)
         self.changed.notify_all()
 
-    def opening(self) -> Open:
+    def opening(self) -> Message:
         """The message that begins it."""
         return Open(self.id, self.function, self.total, self.chunk_size, self.retries)
 

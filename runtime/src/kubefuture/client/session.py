@@ -21,14 +21,21 @@ from itertools import count
 from typing import Any
 from weakref import WeakSet
 
+import msgspec
+
 from ..core.receiver import HelpedCondition, Receiver
-from ..errors import KubefutureError
+from ..errors import KubefutureError, NamedMapError
 from ..protocol.messages import (
     AnyMessage,
     Cancel,
+    Elements,
     Failure,
+    Fetched,
+    Forgotten,
     Function,
     Message,
+    Named,
+    NotNamed,
     Release,
     Results,
     Resumed,
@@ -40,6 +47,7 @@ from ..protocol.messages import (
     Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
+from .named import NamedCall, Naming
 
 _KEPT_FUNCTIONS = 64
 """So many functions of futures stay on the other side without a call that uses them."""
@@ -122,6 +130,69 @@ class Session:
             self._send([function, call.opening()])
             return call
 
+    def start_named(
+        self, function: Function, naming: Naming, *, total: int, chunk_size: int, retries: int
+    ) -> NamedCall:
+        """Begins a named map; `add_elements` follows."""
+        with self.lock:
+            self._check()
+            own = msgspec.structs.replace(function, id=next(self._ids))
+            call = NamedCall(
+                next(self._ids),
+                own.id,
+                self.lock,
+                naming,
+                total=total,
+                chunk_size=chunk_size,
+                retries=retries,
+            )
+            self._functions[own.id] = own
+            self._uses[own.id] = 1
+            self._keep(call, [own])
+            return call
+
+    def attach(self, name: str) -> NamedCall:
+        """Asks for the outcomes of a named map."""
+        with self.lock:
+            self._check()
+            call = NamedCall(next(self._ids), 0, self.lock, Naming(name), attached=True)
+            call.complete = call.closed = True
+            self._keep(call, [])
+            return call
+
+    def forget(self, name: str) -> NamedCall:
+        """Asks that a named map is deleted; the call is finished when it is."""
+        with self.lock:
+            self._check()
+            call = NamedCall(next(self._ids), 0, self.lock, Naming(name), attached=True)
+            call.deleting = True
+            self._keep(call, [])
+            return call
+
+    def _keep(self, call: NamedCall, before: list[Message]) -> None:
+        call.changed.receiver = self.receiver
+        self._calls[call.id] = self._maps[call.id] = call
+        self._send([*before, call.opening()])
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the journal has all named maps, so that the client may leave."""
+        return all(call.accepted for call in self._maps.values() if isinstance(call, NamedCall))
+
+    def acknowledged(self, message: Message) -> None:
+        """The scheduler has a message in good hands. The lock is held."""
+        if isinstance(message, Elements):
+            call = self._calls.get(message.call)
+            if isinstance(call, NamedCall):
+                self._send(call.acknowledged(message))
+
+    def leave(self, call: MapCall) -> None:
+        """The caller does not wait for a named map any more; it goes on."""
+        with self.lock:
+            if call.id in self._calls and isinstance(call, NamedCall) and call.accepted:
+                call.cancelled = True
+                self._end(call)
+
     def add_elements(self, call: MapCall, payloads: list[bytes], *, last: bool) -> None:
         """Takes the next elements of a map, and sends as many as may be on the way (R16)."""
         with self.lock:
@@ -131,7 +202,7 @@ class Session:
             messages = call.next_elements()
             if messages:
                 self._send(messages)
-            if call.finished:
+            if call.finished and call.id in self._calls:
                 self._end(call)
 
     def submit(self, function: Function, payload: bytes, retries: int, future: Future[Any]) -> TaskCall:
@@ -184,13 +255,29 @@ class Session:
             elif call is not None:
                 call.failure(message)
                 self._proceed(call)
+        elif isinstance(message, (Named, Fetched, NotNamed, Forgotten)):
+            named = self._calls.get(message.call)
+            if isinstance(named, NamedCall):
+                self._about_named(named, message)
         elif isinstance(message, UnseededCall):
             call = self._calls.get(message.call)
-            if call is not None:
+            if isinstance(call, (TaskCall, MapCall)):
                 call.unseeded = message.function
         elif isinstance(message, (Slots, Welcome)):
             self.slots = message.slots
             self.slots_changed.notify_all()
+
+    def _about_named(self, call: NamedCall, message: Named | Fetched | NotNamed | Forgotten) -> None:
+        if isinstance(message, Named):
+            self._send(call.named(message))
+        elif isinstance(message, Fetched):
+            self._send(call.fetched(message))
+        elif isinstance(message, NotNamed):
+            call.broken(NamedMapError(message.reason))
+        else:
+            call.forgotten()
+        if call.finished:
+            self._end(call)
 
     def deliver(self) -> None:
         """Gives futures what has arrived for them. Call it without the lock, in any thread."""
@@ -261,8 +348,10 @@ class Session:
     def _end(self, call: TaskCall | MapCall) -> None:
         del self._calls[call.id]
         function = call.function
-        self._uses[function] -= 1
         is_map = self._maps.pop(call.id, None) is not None
+        if not function:
+            return  # somebody else's map
+        self._uses[function] -= 1
         if self._uses[function]:
             return
         if not is_map:

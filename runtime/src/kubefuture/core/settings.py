@@ -47,6 +47,9 @@ READ_AHEAD: Final = 100
 QUIET_SECONDS: Final = 10.0
 """After this long without any slot one line says why (R23)."""
 
+ACCEPT_SECONDS: Final = 60.0
+"""How long a program that ends waits until the journal has the named work that it began (R5)."""
+
 RECONNECT_SECONDS: Final = 60.0
 """How long a client tries to reach a scheduler that stopped answering before it gives up."""
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from ..project.folder import Project
 from ..project.values import Values
 
+JOURNAL = ".kubefuture/local/journal"
+"""Where named work is kept, relative to the project."""
+
 START_SECONDS = 60.0
 START_SECONDS_PER_SLOT = 2.0
 GRACE_SECONDS = 5.0
@@ -80,7 +83,7 @@ def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
     """
     # -P: a file of the user's that is called like a module of Python's must not take its place here.
     common = ["--connection", ".kubefuture/connection.json", "--slots-file", ".kubefuture/local/slots"]
-    scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common)
+    scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common, "--journal", JOURNAL)
     worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common)
     worker += ("--threads-per-slot", str(values.threads), "--memory-per-slot", str(values.memory))
     programs = (Program("scheduler", scheduler, {}), Program("worker", worker, values.env))

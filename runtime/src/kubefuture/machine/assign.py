@@ -19,6 +19,9 @@ from .state import State
 _WORTH_MOVING = 0.002
 """Seconds of work below which it is not taken back from one slot for another."""
 
+_FEW = 16
+_PAUSE = 0.01
+
 
 def settle_slot(state: State, slot: SlotState) -> None:
     """A slot's leases changed: is it idle, or may it have more?"""
@@ -61,6 +64,9 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
     if state.waiting:
         _lease_out(state, now)
     if state.stacked and state.idle and not state.waiting:
+        if len(state.stacked) > _FEW and worth_moving and now - state.evened_at < _PAUSE:
+            return  # looking at many slots for each message would cost more than it brings
+        state.evened_at = now
         _even_out(state, worth_moving)
 
 
@@ -115,7 +121,7 @@ def _bind(state: State, slot: SlotState, session: SessionState, now: float) -> N
 
 def _lease(state: State, slot: SlotState, session: SessionState) -> bool:
     while True:
-        call = session.next_call()
+        call = session.next_call(named=state.room_for_leases)
         if call is None:
             return False
         taken = call.take(call.chunk_size or chunk_length(call, state.ready_slots or 1), CHUNK_BYTES)

@@ -49,6 +49,7 @@ class Call:
         queued: It stands in its session's queue.
         complete: All its elements have arrived from the client, as they have if they come with the call.
         settled: How many elements are settled.
+        key: The journal's number of a named map, 0 for unnamed work.
         expected: A worker knows of it, and the client has not told of it yet.
         early: Outcomes that came before their elements did, None for a call that cannot have any.
         leases: Ids of the leases that are out; like the other collections made on first use, since most
@@ -57,7 +58,7 @@ class Call:
 
     __slots__ = (
         "_again", "_claims", "_frontier", "_payloads", "_strikes", "_troubles", "cancelled", "chunk_size",
-        "complete", "early", "expected", "function", "id", "leases", "queued", "retries", "settled", "total",
+        "complete", "early", "expected", "function", "id", "key", "leases", "queued", "retries", "settled", "total",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +88,7 @@ class Call:
         self._claims: dict[int, tuple[int, int]] | None = None
         self.early: list[Span | Failure] | None = None
         self.expected = False
+        self.key = 0
 
     def begin(self, function: FunctionState, total: int, chunk_size: int, retries: int) -> None:
         """The client tells of a call that a worker already knew.
@@ -98,6 +100,15 @@ class Call:
             raise ProtocolError(f"Call {self.id} exists already.")
         self.expected = False
         self.function, self.total, self.chunk_size, self.retries = function, total, chunk_size, retries
+
+    def restore(
+        self, payloads: list[bytes | None], troubles: dict[tuple[str, int], int], *, complete: bool
+    ) -> None:
+        """Takes what a journal held of it; None for elements that have their outcome."""
+        self._payloads = payloads
+        self._troubles = troubles or None
+        self.settled = payloads.count(None)
+        self.complete = complete
 
     def extend(self, payloads: list[bytes], *, last: bool) -> None:
         """Takes the next elements' arguments."""

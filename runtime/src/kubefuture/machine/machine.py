@@ -7,6 +7,7 @@ Its hosts are the client's I/O thread, the scheduler daemon, and the simulator i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias, assert_never, get_args
 
 from ..core.settings import ORPHAN_SECONDS
@@ -14,40 +15,32 @@ from ..errors import ProtocolError
 from ..protocol.messages import (
     AnyMessage,
     Bye,
-    Cancel,
     Done,
-    Elements,
-    Function,
     Hello,
     Holding,
-    Open,
     Raised,
     Refused,
-    Release,
-    Resumed,
     Returned,
     Scale,
     SlotLost,
     SlotReady,
     Status,
     StatusRequest,
-    Tasks,
     UnseededLease,
     WorkerStatus,
 )  # fmt: skip
-from . import outcomes
-from .assign import cancel_leases, fill, settle_slot
-from .calls import Call
+from . import outcomes, requests
+from .assign import fill
 from .holding import hold
+from .named import NamedMaps, Restored
 from .outbox import NOBODY, Peer
+from .records import Record
 from .roster import Roster
-from .sessions import SessionState
 from .slots import WorkerState
 from .state import State
 
-_FromClient: TypeAlias = Function | Release | Open | Elements | Tasks | Cancel | Resumed
 _FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease
-_CLIENT_TYPES = frozenset(get_args(_FromClient))
+_CLIENT_TYPES = frozenset(get_args(requests.Request))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
 
 
@@ -59,6 +52,7 @@ class Machine:
         round_trip: The host's estimate of a round trip to a slot, in seconds.
         ahead: Leases that are always fetched ahead for a slot (R1, R13).
         wanted: How many slots there are to be; None leaves it to the workers.
+        next_key: The journal's next number of a map; None where there is no journal.
         first_lease: The number of the first lease, higher than any that a scheduler before gave.
         now: The time, in seconds from any fixed point.
     """
@@ -72,11 +66,13 @@ class Machine:
         ahead: int = 1,
         wanted: int | None = None,
         first_lease: int = 1,
+        next_key: int | None = None,
     ) -> None:
         self._me = me
         self._state = State(round_trip=round_trip, ahead=ahead, first_lease=first_lease)
         self._roster = Roster(self._state, wanted)
         self._started = now
+        self.named = NamedMaps(self._state, next_key)
         self._scaling: list[Peer] = []
         self.take = self._state.outbox.take
         """Takes what is to be sent now: messages in order, by peer."""
@@ -133,7 +129,7 @@ class Machine:
             self._roster.scale(now)
         session = state.clients.pop(peer, None)
         if session is not None:
-            self._end(session)
+            requests.end(self._state, self.named, session, now)
         self._scaling = [waiting for waiting in self._scaling if waiting != peer]
         self._proceed(now)
 
@@ -148,7 +144,7 @@ class Machine:
         if kind in _WORKER_TYPES and peer in state.workers:
             self._from_worker(state.workers[peer], message, now)  # type: ignore[arg-type]
         elif kind in _CLIENT_TYPES and peer in state.clients:
-            self._from_client(state.clients[peer], message)  # type: ignore[arg-type]
+            requests.handle(state, self.named, state.clients[peer], message)  # type: ignore[arg-type]
         elif isinstance(message, StatusRequest):
             state.outbox.send(peer, self.status(now))
         elif isinstance(message, Scale):
@@ -171,8 +167,8 @@ class Machine:
         short: the element in front of it may take longer than any before.
         """
         for session in list(self._state.sessions.values()):
-            if session.peer == NOBODY and now - session.since > ORPHAN_SECONDS:
-                self._end(session)
+            if session.peer == NOBODY and (session.told or now - session.since > ORPHAN_SECONDS):
+                requests.end(self._state, self.named, session, now)
         self._proceed(now)
         fill(self._state, now, worth_moving=0.0)
 
@@ -204,41 +200,6 @@ class Machine:
             sessions=len(state.sessions),
         )
 
-    def _from_client(self, session: SessionState, message: _FromClient) -> None:
-        match message:
-            case Tasks():
-                for task in message.tasks:
-                    call = session.add_task(task)
-                    if call.early:
-                        outcomes.settle_early(self._state, session, call)
-                        if call.finished:
-                            session.end(call)
-            case Elements():
-                known = session.add_elements(message)
-                if known is not None:
-                    if known.early:
-                        outcomes.settle_early(self._state, session, known)
-                    if known.finished:
-                        session.end(known)
-            case Function():
-                session.add_function(message)
-            case Open():
-                session.open(message)
-            case Cancel():
-                for call_id in message.calls:
-                    if call_id in session.calls:
-                        self._cancel(session, session.calls[call_id])
-            case Release():
-                for function in message.functions:
-                    session.release(function)
-                    self._forget(session, function)
-            case Resumed():
-                session.told = True
-                for call in [call for call in session.calls.values() if call.expected]:
-                    self._cancel(session, call)
-            case _:
-                assert_never(message)
-
     def _from_worker(self, worker: WorkerState, message: _FromWorker, now: float) -> None:
         match message:
             case Done():
@@ -260,30 +221,25 @@ class Machine:
             case _:
                 assert_never(message)
 
-    def _cancel(self, session: SessionState, call: Call) -> None:
-        call.cancel()
-        session.end(call)
-        cancel_leases(self._state, call)
+    def take_records(self) -> list[Record]:
+        """What is to be journaled now; nothing that it came from is acknowledged before that."""
+        taken, self._state.records = self._state.records, []
+        return taken
 
-    def _end(self, session: SessionState) -> None:
-        """A client will not come back: its unnamed work is cancelled."""
+    def restore(self, maps: Iterable[Restored], now: float) -> None:
+        """Takes up the named maps of a journal."""
+        for stored in maps:
+            self.named.restore(stored, now)
+
+    def limit_journal(self, *, work: bool, leases: bool) -> None:
+        """Says what the journal has room for (R16)."""
         state = self._state
-        session.gone = True
-        state.sessions.pop(session.hello.identity, None)
-        state.waiting.pop(session, None)
-        for call in list(session.calls.values()):
-            self._cancel(session, call)
-        for worker in state.workers.values():
-            for slot in worker.slots.values():
-                if slot.session is session:
-                    settle_slot(state, slot)
-
-    def _forget(self, session: SessionState, function: int) -> None:
-        for worker in self._state.workers.values():
-            for slot in worker.slots.values():
-                if slot.session is session and function in slot.functions:
-                    slot.functions.discard(function)
-                    slot.forget.append(function)
+        resumed = leases and not state.room_for_leases
+        state.room_for_work, state.room_for_leases = work, leases
+        if resumed:
+            for session in state.sessions.values():
+                for call in session.calls.values():
+                    session.enqueue(call)
 
     def _proceed(self, now: float) -> None:
         if self._state.leaving:

@@ -10,6 +10,8 @@ from ..protocol.messages import Done, Failure, Raised, Returned, SlotLost, Span,
 from ..protocol.poison import ARGUMENT_BYTES, PoisonReport, Strike, encode_report
 from .assign import settle_slot
 from .calls import Call
+from .named import trouble
+from .records import FailureRecorded, ResultsRecorded
 from .sessions import SessionState
 from .slots import LeaseState, SlotState, WorkerState
 from .state import State
@@ -68,7 +70,7 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
         call.give_back(index, index + 1)
     else:
         call.function.measured(message.seconds, 1)
-        if call.count("retry", index) <= call.retries:
+        if trouble(state, call, "retry", index) <= call.retries:
             call.give_back(index, index + 1)
         else:
             _fail(state, lease.session, call, index, "raised", message.payload)
@@ -115,14 +117,14 @@ def slot_lost(state: State, worker: WorkerState, message: SlotLost) -> None:
 
 def lose(state: State, lease: LeaseState, index: int) -> None:
     """An element was lost without being to blame; not for ever, since each such loss costs its time (R19)."""
-    if lease.call.cancelled or lease.call.count("loss", index) < LOSSES:
+    if lease.call.cancelled or trouble(state, lease.call, "loss", index) < LOSSES:
         return
     _give_up(state, lease, index, PoisonReport(0, LOSSES))
 
 
 def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotLost) -> None:
     call, index = lease.call, message.index
-    deaths = call.count("strike", index)
+    deaths = trouble(state, call, "strike", index)
     strikes = call.strike(index, Strike(message.reason, worker.hello.host, message.output))
     if deaths >= STRIKES:
         _give_up(state, lease, index, PoisonReport(deaths, 0, strikes))
@@ -150,13 +152,20 @@ def record(state: State, session: SessionState, call: Call, span: Span) -> None:
     """Results are taken, once each (R6)."""
     count = len(span.payloads)
     if call.settle(span.start, span.start + count):
-        state.outbox.result(session.peer, span)
+        _tell(state, session, call, span)
         state.settled += count
         return
     for index, payload in enumerate(span.payloads, span.start):
         if call.settle(index, index + 1):
-            state.outbox.result(session.peer, Span(call.id, index, [payload]))
+            _tell(state, session, call, Span(call.id, index, [payload]))
             state.settled += 1
+
+
+def _tell(state: State, session: SessionState, call: Call, span: Span) -> None:
+    if call.key:
+        state.records.append(ResultsRecorded(call.key, span.start, span.payloads))
+    else:
+        state.outbox.result(session.peer, span)
 
 
 def settle_early(state: State, session: SessionState, call: Call) -> None:
@@ -181,7 +190,10 @@ def _fail(state: State, session: SessionState, call: Call, index: int, kind: str
     if not call.settle(index, index + 1):
         return
     state.settled += 1
-    state.outbox.send(session.peer, Failure(call.id, index, kind, payload))
+    if call.key:
+        state.records.append(FailureRecorded(call.key, index, kind, payload))
+    else:
+        state.outbox.send(session.peer, Failure(call.id, index, kind, payload))
     if call.finished:
         session.end(call)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from ..errors import ProtocolError
-from ..protocol.messages import Elements, Function, Hello, Open, Task
+from ..protocol.messages import Elements, Function, Hello, Open, OpenNamed, Task
 from .calls import Call, FunctionState
 from .outbox import Peer
 
@@ -61,17 +61,18 @@ class SessionState:
         """Takes a function."""
         self.functions[message.id] = FunctionState(message)
 
-    def open(self, message: Open) -> None:
+    def open(self, message: Open | OpenNamed) -> Call:
         """Begins a map."""
         function = self._function(message.function)
         expected = self.calls.get(message.call)
         if expected is not None:
             expected.begin(function, message.total, message.chunk_size, message.retries)
         else:
-            self.calls[message.call] = Call(
+            expected = self.calls[message.call] = Call(
                 message.call, function, message.total, message.chunk_size, message.retries
             )
         function.calls += 1
+        return expected
 
     def expect(self, call_id: int, function: int) -> Call:
         """A call that a worker knows of before the client has told of it."""
@@ -117,13 +118,17 @@ class SessionState:
         else:
             self._maps.append(call)
 
-    def next_call(self) -> Call | None:
-        """The call that is to be served next, if it still has something; maps take turns."""
+    def next_call(self, *, named: bool = True) -> Call | None:
+        """The call that is to be served next, if it still has something; maps take turns.
+
+        Args:
+            named: Named maps are served, too.
+        """
         for queue in (self._tasks, self._maps):
             while queue:
                 call = queue.popleft()
                 call.queued = False
-                if not call.cancelled:
+                if not call.cancelled and (named or not call.key):
                     return call
         return None
 

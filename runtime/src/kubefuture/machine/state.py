@@ -6,6 +6,7 @@ from itertools import count
 
 from ..protocol.messages import Hello
 from .outbox import NOBODY, Outbox, Peer
+from .records import Record
 from .sessions import SessionState
 from .slots import LeaseState, SlotState, Stage, WorkerState
 
@@ -24,6 +25,10 @@ class State:
         stacked: Slots that have more than they run.
         leaving: Slots that drain.
         ready_slots: How many slots can run something.
+        evened_at: When work was last looked for that could be moved.
+        records: What is to be journaled, in order.
+        room_for_work: The journal has room for new named work (R16).
+        room_for_leases: It has room for what leases of named work will bring.
         replaced_slots: How many get a fresh process at the moment, which is soon there.
     """
 
@@ -44,6 +49,10 @@ class State:
         self.ready_slots = 0
         self.replaced_slots = 0
         self.settled = 0
+        self.evened_at = 0.0
+        self.records: list[Record] = []
+        self.room_for_work = True
+        self.room_for_leases = True
 
     def session(self, hello: Hello) -> SessionState:
         """The session of a client, a new one if there is none."""

@@ -5,6 +5,7 @@ other content that the scheduler passes on without looking inside.
 
     client ── Hello Function Open Elements Tasks Cancel Release Bye ──> scheduler
     client <── Welcome Refused Results Failures Slots UnseededCall ── scheduler
+    client ── OpenNamed Attach Fetch Forget ──> scheduler ── Named NotNamed Fetched Forgotten ──> client
     client ── StatusRequest Scale ──> scheduler ── Status ──> client
     worker ── Hello SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
@@ -46,6 +47,16 @@ from .greeting import (
     Refused,
     Welcome,
 )  # fmt: skip
+from .named_messages import (
+    Attach,
+    Fetch,
+    Fetched,
+    Forget,
+    Forgotten,
+    Named,
+    NotNamed,
+    OpenNamed,
+)  # fmt: skip
 from .worker_messages import (
     Bind,
     Done,
@@ -72,6 +83,7 @@ __all__ = (
     "PROTOCOL",
     "Ack",
     "AnyMessage",
+    "Attach",
     "Bind",
     "Bye",
     "Cancel",
@@ -79,6 +91,10 @@ __all__ = (
     "Elements",
     "Environment",
     "Failure",
+    "Fetch",
+    "Fetched",
+    "Forget",
+    "Forgotten",
     "Function",
     "Held",
     "HeldSlot",
@@ -87,7 +103,10 @@ __all__ = (
     "Interrupt",
     "Lease",
     "Message",
+    "Named",
+    "NotNamed",
     "Open",
+    "OpenNamed",
     "Part",
     "Raised",
     "Ready",
@@ -122,6 +141,7 @@ __all__ = (
 
 AnyMessage = (
     Hello | Welcome | Ack | Refused | Bye | Function | Release | Open | Elements | Tasks | Cancel | Resumed | Results
+    | OpenNamed | Attach | Named | NotNamed | Fetch | Fetched | Forget | Forgotten
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
     | UnseededLease

@@ -20,7 +20,9 @@ from ..core.slots_file import read_slots, write_slots
 from ..errors import KubefutureError, StartError
 from ..machine.machine import Machine
 from .gate import Gate
+from .journal import Journal
 from .listening import listen_tcp, listen_unix
+from .restoring import restored_maps
 from .server import Server
 
 if TYPE_CHECKING:
@@ -34,12 +36,16 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     ended = asyncio.Event()
     end_on_signals(options.lifeline_fd, ended.set)
     slots_file: Path = options.slots_file
+    journal = Journal.open(options.journal, log) if options.journal else None
     machine = Machine(
         hello("scheduler"),
         now=time.monotonic(),
         wanted=read_slots(slots_file),
         first_lease=time.time_ns() >> 20 << 20,  # a scheduler never gives a million leases a millisecond
+        next_key=None if journal is None else journal.next_key,
     )
+    if journal is not None:
+        machine.restore(restored_maps(journal), time.monotonic())
     listeners = _listeners(connection, options)
 
     def scaled(slots: int) -> None:
@@ -49,7 +55,7 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
             log(f"the wanted number of slots cannot be recorded in {slots_file}: {error}")
         log(f"scaled to {slots} slots")
 
-    server = Server(connection.key, machine, log, scaled)
+    server = Server(connection.key, machine, log, scaled, journal)
     gates = [Gate(listener, server, tls) for listener, tls in listeners]
     log(f"listening at {' and '.join(_address(listener) for listener, _ in listeners)}")
     readiness.ready()
@@ -57,6 +63,8 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     for gate in gates:
         gate.close()
     server.close()
+    if journal is not None:
+        journal.close()
     if connection.socket_path:
         Path(connection.socket_path).unlink(missing_ok=True)
     log("ended")
@@ -91,6 +99,7 @@ def _address(listener: socket.socket) -> str:
 def main() -> int:
     """Runs the scheduler until it is told to end; returns the exit code."""
     arguments = parser("The scheduler of one project.")
+    arguments.add_argument("--journal", type=Path, metavar="FOLDER", help="where named work is kept")
     arguments.add_argument("--listen", metavar="HOST:PORT", help="a network address, with TLS")
     arguments.add_argument("--tls-certificate", type=Path, metavar="FILE", help="PEM")
     arguments.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM; its mode must be 0600")

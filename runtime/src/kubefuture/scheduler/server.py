@@ -6,13 +6,16 @@ import asyncio
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 
 from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, ProtocolError
 from ..machine.machine import Machine
 from ..protocol.limits import MOST_SLOTS
-from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Hello, Refused, Scale, Welcome
+from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, Refused, Scale, Welcome
+from .collecting import Collector
+from .journal import Journal, Room
 from .party import Party
 from .peer import Peer
 from .quiet import Quiet
@@ -28,13 +31,19 @@ class Server:
         machine: The state.
         log: Takes one line for the log.
         scaled: Told the wanted number of slots when a client changed it.
+        journal: Holds named work; None where there is none.
 
     Attributes:
         strangers: The log for those who have not logged in.
     """
 
     def __init__(
-        self, key: bytes, machine: Machine, log: Callable[[str], None], scaled: Callable[[int], None]
+        self,
+        key: bytes,
+        machine: Machine,
+        log: Callable[[str], None],
+        scaled: Callable[[int], None],
+        journal: Journal | None = None,
     ) -> None:
         self._key = key
         self._machine = machine
@@ -47,6 +56,11 @@ class Server:
         self._parties: dict[int, Party] = {}
         self._by_identity: dict[str, Party] = {}
         self._environment = own_environment()
+        self._journal = journal
+        self._collector = Collector(journal, machine.named) if journal is not None else None
+        if journal is not None:
+            loop = asyncio.get_running_loop()
+            journal.start(lambda number: _call_soon(loop, self._committed, number))
         self.tick()
 
     def protocol(self) -> Peer:
@@ -109,8 +123,13 @@ class Server:
                 break
             if isinstance(message, Scale) and message.slots > MOST_SLOTS:
                 raise ProtocolError(f"There cannot be {message.slots} slots, {MOST_SLOTS} at most.")
+            if isinstance(message, Fetch):
+                if self._collector is None:
+                    raise ProtocolError("There is no journal to fetch from.")
+                self._collector.fetch(party, message)
+                continue
             self._machine.received(party.number, message, now)
-        party.vouch(0)
+        party.vouch(self._record())
         self.flush()
 
     def flush(self) -> None:
@@ -147,7 +166,13 @@ class Server:
                 self._log(f"{party.name} is gone for good")
                 self._forget(party, now)
             party.acknowledge()
+        if self._journal is not None:
+            room = self._journal.room()
+            self._machine.limit_journal(work=room is Room.FREE, leases=room is not Room.NO_LEASES)
         self._machine.tick(now)
+        self._record()
+        if self._collector is not None:
+            self._collector.look()
         self.flush()
 
     def close(self) -> None:
@@ -155,6 +180,18 @@ class Server:
         for party in self._parties.values():
             if party.peer is not None:
                 party.peer.close()
+
+    def _record(self) -> int:
+        """Hands what is to be recorded to the journal; returns its number there, 0 for nothing."""
+        records = self._machine.take_records()
+        return self._journal.append(records) if records and self._journal is not None else 0
+
+    def _committed(self, number: int) -> None:
+        for party in self._parties.values():
+            party.committed(number)
+            party.acknowledge()
+        if self._collector is not None:
+            self._collector.look()
 
     def _resume(self, party: Party, peer: Peer, received: int, now: float) -> None:
         """A party is back. Its old connection may not have noticed yet that it is broken."""
@@ -171,7 +208,10 @@ class Server:
         del self._parties[party.number], self._by_identity[party.hello.identity]
         if party.peer is not None:
             party.peer.close()
+        if self._collector is not None:
+            self._collector.left(party)
         self._machine.disconnected(party.number, now)
+        self._record()
 
     def _refusal(self, hello: Hello) -> str:
         if hello.protocol != PROTOCOL:
@@ -182,6 +222,11 @@ class Server:
         if hello.role == "control":
             return ""
         return mismatch(hello.environment, self._environment)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[int], None], number: int) -> None:
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(function, number)
 
 
 def _declared(error: Exception) -> bool:

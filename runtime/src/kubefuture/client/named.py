@@ -1,0 +1,126 @@
+"""A client's named maps: the scheduler's journal holds them, the client only sends and fetches (R5).
+
+OpenNamed ──> Named ──> Elements ...  until all are acknowledged; then the client may leave
+Attach    ──> Named ──> Fetch ──> Fetched ──> Fetch ...
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from ..errors import NamedMapError
+from ..protocol.messages import Attach, Elements, Fetch, Fetched, Forget, Message, Named, OpenNamed, Span
+from .calls import MapCall
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a named map is called.
+
+    Attributes:
+        name: Unique in the cluster.
+        function_name: For people.
+        seed: The seed argument as text.
+        created: When, in seconds since 1970 (UTC).
+    """
+
+    name: str
+    function_name: str = ""
+    seed: str = ""
+    created: float = 0.0
+
+
+class NamedCall(MapCall):
+    """A named map that this client began, or attached to.
+
+    Attributes:
+        attached: It was begun by somebody else, or earlier.
+        deleting: It is to be deleted.
+        whole: How many elements it has, -1 while that is not known.
+    """
+
+    def __init__(
+        self,
+        call_id: int,
+        function: int,
+        lock: threading.RLock,
+        naming: Naming,
+        *,
+        total: int = -1,
+        chunk_size: int = 0,
+        retries: int = 0,
+        attached: bool = False,
+    ) -> None:
+        super().__init__(call_id, function, lock, total=total, chunk_size=chunk_size, retries=retries)
+        self.naming = naming
+        self.attached = attached
+        self.deleting = False
+        self.whole = -1
+        self._key = 0
+        self._cursor = 0
+
+    @property
+    def finished(self) -> bool:
+        """All outcomes are here, or nobody waits."""
+        return self.cancelled or (self.whole >= 0 and self.settled >= self.whole)
+
+    @property
+    def accepted(self) -> bool:
+        """The journal has all of it, so that the client may leave."""
+        return self.cancelled or self.attached or (self.closed and not self.outstanding)
+
+    def opening(self) -> Message:
+        """The message that begins it, or takes it up again."""
+        self._key = 0
+        naming = self.naming
+        if self.deleting:
+            return Forget(self.id, naming.name)
+        if self.attached:
+            return Attach(self.id, naming.name)
+        return OpenNamed(
+            self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
+            self.total, self.chunk_size, self.retries,
+        )  # fmt: skip
+
+    def named(self, message: Named) -> list[Message]:
+        """The scheduler has it: what to send now."""
+        self._key = message.key
+        self.whole = message.total
+        self.sent, self.outstanding, self.closed = message.received, 0, False
+        self.again = False
+        self.changed.notify_all()
+        return [*self.next_elements(), Fetch(self.id, self._key, self._cursor)]
+
+    def next_elements(self) -> list[Message]:
+        """The next elements to send; none before the scheduler has named it."""
+        return super().next_elements() if self._key and not self.attached else []
+
+    def acknowledged(self, message: Elements) -> list[Message]:
+        """The journal has these elements: what to send now."""
+        self.outstanding -= sum(map(len, message.payloads))
+        self.changed.notify_all()
+        return self.next_elements()
+
+    def fetched(self, message: Fetched) -> list[Message]:
+        """Outcomes arrived: what to send now."""
+        self._cursor = message.cursor
+        self.whole = message.total
+        for span in message.spans:
+            self.settled += len(span.payloads)
+            self.arrived.append(span)
+        self.settled += len(message.failures)
+        self.arrived.extend(message.failures)
+        if message.problem and not self.finished:
+            self.broken(NamedMapError(message.problem))
+        self.changed.notify_all()
+        return [] if self.finished else [Fetch(self.id, self._key, self._cursor)]
+
+    def forgotten(self) -> None:
+        """It is deleted."""
+        self.whole = 0
+        self.changed.notify_all()
+
+    def span(self, span: Span) -> None:
+        """Never called: outcomes are fetched."""
+        raise AssertionError("a named map's outcomes are fetched")

@@ -1,0 +1,240 @@
+"""Named maps: held by the journal, so that they outlive their client and the scheduler (R5, R6, R8).
+
+The machine says what is to be recorded; its host commits it, and acknowledges nothing before::
+
+    OpenNamed, Elements ──> State.records ──> journal ──> acknowledged
+    outcomes            ──>               ──>         ──> acknowledged to the worker, told to who fetches
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ..protocol.messages import (
+    PROTOCOL,
+    Attach,
+    Environment,
+    Forget,
+    Forgotten,
+    Hello,
+    Named,
+    NotNamed,
+    OpenNamed,
+)
+from .calls import Call, FunctionState
+from .records import (
+    ElementsAccepted,
+    MapAccepted,
+    MapCancelled,
+    MapForgotten,
+    SessionOpened,
+    TroubleCounted,
+)
+from .sessions import SessionState
+from .state import State
+
+
+@dataclass
+class NamedMap:
+    """One of them.
+
+    Attributes:
+        accepted: What it is.
+        session: Whose it is.
+        call: Its elements.
+        cancelled: No more of them are run.
+        cut: Its client is gone for good and had not handed over all elements.
+    """
+
+    accepted: MapAccepted
+    session: SessionState
+    call: Call
+    cancelled: bool = False
+    cut: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many elements it has, or -1 while that is not known."""
+        return self.call.received if self.call.complete and not self.cancelled else self.accepted.total
+
+    @property
+    def over(self) -> bool:
+        """Nothing of it is run any more."""
+        return self.cancelled or self.call.finished or (self.cut and self.call.settled == self.call.received)
+
+    @property
+    def problem(self) -> str:
+        """Why outcomes are missing for good, as a sentence; else empty."""
+        if self.cancelled:
+            return f"The map {self.accepted.name!r} was cancelled. It can be removed with kf.forget."
+        if self.cut and self.over:
+            whole = f" of {self.accepted.total}" if self.accepted.total >= 0 else ""
+            return (
+                f"The map {self.accepted.name!r} is incomplete: the program that began it ended when "
+                f"{self.call.received}{whole} elements had been accepted. Those are finished; "
+                f"remove it with kf.forget({self.accepted.name!r}) and run it again."
+            )
+        return ""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A map as the journal had it.
+
+    Attributes:
+        payloads: Its elements' arguments, None for those that have their outcome.
+        complete: No more elements follow.
+        troubles: How often an element had what.
+    """
+
+    session: SessionOpened
+    accepted: MapAccepted
+    payloads: list[bytes | None]
+    complete: bool
+    troubles: dict[tuple[str, int], int]
+    cancelled: bool
+
+
+class NamedMaps:
+    """All named maps of a scheduler.
+
+    Args:
+        state: The scheduler's.
+        next_key: The journal's next number; None where there is no journal.
+    """
+
+    def __init__(self, state: State, next_key: int | None) -> None:
+        self._state = state
+        self._next_key = next_key
+        self._by_name: dict[str, NamedMap] = {}
+        self._by_key: dict[int, NamedMap] = {}
+
+    def get(self, key: int) -> NamedMap | None:
+        """The map with this number, None when it was forgotten."""
+        return self._by_key.get(key)
+
+    def open(self, session: SessionState, message: OpenNamed) -> None:
+        """Begins a map, or finds the one that the same client began before."""
+        outbox, peer = self._state.outbox, session.peer
+        known = self._by_name.get(message.name)
+        if known is not None and known.session is session and known.accepted.call == message.call:
+            outbox.send(peer, Named(message.call, known.accepted.key, known.call.received, known.total))
+            return
+        reason = self._refusal(message.name, known)
+        if reason or self._next_key is None:
+            outbox.send(peer, NotNamed(message.call, reason))
+            return
+        key, self._next_key = self._next_key, self._next_key + 1
+        call = session.open(message)
+        call.key = key
+        hello = session.hello
+        accepted = MapAccepted(
+            key, message.name, hello.identity, message.call, call.function.message, message.function_name,
+            message.seed, message.total, message.chunk_size, message.retries, message.created,
+        )  # fmt: skip
+        self._add(NamedMap(accepted, session, call))
+        self._state.records += [SessionOpened(hello.identity, hello.sys_path, hello.folder), accepted]
+        outbox.send(peer, Named(message.call, key, 0, message.total))
+
+    def attach(self, session: SessionState, message: Attach) -> None:
+        """Somebody wants the results of a map."""
+        known = self._by_name.get(message.name)
+        if known is None:
+            self._state.outbox.send(session.peer, NotNamed(message.call, self._unknown(message.name)))
+        else:
+            key = known.accepted.key
+            self._state.outbox.send(session.peer, Named(message.call, key, known.call.received, known.total))
+
+    def forget(self, session: SessionState, message: Forget) -> NamedMap | None:
+        """A map is not wanted any more. Returns it if it is to be cancelled."""
+        known = self._by_name.pop(message.name, None)
+        if known is None:
+            self._state.outbox.send(session.peer, NotNamed(message.call, self._unknown(message.name)))
+            return None
+        del self._by_key[known.accepted.key]
+        known.call.key = 0
+        self._state.records.append(MapForgotten(known.accepted.key))
+        self._state.outbox.send(session.peer, Forgotten(message.call))
+        return None if known.over else known
+
+    def accept(self, call: Call, start: int, payloads: list[bytes], *, last: bool) -> None:
+        """Elements arrived."""
+        self._state.records.append(ElementsAccepted(call.key, start, payloads, last))
+
+    def cancelled(self, call: Call) -> None:
+        """A map is cancelled; what it has stays."""
+        known = self._by_key.get(call.key)
+        if known is not None and not known.over:
+            known.cancelled = True
+            self._state.records.append(MapCancelled(call.key))
+
+    def client_left(self, session: SessionState) -> None:
+        """Maps that it had not handed over completely stay incomplete."""
+        for named in self._by_key.values():
+            if named.session is session and not named.call.complete:
+                named.cut = True
+
+    def restore(self, stored: Restored, now: float) -> None:
+        """A map of a journal that an earlier scheduler wrote."""
+        identity, accepted = stored.session.identity, stored.accepted
+        hello = Hello(
+            "client", PROTOCOL, identity, "", 0, Environment(""),
+            sys_path=stored.session.sys_path, folder=stored.session.folder,
+        )  # fmt: skip
+        session = self._state.session(hello)
+        session.since, session.told = now, False
+        function = session.functions.get(accepted.function.id)
+        if function is None:
+            function = session.functions[accepted.function.id] = FunctionState(accepted.function)
+        call = Call(accepted.call, function, accepted.total, accepted.chunk_size, accepted.retries)
+        call.restore(stored.payloads, stored.troubles, complete=stored.complete)
+        call.key = accepted.key
+        known = NamedMap(accepted, session, call, stored.cancelled)
+        self._add(known)
+        if known.over:
+            if stored.cancelled:
+                call.cancelled = True
+            return
+        session.calls[call.id] = call
+        function.calls += 1
+        session.enqueue(call)
+
+    def _add(self, named: NamedMap) -> None:
+        self._by_name[named.accepted.name] = named
+        self._by_key[named.accepted.key] = named
+
+    def _refusal(self, name: str, known: NamedMap | None) -> str:
+        if self._next_key is None:
+            return "This scheduler keeps no journal, so a map cannot be named here."
+        if known is not None:
+            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(known.accepted.created))
+            return (
+                f"There is a map named {name!r} already: {known.accepted.function_name}, begun {made}, "
+                f"{known.call.settled} of {known.total if known.total >= 0 else 'some'} elements finished"
+                f"{' and cancelled' if known.cancelled else ''}. Collect it with kf.attach({name!r}), or remove it "
+                f"with kf.forget({name!r}), or choose another name."
+            )
+        if not self._state.room_for_work:
+            return (
+                "The journal has no room for new named work. Remove maps that are not needed any more with "
+                "kf.forget(name), or free space on its disk."
+            )
+        return ""
+
+    def _unknown(self, name: str) -> str:
+        names = ", ".join(sorted(self._by_name)[:10]) or "none"
+        return f"There is no map named {name!r} on this cluster. Those that there are: {names}."
+
+
+def trouble(state: State, call: Call, kind: str, index: int) -> int:
+    """Counts one more trouble of an element, also in the journal (R8), and returns how many it had."""
+    count = call.count(kind, index)
+    if call.key:
+        state.records.append(TroubleCounted(call.key, kind, index, count))
+    return count
+
+
+def is_lasting(session: SessionState) -> bool:
+    """Whether a session has named work to do, which outlives its client."""
+    return any(call.key for call in session.calls.values())

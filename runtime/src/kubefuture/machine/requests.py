@@ -1,0 +1,122 @@
+"""What clients ask for: work, its cancellation, named maps."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, assert_never
+
+from ..protocol.messages import (
+    Attach,
+    Cancel,
+    Elements,
+    Forget,
+    Function,
+    Open,
+    OpenNamed,
+    Release,
+    Resumed,
+    Tasks,
+)  # fmt: skip
+from . import outcomes
+from .assign import cancel_leases, settle_slot
+from .calls import Call
+from .named import NamedMaps, is_lasting
+from .outbox import NOBODY
+from .sessions import SessionState
+from .state import State
+
+Request: TypeAlias = (
+    Function | Release | Open | Elements | Tasks | Cancel | Resumed | OpenNamed | Attach | Forget
+)
+
+
+def handle(state: State, named: NamedMaps, session: SessionState, message: Request) -> None:
+    """Does what a client asks for.
+
+    Raises:
+        ProtocolError: No rule allows it.
+    """
+    match message:
+        case Tasks():
+            for task in message.tasks:
+                call = session.add_task(task)
+                if call.early:
+                    outcomes.settle_early(state, session, call)
+                    if call.finished:
+                        session.end(call)
+        case Elements():
+            _add_elements(state, named, session, message)
+        case Function():
+            session.add_function(message)
+        case Open():
+            session.open(message)
+        case Cancel():
+            for call_id in message.calls:
+                if call_id in session.calls:
+                    cancel(state, named, session, session.calls[call_id])
+        case Release():
+            for function in message.functions:
+                session.release(function)
+                _forget(state, session, function)
+        case OpenNamed():
+            named.open(session, message)
+        case Attach():
+            named.attach(session, message)
+        case Forget():
+            forgotten = named.forget(session, message)
+            if forgotten is not None:
+                cancel(state, named, forgotten.session, forgotten.call)
+        case Resumed():
+            session.told = True
+            for call in [call for call in session.calls.values() if call.expected]:
+                cancel(state, named, session, call)
+        case _:
+            assert_never(message)
+
+
+def cancel(state: State, named: NamedMaps, session: SessionState, call: Call) -> None:
+    """Nobody wants the rest of a call."""
+    if call.key:
+        named.cancelled(call)
+    call.cancel()
+    session.end(call)
+    cancel_leases(state, call)
+
+
+def end(state: State, named: NamedMaps, session: SessionState, now: float) -> None:
+    """A client will not come back: its unnamed work is cancelled, and named work goes on without it."""
+    for call in list(session.calls.values()):
+        if not call.key:
+            cancel(state, named, session, call)
+    named.client_left(session)
+    if is_lasting(session):
+        session.peer, session.told, session.since = NOBODY, True, now
+        return
+    session.gone = True
+    state.sessions.pop(session.hello.identity, None)
+    state.waiting.pop(session, None)
+    for worker in state.workers.values():
+        for slot in worker.slots.values():
+            if slot.session is session:
+                settle_slot(state, slot)
+
+
+def _add_elements(state: State, named: NamedMaps, session: SessionState, message: Elements) -> None:
+    call = session.calls.get(message.call)
+    if call is None:
+        return  # it was cancelled
+    start = call.received
+    session.add_elements(message)
+    if call.key:
+        named.accept(call, start, message.payloads, last=message.last)
+    if call.early:
+        outcomes.settle_early(state, session, call)
+    if call.finished:
+        session.end(call)
+
+
+def _forget(state: State, session: SessionState, function: int) -> None:
+    for worker in state.workers.values():
+        for slot in worker.slots.values():
+            if slot.session is session and function in slot.functions:
+                slot.functions.discard(function)
+                slot.forget.append(function)

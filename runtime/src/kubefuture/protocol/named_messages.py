@@ -1,0 +1,109 @@
+"""What a client and a scheduler say to each other about named maps, which the scheduler's journal holds (R5)."""
+
+from __future__ import annotations
+
+from .client_messages import Failure, Span
+from .greeting import Message
+
+
+class OpenNamed(Message, frozen=True):
+    """Begins a named map, or takes it up again after a reconnect. Named or NotNamed answers; then come elements.
+
+    Attributes:
+        call: Unique in its session.
+        name: Unique in the cluster.
+        function_name: For people.
+        seed: The seed argument as text.
+        total: How many elements, or -1 while that is not known.
+        chunk_size: Elements a lease, or 0 for guided chunks.
+        retries: How often an element whose function raised runs again.
+        created: When, in seconds since 1970 (UTC), by the client's clock.
+    """
+
+    call: int
+    name: str
+    function: int
+    function_name: str
+    seed: str
+    created: float
+    total: int = -1
+    chunk_size: int = 0
+    retries: int = 0
+
+
+class Attach(Message, frozen=True):
+    """Wants the results of a named map. Named or NotNamed answers.
+
+    Attributes:
+        call: What the client calls it from now on.
+    """
+
+    call: int
+    name: str
+
+
+class Named(Message, frozen=True):
+    """A named map is there.
+
+    Attributes:
+        key: The journal's number of it.
+        received: How many of its elements have arrived.
+        total: How many there will be, or -1 while that is not known.
+    """
+
+    call: int
+    key: int
+    received: int
+    total: int
+
+
+class NotNamed(Message, frozen=True):
+    """It cannot be had; `reason` is a sentence for the user."""
+
+    call: int
+    reason: str
+
+
+class Fetch(Message, frozen=True):
+    """Wants outcomes of a named map; Fetched answers as soon as there are any, and once all are told.
+
+    Attributes:
+        after: 0, or the cursor of the Fetched before.
+    """
+
+    call: int
+    key: int
+    after: int
+
+
+class Fetched(Message, frozen=True):
+    """Outcomes of a named map, in the order of their recording.
+
+    Attributes:
+        total: How many elements the map has, or -1 while that is not known.
+        problem: Why no more outcomes will come though some are missing, as a sentence; else empty.
+    """
+
+    call: int
+    cursor: int
+    spans: list[Span]
+    failures: list[Failure]
+    total: int
+    problem: str
+
+
+class Forget(Message, frozen=True):
+    """A named map and all its results are to be deleted. Forgotten or NotNamed answers.
+
+    Attributes:
+        call: What the client calls the question.
+    """
+
+    call: int
+    name: str
+
+
+class Forgotten(Message, frozen=True):
+    """It is gone."""
+
+    call: int

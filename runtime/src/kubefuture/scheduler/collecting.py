@@ -1,0 +1,67 @@
+"""Gives the outcomes of named maps to who fetches them, from what the journal has committed (R6)."""
+
+from __future__ import annotations
+
+from ..errors import JournalError
+from ..machine.named import NamedMaps
+from ..protocol.messages import Failure, Fetch, Fetched, NotNamed, Span
+from .journal import Journal
+from .party import Party
+
+_BYTES = 1 << 20
+"""So much is told at once; the next Fetch says that it has arrived."""
+
+
+class Collector:
+    """Answers Fetch, at once or when there is something new.
+
+    Args:
+        journal: Where outcomes are.
+        named: Which maps there are.
+    """
+
+    def __init__(self, journal: Journal, named: NamedMaps) -> None:
+        self._journal = journal
+        self._named = named
+        self._parked: dict[tuple[int, int], tuple[Party, Fetch, int]] = {}
+
+    def fetch(self, party: Party, message: Fetch) -> None:
+        """Somebody wants what follows a cursor."""
+        self._parked[party.number, message.call] = party, message, -2
+        self._try(party.number, message.call)
+
+    def look(self) -> None:
+        """Something may be new."""
+        for number, call in list(self._parked):
+            self._try(number, call)
+
+    def left(self, party: Party) -> None:
+        """A party is gone for good."""
+        for key in [key for key in self._parked if key[0] == party.number]:
+            del self._parked[key]
+
+    def _try(self, number: int, call: int) -> None:
+        party, message, told = self._parked[number, call]
+        known = self._named.get(message.key)
+        if known is None:
+            del self._parked[number, call]
+            party.send(
+                [NotNamed(call, "The map was forgotten (kf.forget) while its results were collected.")]
+            )
+            return
+        try:
+            found, cursor = self._journal.results(message.key, message.after, _BYTES)
+        except JournalError as error:
+            del self._parked[number, call]
+            party.send([NotNamed(call, str(error))])
+            return
+        if not found and told == known.total and not known.problem:
+            return
+        if not found and told == -2 and not known.over:
+            self._parked[number, call] = party, message, known.total
+            return
+        del self._parked[number, call]
+        spans = [outcome for outcome in found if isinstance(outcome, Span)]
+        failures = [outcome for outcome in found if isinstance(outcome, Failure)]
+        problem = "" if found else known.problem
+        party.send([Fetched(call, cursor, spans, failures, known.total, problem)])

@@ -1,0 +1,200 @@
+"""Named maps are the journal's: they outlive their client and the scheduler, and are collected by name (R5, R6, R8)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import kubefuture as kf
+import pytest
+from kubefuture.errors import NamedMapError, PlanError
+
+from tests.faults.checkpoint import reach
+from tests.faults.programs import Cluster
+from tests.faults.waiting import eventually
+
+BEGINNER = """
+import sys
+from pathlib import Path
+import kubefuture as kf
+from tests.faults.checkpoint import reach
+kf.plan("cluster", connection=Path(sys.argv[1]))
+port = int(sys.argv[2])
+kf.map(lambda index: (index, reach(port, index) if index in (3, 4) else ""), range(200), name="work", chunk_size=1)
+"""
+
+
+def begin(cluster: Cluster, port: int) -> subprocess.Popen[bytes]:
+    """Another program begins a map that stops in two elements."""
+    here = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}
+    arguments = [sys.executable, "-c", BEGINNER, str(cluster.connection), str(port)]
+    return subprocess.Popen(arguments, env=environment, cwd=here)
+
+
+def test_R5_a_named_map_gives_what_an_unnamed_one_gives(on_cluster):
+    named = kf.map(lambda x, rng: (x, rng.random()), range(500), seed=7, name="numbers")
+    assert named == kf.map(lambda x, rng: (x, rng.random()), range(500), seed=7)
+    assert kf.attach("numbers") == named, "and it stays"
+    kf.forget("numbers")
+
+
+def test_R5_a_name_that_is_taken_is_refused_and_names_the_map_that_has_it(on_cluster):
+    kf.map(abs, range(3), name="taken")
+    with pytest.raises(NamedMapError, match=r"'taken' already: abs.*3 of 3.*kf.attach.*kf.forget"):
+        kf.map(abs, range(5), name="taken")
+    assert kf.attach("taken") == [0, 1, 2]
+    kf.forget("taken")
+    assert kf.map(abs, [-7], name="taken") == [7]
+    kf.forget("taken")
+
+
+def test_R5_a_map_goes_on_when_its_client_is_killed_and_is_collected_by_another(on_cluster, checkpoint):
+    program = begin(on_cluster, checkpoint.port)
+    visits = checkpoint.take(2)
+    program.kill()
+    program.wait()
+    for visit in visits:
+        visit.go("on")
+    assert kf.attach("work") == [(i, "on" if i in (3, 4) else "") for i in range(200)]
+    assert not checkpoint.anybody, "nothing was run twice"
+    kf.forget("work")
+
+
+def test_R5_a_map_outlives_client_and_scheduler_at_once(on_cluster, checkpoint):
+    program = begin(on_cluster, checkpoint.port)
+    visits = checkpoint.take(2)
+    program.send_signal(signal.SIGSTOP)
+    on_cluster.kill_scheduler()
+    program.kill()
+    program.wait()
+    on_cluster.start_scheduler()
+    for visit in visits:
+        visit.go("on")
+    assert kf.attach("work") == [(i, "on" if i in (3, 4) else "") for i in range(200)]
+    assert not checkpoint.anybody, "R7: what ran has gone on"
+    kf.forget("work")
+
+
+def test_R6_whoever_waits_gets_each_result_once_though_the_scheduler_dies_again_and_again(on_cluster):
+    outcome: list[list[int]] = []
+    told: list[int] = []
+    thread = threading.Thread(
+        target=lambda: outcome.append(
+            kf.map(
+                lambda x: x * x,
+                range(3000),
+                chunk_size=3,
+                name="again",
+                progress=lambda done, _: told.append(done),
+            )
+        )
+    )
+    thread.start()
+    for share in (100, 700, 1500):
+        eventually(lambda share=share: len(told) > share, "some results")  # type: ignore[misc]
+        on_cluster.kill_scheduler()
+        on_cluster.start_scheduler()
+    thread.join(60)
+    assert outcome == [[x * x for x in range(3000)]]
+    assert told == list(range(1, 3001))
+    kf.forget("again")
+
+
+def test_R8_strikes_are_remembered_by_the_next_scheduler(on_cluster, checkpoint):
+    port = checkpoint.port
+    outcome: list[BaseException] = []
+
+    def collect() -> None:
+        try:
+            kf.map(lambda _: reach(port), [0], name="poison")
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    checkpoint.next().kill()
+    checkpoint.next().kill()
+    visit = checkpoint.next()
+    on_cluster.kill_scheduler()
+    on_cluster.start_scheduler()
+    eventually(lambda: on_cluster.status().workers and on_cluster.status().workers[0].busy == 1, "the worker")
+    visit.kill()
+    thread.join(60)
+    assert [type(error).__name__ for error in outcome] == ["PoisonError"]
+    kf.forget("poison")
+
+
+def test_R18_the_first_error_cancels_a_named_map_and_is_found_again(on_cluster):
+    with pytest.raises(ZeroDivisionError):
+        kf.map(lambda x: 1 // (x - 5), range(1000), chunk_size=1, name="broken")
+    with pytest.raises(ZeroDivisionError):
+        kf.attach("broken")
+    kf.forget("broken")
+
+
+def test_errors_can_be_collected_in_place(on_cluster):
+    caller = kf.options(on_error="return", name="some")
+    results = caller.map(lambda x: 1 // (x - 2), range(5))
+    again = kf.attach("some", on_error="return")
+    for found in (results, again):
+        assert [type(value).__name__ for value in found] == ["int", "int", "ZeroDivisionError", "int", "int"]
+    kf.forget("some")
+
+
+def test_a_map_that_goes_on_can_be_left_and_attached_to(on_cluster, checkpoint):
+    port = checkpoint.port
+    with pytest.raises(TimeoutError):
+        kf.map(lambda i: reach(port, i), range(2), name="long", timeout=0.5)
+    for visit in checkpoint.take(2):
+        visit.go("done")
+    assert kf.attach("long") == ["done", "done"]
+    kf.forget("long")
+
+
+def test_forgetting_a_map_that_runs_cancels_it(on_cluster, checkpoint):
+    port = checkpoint.port
+    results = kf.imap(lambda i: reach(port, i), range(2), name="unwanted")
+    visits = checkpoint.take(2)
+    kf.forget("unwanted")
+    for visit in visits:
+        visit.left()
+    with pytest.raises(NamedMapError, match="forgotten"):
+        list(results)
+
+
+def test_what_cannot_be_attached_to_or_forgotten_is_named(on_cluster):
+    kf.map(abs, [1], name="here")
+    for ask in (kf.attach, kf.forget):
+        with pytest.raises(NamedMapError, match=r"no map named 'nowhere'.*here"):
+            ask("nowhere")
+    kf.forget("here")
+
+
+@pytest.mark.parametrize("name", ["", 5, "x" * 201, "a\nb"])
+def test_a_name_that_cannot_be_is_refused_before_anything_is_sent(name):
+    with pytest.raises(PlanError, match="name="):
+        kf.map(abs, [1], name=name)
+
+
+def test_without_a_journal_a_name_is_only_a_name():
+    with kf.plan("sequential"):
+        assert kf.map(abs, [-1], name="x") == [1]
+        with pytest.raises(PlanError, match="choose plan"):
+            kf.attach("x")
+
+
+def test_R9_maps_survive_a_stop_of_everything(tmp_path):
+    with Cluster(2) as cluster:
+        with kf.plan("cluster", connection=cluster.connection):
+            expected = kf.map(lambda x: "y" * x, range(50), name="kept")
+        cluster.scheduler.kill(signal.SIGTERM)
+        cluster.worker.close()
+        cluster.start_scheduler()
+        cluster.start_worker()
+        with kf.plan("cluster", connection=cluster.connection):
+            assert kf.attach("kept") == expected
