@@ -43,7 +43,7 @@ class Plan:
         if self.kind == "sequential":
             return None
         backend = self._backend
-        if backend is not None and backend.session.error is None and self._pid == os.getpid():
+        if backend is not None and backend.session.error is None and self._pid == _own_pid:
             return backend
         with self._lock:
             if self._pid != os.getpid():  # after a fork the parent's threads are not here
@@ -91,6 +91,17 @@ class Plan:
         assert self.connection is not None
         return ClusterBackend(self.connection)
 
+
+_own_pid = os.getpid()
+"""Asking the system each time would be a fifth of what submitting a task costs."""
+
+
+def _forked() -> None:
+    global _own_pid
+    _own_pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 _current: Plan | None = None
 _choosing = threading.Lock()

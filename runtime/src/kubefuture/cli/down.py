@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from ..keeper.places import Places
+from ..keeper.programs import JOURNAL
 from ..keeper.proof import Proof, look
 from ..project import record
 from ..project.errors import ProjectError
@@ -49,11 +51,25 @@ def _down(project: Project) -> int:
     worst = 0
     for one in records:
         record.refuse_elsewhere(project, one)
-        code = _verdict(_end(project, one), "Everything is down.")
+        proof = _end(project, one)
+        if not proof.left and not proof.unchecked:
+            _delete_journal(project, proof)
+        code = _verdict(proof, "Everything is down.")
         if code == 0:
             record.remove(project, one.provider)
         worst = max(worst, code)
     return worst
+
+
+def _delete_journal(project: Project, proof: Proof) -> None:
+    """Named work stays until `make down` (R10)."""
+    journal = project.folder / JOURNAL
+    if journal.is_dir():
+        shutil.rmtree(journal, ignore_errors=True)
+        if journal.exists():
+            proof.left.append(f"the journal of named work, {journal}, which cannot be deleted")
+        else:
+            print("  deleted the journal with the results of named maps")
 
 
 def _end(project: Project, one: Record) -> Proof:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -273,7 +274,8 @@ class Session:
         elif isinstance(message, Fetched):
             self._send(call.fetched(message))
         elif isinstance(message, NotNamed):
-            call.broken(NamedMapError(message.reason))
+            begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.begun))
+            call.broken(NamedMapError(message.reason.replace("{begun}", begun)))
         else:
             call.forgotten()
         if call.finished:

@@ -10,9 +10,9 @@ Of several threads in epoll the kernel wakes the last that came, hence the calle
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps: converting would be a sixth of a task's time
 import os
 import select
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -89,7 +89,7 @@ class Receiver:
             self._helper = threading.get_ident()
             if self._helper != self._main_thread:
                 self._help(condition, seen, deadline)
-            elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            elif _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
                 self._help_in_main(condition, seen, deadline)
         finally:
             self._helper = 0
@@ -136,11 +136,11 @@ class Receiver:
 
     def _help_in_main(self, condition: HelpedCondition, seen: int, deadline: float | None) -> None:
         self._pressed = False
-        signal.signal(signal.SIGINT, self._press)
+        _signal.signal(_signal.SIGINT, self._press)
         try:
             self._help(condition, seen, deadline)
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
             if self._pressed:
                 self._pressed = False
                 raise KeyboardInterrupt

@@ -8,7 +8,6 @@ The machine says what is to be recorded; its host commits it, and acknowledges n
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from ..protocol.messages import (
@@ -123,7 +122,8 @@ class NamedMaps:
             return
         reason = self._refusal(message.name, known)
         if reason or self._next_key is None:
-            outbox.send(peer, NotNamed(message.call, reason))
+            begun = known.accepted.created if known is not None else 0.0
+            outbox.send(peer, NotNamed(message.call, reason, begun))
             return
         key, self._next_key = self._next_key, self._next_key + 1
         call = session.open(message)
@@ -208,9 +208,8 @@ class NamedMaps:
         if self._next_key is None:
             return "This scheduler keeps no journal, so a map cannot be named here."
         if known is not None:
-            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(known.accepted.created))
             return (
-                f"There is a map named {name!r} already: {known.accepted.function_name}, begun {made}, "
+                f"There is a map named {name!r} already: {known.accepted.function_name}, begun {{begun}}, "
                 f"{known.call.settled} of {known.total if known.total >= 0 else 'some'} elements finished"
                 f"{' and cancelled' if known.cancelled else ''}. Collect it with kf.attach({name!r}), or remove it "
                 f"with kf.forget({name!r}), or choose another name."

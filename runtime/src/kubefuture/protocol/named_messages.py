@@ -58,10 +58,16 @@ class Named(Message, frozen=True):
 
 
 class NotNamed(Message, frozen=True):
-    """It cannot be had; `reason` is a sentence for the user."""
+    """It cannot be had.
+
+    Attributes:
+        reason: A sentence for the user, in which `{begun}` stands for the time.
+        begun: That time, in seconds since 1970 (UTC).
+    """
 
     call: int
     reason: str
+    begun: float = 0.0
 
 
 class Fetch(Message, frozen=True):
