@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import kubefuture as kf
 import pytest
 from kubefuture.api import stream
 from kubefuture.api.plan import current_plan
+from kubefuture.core import patience
 from kubefuture.worker import slot_process
 
 from tests.faults import processes
@@ -40,6 +42,39 @@ def test_a_slot_that_cannot_start_says_why_and_whoever_waits_is_told(monkeypatch
         "kubefuture: no slot is connected, waiting: a slot ended before it was ready"
         in capfd.readouterr().err
     )
+
+
+@pytest.mark.parametrize("wait", ["scale", "result"])
+def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, capfd, wait):
+    monkeypatch.setattr(patience, "QUIET_SECONDS", 0.2)
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    said = []
+
+    def hear():
+        said.append(capfd.readouterr().err)
+        return "(exit code 1)" in "".join(said)
+
+    with kf.plan("local", workers=1):
+        backend = current_plan().backend()
+        eventually(lambda: "exit code 1" in backend.why_no_slots, "a reason")
+        future = kf.future(abs, -1)
+
+        def result():
+            with pytest.raises(kf.KubefutureError, match="has ended"):
+                future.result()
+
+        waiting = threading.Thread(target=(lambda: kf.scale(2)) if wait == "scale" else result)
+        waiting.start()
+        eventually(hear, "the line")
+        current_plan().close()
+    waiting.join(30)
+    assert not waiting.is_alive()
+    start = {
+        "scale": "kubefuture: 0 of 2 workers are there, waiting:",
+        "result": "kubefuture: no slot is connected",
+    }
+    assert start[wait] in "".join(said)
+    assert "".join(said).count("kubefuture:") == 1, "said once"
 
 
 def test_a_python_that_is_not_there_any_more_is_named(monkeypatch):

@@ -16,6 +16,7 @@ from ..client.calls import TaskCall
 from ..core import rng
 from ..core.elements import FunctionRunner
 from ..core.packing import pack_element
+from ..core.patience import wait_until
 from ..core.receiver import HelpedCondition
 from ..errors import PlanError
 from .options import Options
@@ -66,6 +67,22 @@ class Future(cf.Future[T], Generic[T]):
         if fresh:
             self.set_running_or_notify_cancel()
         return True
+
+    def result(self, timeout: float | None = None) -> T:
+        """As the standard one. Who waits while there is no slot is told why (R23)."""
+        backend = self._backend
+        if timeout is None and backend is not None and backend.session.slots == 0:
+            with self._condition:
+                wait_until(
+                    self._condition,
+                    self.done,
+                    lambda: (
+                        ""
+                        if backend.session.slots
+                        else f"no slot is connected, waiting: {backend.why_no_slots}"
+                    ),
+                )
+        return super().result(timeout)
 
     def __repr__(self) -> str:
         name = f" {self.label!r}" if self.label else ""

@@ -24,6 +24,7 @@ from ..client.session import Session
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
+from ..core.patience import wait_until
 from ..core.settings import ACCEPT_SECONDS, RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
 from ..protocol.conversation import Conversation
@@ -89,6 +90,12 @@ class ClusterBackend:
             return "the connection to the scheduler is lost and tried again"
         return "the cluster has none at the moment; see `make status` and `make logs`, or `make scale N=2`"
 
+    @property
+    def _why_slots_are_missing(self) -> str:
+        if self._link is None:
+            return self.why_no_slots
+        return "the cluster has not started the others yet; see `make status` and `make logs`"
+
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Calls a function in the I/O thread when time has passed."""
         self._thread.call_later(seconds, function)
@@ -99,8 +106,13 @@ class ClusterBackend:
             self._status, self._scaling = None, Scale(slots)
             self._send([self._scaling])
             try:
-                while self._status is None and self.session.error is None:
-                    self.session.slots_changed.wait()
+                wait_until(
+                    self.session.slots_changed,
+                    lambda: self._status is not None or self.session.error is not None,
+                    lambda: (
+                        f"{self.session.slots} of {slots} workers are there, waiting: {self._why_slots_are_missing}"
+                    ),
+                )
             finally:
                 self._scaling = None
         if self.session.error is not None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
 from ..core.identity import hello
+from ..core.patience import wait_until
 from ..core.receiver import SUPPORTED, Receiver
 from ..core.resources import slot_environment
 from ..errors import KubefutureError
@@ -88,8 +89,11 @@ class LocalBackend:
         self._status = None
         self._send([Scale(slots)])
         with self.session.slots_changed:
-            while self._status is None and self.session.error is None:
-                self.session.slots_changed.wait()
+            wait_until(
+                self.session.slots_changed,
+                lambda: self._status is not None or self.session.error is not None,
+                lambda: f"{self.session.slots} of {slots} workers are there, waiting: {self.why_no_slots}",
+            )
 
     def close(self) -> None:
         """Kills the slots."""
