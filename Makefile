@@ -25,6 +25,9 @@ bench: setup ## Measure against peers, interleaved; PEERS=1 installs Ray, Dask a
 	@$(if $(PEERS),sh runtime/bootstrap.sh benchmarks/requirements.lock build/peers,true)
 	@$(if $(PEERS),build/peers,.venv)/bin/python -m benchmarks $(ARGS)
 
+soak: setup ## Random work and random faults for MINUTES=30, every result checked, every process measured
+	@.venv/bin/python -m tests.soak --minutes $(or $(MINUTES),30) $(ARGS)
+
 demo: links ## Scaffold build/demo, then up, run, down; ARGS="--elements 8 --draws 100000" for small input
 	@started=$$(date +%s); \
 	sh runtime/bootstrap.sh template/tools.lock build/tools && \

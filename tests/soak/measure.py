@@ -1,0 +1,47 @@
+"""What each process uses."""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.programs import Cluster
+
+
+@dataclass(frozen=True)
+class Use:
+    """One look at everything.
+
+    Attributes:
+        memory: Bytes of resident memory by role.
+        descriptors: Open ones by role.
+        journal: Bytes of the journal's files.
+    """
+
+    memory: dict[str, int]
+    descriptors: dict[str, int]
+    journal: int
+
+    @classmethod
+    def now(cls, cluster: Cluster) -> Use:
+        """Looks, while nothing is under way."""
+        gc.collect()
+        assert cluster.scheduler is not None and cluster.worker is not None
+        pids = {"client": os.getpid(), "scheduler": cluster.scheduler.pid, "worker": cluster.worker.pid}
+        return cls(
+            {role: _resident(pid) for role, pid in pids.items()},
+            {role: len(os.listdir(f"/proc/{pid}/fd")) for role, pid in pids.items()},
+            sum(path.stat().st_size for path in (cluster.folder / "journal").glob("*")),
+        )
+
+    def line(self) -> str:
+        """For people."""
+        memory = "  ".join(f"{role} {size / 2**20:.1f} MiB" for role, size in self.memory.items())
+        handles = "/".join(str(count) for count in self.descriptors.values())
+        return f"{memory}  descriptors {handles}  journal {self.journal / 2**10:.0f} KiB"
+
+
+def _resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
