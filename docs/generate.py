@@ -1,26 +1,28 @@
-"""Writes docs/reference/values.md from the schema of values.yaml.
+"""Writes the pages that are made from something else.
 
-    template/values.schema.json ──> page() ──> docs/reference/values.md
+    template/values.schema.json ──────────> docs/reference/values.md
+    the tests' names ──────── rules.py ───> docs/explanation/rules.md
 
-Run it after a change of the schema: ``.venv/bin/python docs/generate.py``. The page is kept in git, so
-that it can be read without building anything; a test says when it is out of date.
+Run it after a change of one of these: ``.venv/bin/python -m docs.generate``. The pages are kept in git, so
+that they can be read without building anything; a test says when one is out of date.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from . import rules
+
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA = ROOT / "template" / "values.schema.json"
-PAGE = ROOT / "docs" / "reference" / "values.md"
+_SCHEMA = ROOT / "template" / "values.schema.json"
 
 _INTRODUCTION = """\
-<!-- Made by docs/generate.py from template/values.schema.json: change that, and run this again. -->
+<!-- Made by docs/generate.py from template/values.schema.json: change that, then .venv/bin/python -m docs.generate -->
 
 # values.yaml
 
@@ -43,12 +45,14 @@ _TYPES = {
 
 
 def main() -> None:
-    """Writes the page."""
-    PAGE.write_text(page(json.loads(SCHEMA.read_text(encoding="utf-8"))), encoding="utf-8")
+    """Writes the pages."""
+    for name, page in PAGES.items():
+        (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
 
 
-def page(schema: Mapping[str, Any]) -> str:
-    """The page of a schema, as Markdown."""
+def _values() -> str:
+    """The page of values.yaml, as Markdown."""
+    schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
     parts = [_INTRODUCTION.format(example=_yaml(_defaults(schema)))]
     for name, part in schema["properties"].items():
         parts.append("\n".join(_section((name,), part)))
@@ -118,6 +122,13 @@ class _Indented(yaml.SafeDumper):
 
 def _yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Indented, sort_keys=False, allow_unicode=True)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "reference/values.md": _values,
+    "explanation/rules.md": rules.page,
+}
+"""What makes which page, by its place in docs/."""
 
 
 if __name__ == "__main__":

@@ -11,13 +11,17 @@ import pytest
 import yaml
 
 from tests.docs.blocks import ROOT, blocks, expected_prints
+from tests.faults.programs import Cluster
 from tests.template import kit
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 TUTORIAL = DOCS / "tutorial" / "first-project.md"
+NAMED_MAPS = DOCS / "how-to" / "named-maps.md"
 WITH_PYTHON = [
-    page for page in PAGES if page != TUTORIAL and any(block.language == "python" for block in blocks(page))
+    page
+    for page in PAGES
+    if page not in (TUTORIAL, NAMED_MAPS) and any(block.language == "python" for block in blocks(page))
 ]
 WITH_VALUES = [page for page in PAGES if any(block.language == "yaml" for block in blocks(page))]
 SCHEMA = json.loads((ROOT / "template" / "values.schema.json").read_text(encoding="utf-8"))
@@ -33,6 +37,15 @@ def test_the_python_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path:
     (tmp_path / "page.py").write_text(script, encoding="utf-8")
     done = kit.run(sys.executable, "page.py", cwd=tmp_path, timeout=120)
     assert done.stdout.splitlines() == expected_prints(script)
+
+
+def test_the_scripts_of_the_page_about_named_maps_work_one_after_the_other(tmp_path: Path) -> None:
+    with Cluster(2) as cluster:
+        environment = kit.environment(KUBEFUTURE_CONNECTION=str(cluster.connection))
+        for block in blocks(NAMED_MAPS):
+            (tmp_path / block.title).write_text(block.text, encoding="utf-8")
+            done = kit.run(sys.executable, block.title, cwd=tmp_path, timeout=120, env=environment)
+            assert done.stdout.splitlines() == expected_prints(block.text)
 
 
 @pytest.mark.parametrize("page", WITH_VALUES, ids=name)
