@@ -14,22 +14,27 @@ from kubefuture.core.connection import Connection
 class Wire:
     """Listens beside a scheduler and passes everything on, until it is cut.
 
+    Args:
+        connection: The scheduler's connection file.
+        folder: For the wire's own socket and connection file, by default beside the scheduler's.
+
     Attributes:
         connection: The connection file that leads through the wire.
         carried: How many connections it has carried.
     """
 
-    def __init__(self, connection: Path) -> None:
+    def __init__(self, connection: Path, folder: Path | None = None) -> None:
         original = Connection.load(connection)
         self._target = original.socket_path
-        path = connection.with_name("wire")
-        self.connection = connection.with_name("wire.json")
+        path = (folder or connection.parent) / "wire"
+        self.connection = path.with_suffix(".json")
         dataclasses.replace(original, address=f"unix:{path}").save(self.connection)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
         self._ends: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._parted = False
         self.carried = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -39,6 +44,15 @@ class Wire:
             ends, self._ends = self._ends, []
         for end in ends:
             _hang_up(end)
+
+    def part(self) -> None:
+        """Cuts everything, and carries nothing until it is mended."""
+        self._parted = True
+        self.cut()
+
+    def mend(self) -> None:
+        """Carries new connections again."""
+        self._parted = False
 
     def close(self) -> None:
         """Cuts, and carries nothing any more."""
@@ -51,6 +65,9 @@ class Wire:
                 near, _ = self._listener.accept()
             except OSError:
                 return
+            if self._parted:
+                near.close()
+                continue
             far = socket.socket(socket.AF_UNIX)
             try:
                 far.connect(self._target)
