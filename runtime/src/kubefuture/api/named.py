@@ -54,7 +54,7 @@ def forget(name: str) -> None:
     """
     Options(name=name)
     session = _journaled().session
-    call = session.forget(name)
+    call = session.ask(name, forget=True)
     with call.changed:
         while not call.finished:
             call.changed.wait(1.0)

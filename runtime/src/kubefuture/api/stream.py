@@ -89,14 +89,10 @@ class Stream:
             total = -1 if self.total is None else self.total
             chunk_size, retries = self.options.chunk_size or 0, self.options.retries
             with undisturbed():
-                if self._naming is not None and backend.journaled:
-                    call = backend.session.start_named(
-                        self._function, self._naming, total=total, chunk_size=chunk_size, retries=retries
-                    )
-                else:
-                    call = backend.session.start_map(
-                        self._function, total=total, chunk_size=chunk_size, retries=retries
-                    )
+                naming = self._naming if backend.journaled else None
+                call = backend.session.start_map(
+                    self._function, naming, total=total, chunk_size=chunk_size, retries=retries
+                )
             self._feed(backend, call)
         except BaseException:
             if call is not None:
@@ -258,7 +254,7 @@ class Attached(Stream):
         self._exhausted, self._ahead = True, False
         self.taken = self._read = 0
         self._backend = backend
-        self._call = call = backend.session.attach(options.name)
+        self._call = call = backend.session.ask(options.name)
         with call.changed:
             while call.whole < 0 and not call.arrived and not call.finished:
                 if not call.changed.wait(self._patience()):

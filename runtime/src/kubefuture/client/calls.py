@@ -29,10 +29,11 @@ class TaskCall:
 
     Attributes:
         future: What the caller has; None once that is done, so that neither keeps the other.
+        sent: It is on the way; otherwise it waits until there is less there.
         unseeded: The function's name, once it was seen to draw from the global generators without a seed.
     """
 
-    __slots__ = ("function", "future", "id", "payload", "retries", "unseeded")
+    __slots__ = ("function", "future", "id", "payload", "retries", "sent", "unseeded")
 
     def __init__(
         self, call_id: int, function: int, payload: bytes, retries: int, future: Future[Any]
@@ -42,6 +43,7 @@ class TaskCall:
         self.payload = payload
         self.retries = retries
         self.future: Future[Any] | None = future
+        self.sent = True
         self.unseeded = ""
 
     def settle(self, outcome: Span | Failure | KubefutureError) -> None:

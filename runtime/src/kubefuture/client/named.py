@@ -7,10 +7,23 @@ Attach    ──> Named ──> Fetch ──> Fetched ──> Fetch ...
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from ..errors import NamedMapError
-from ..protocol.messages import Attach, Elements, Fetch, Fetched, Forget, Message, Named, OpenNamed, Span
+from ..protocol.messages import (
+    Attach,
+    Elements,
+    Fetch,
+    Fetched,
+    Forget,
+    Forgotten,
+    Message,
+    Named,
+    NotNamed,
+    OpenNamed,
+    Span,
+)
 from .calls import MapCall
 
 
@@ -35,8 +48,8 @@ class NamedCall(MapCall):
     """A named map that this client began, or attached to.
 
     Attributes:
-        attached: It was begun by somebody else, or earlier.
-        deleting: It is to be deleted.
+        asked: It was begun by somebody else, or earlier.
+        forgets: It is to be forgotten.
         whole: How many elements it has, -1 while that is not known.
     """
 
@@ -45,17 +58,18 @@ class NamedCall(MapCall):
         call_id: int,
         function: int,
         lock: threading.RLock,
-        naming: Naming,
         *,
+        naming: Naming,
         total: int = -1,
         chunk_size: int = 0,
         retries: int = 0,
-        attached: bool = False,
+        asked: bool = False,
     ) -> None:
         super().__init__(call_id, function, lock, total=total, chunk_size=chunk_size, retries=retries)
         self.naming = naming
-        self.attached = attached
-        self.deleting = False
+        self.asked = asked
+        self.complete = self.closed = asked
+        self.forgets = False
         self.whole = -1
         self._key = 0
         self._cursor = 0
@@ -68,23 +82,36 @@ class NamedCall(MapCall):
     @property
     def accepted(self) -> bool:
         """The journal has all of it, so that the client may leave."""
-        return self.cancelled or self.attached or (self.closed and not self.outstanding)
+        return self.cancelled or self.asked or (self.closed and not self.outstanding)
 
     def opening(self) -> Message:
         """The message that begins it, or takes it up again."""
         self._key = 0
         naming = self.naming
-        if self.deleting:
+        if self.forgets:
             return Forget(self.id, naming.name)
-        if self.attached:
+        if self.asked:
             return Attach(self.id, naming.name)
         return OpenNamed(
             self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
             self.total, self.chunk_size, self.retries,
         )  # fmt: skip
 
-    def named(self, message: Named) -> list[Message]:
-        """The scheduler has it: what to send now."""
+    def receive(self, message: Named | Fetched | NotNamed | Forgotten) -> list[Message]:
+        """The scheduler said something of it: what to send now."""
+        if isinstance(message, Named):
+            return self._named(message)
+        if isinstance(message, Fetched):
+            return self._fetched(message)
+        if isinstance(message, NotNamed):
+            begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.begun))
+            self.broken(NamedMapError(message.reason.replace("{begun}", begun)))
+        else:
+            self.whole = 0
+            self.changed.notify_all()
+        return []
+
+    def _named(self, message: Named) -> list[Message]:
         self._key = message.key
         self.whole = message.total
         self.sent, self.outstanding, self.closed = message.received, 0, False
@@ -94,7 +121,7 @@ class NamedCall(MapCall):
 
     def next_elements(self) -> list[Message]:
         """The next elements to send; none before the scheduler has named it."""
-        return super().next_elements() if self._key and not self.attached else []
+        return super().next_elements() if self._key and not self.asked else []
 
     def acknowledged(self, message: Elements) -> list[Message]:
         """The journal has these elements: what to send now."""
@@ -102,8 +129,7 @@ class NamedCall(MapCall):
         self.changed.notify_all()
         return self.next_elements()
 
-    def fetched(self, message: Fetched) -> list[Message]:
-        """Outcomes arrived: what to send now."""
+    def _fetched(self, message: Fetched) -> list[Message]:
         self._cursor = message.cursor
         self.whole = message.total
         for span in message.spans:
@@ -115,11 +141,6 @@ class NamedCall(MapCall):
             self.broken(NamedMapError(message.problem))
         self.changed.notify_all()
         return [] if self.finished else [Fetch(self.id, self._key, self._cursor)]
-
-    def forgotten(self) -> None:
-        """It is deleted."""
-        self.whole = 0
-        self.changed.notify_all()
 
     def span(self, span: Span) -> None:
         """Never called: outcomes are fetched."""

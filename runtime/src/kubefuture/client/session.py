@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from typing import Any
 from weakref import WeakSet
 
-import msgspec
-
 from ..core.receiver import HelpedCondition, Receiver
-from ..errors import KubefutureError, NamedMapError
+from ..core.settings import WINDOW_BYTES
+from ..errors import KubefutureError
 from ..protocol.messages import (
     AnyMessage,
     Cancel,
@@ -48,14 +47,8 @@ from ..protocol.messages import (
     Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
+from .functions import Functions
 from .named import NamedCall, Naming
-
-_KEPT_FUNCTIONS = 64
-"""So many functions of futures stay on the other side without a call that uses them."""
-
-
-_TaskKey = tuple[bytes, bool, bytes, float]
-"""What makes two futures' functions the same: payload, rng, seed, limit."""
 
 _living: WeakSet[Session] = WeakSet()
 
@@ -92,10 +85,9 @@ class Session:
         self._ids = count(1)
         self._calls: dict[int, TaskCall | MapCall] = {}
         self._maps: dict[int, MapCall] = {}
-        self._functions: dict[int, Function] = {}
-        self._task_functions: dict[_TaskKey, int] = {}
-        self._resting: dict[int, None] = {}
-        self._uses: dict[int, int] = {}
+        self._functions = Functions(self._ids)
+        self._held: deque[TaskCall] = deque()
+        self._outstanding = 0
         self.outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
         self.receiver: Receiver | None = None
         self.slots = 0
@@ -108,69 +100,30 @@ class Session:
         """Whether somebody waits for something."""
         return bool(self._calls or self.outcomes)
 
-    def start_map(self, function: Function, *, total: int, chunk_size: int, retries: int) -> MapCall:
-        """Begins a map; `add_elements` follows."""
+    def start_map(
+        self, function: Function, naming: Naming | None = None, *, total: int, chunk_size: int, retries: int
+    ) -> MapCall:
+        """Begins a map, a named one if it is given a name; `add_elements` follows."""
         with self.lock:
             self._check()
-            function = Function(
-                next(self._ids),
-                function.payload,
-                function.shared,
-                function.rng,
-                function.seed,
-                function.own_seeds,
-                function.limit,
+            own = self._functions.use_in_map(function)
+            kind = MapCall if naming is None else partial(NamedCall, naming=naming)
+            call = kind(
+                next(self._ids), own.id, self.lock, total=total, chunk_size=chunk_size, retries=retries
             )
-            call = MapCall(
-                next(self._ids), function.id, self.lock, total=total, chunk_size=chunk_size, retries=retries
-            )
-            call.changed.receiver = self.receiver
-            self._functions[function.id] = function
-            self._uses[function.id] = 1
-            self._calls[call.id] = self._maps[call.id] = call
-            self._send([function, call.opening()])
+            self._begin(call, [own])
             return call
 
-    def start_named(
-        self, function: Function, naming: Naming, *, total: int, chunk_size: int, retries: int
-    ) -> NamedCall:
-        """Begins a named map; `add_elements` follows."""
+    def ask(self, name: str, *, forget: bool = False) -> NamedCall:
+        """Asks for the outcomes of a named map, or that it is forgotten."""
         with self.lock:
             self._check()
-            own = msgspec.structs.replace(function, id=next(self._ids))
-            call = NamedCall(
-                next(self._ids),
-                own.id,
-                self.lock,
-                naming,
-                total=total,
-                chunk_size=chunk_size,
-                retries=retries,
-            )
-            self._functions[own.id] = own
-            self._uses[own.id] = 1
-            self._keep(call, [own])
+            call = NamedCall(next(self._ids), 0, self.lock, naming=Naming(name), asked=True)
+            call.forgets = forget
+            self._begin(call, [])
             return call
 
-    def attach(self, name: str) -> NamedCall:
-        """Asks for the outcomes of a named map."""
-        with self.lock:
-            self._check()
-            call = NamedCall(next(self._ids), 0, self.lock, Naming(name), attached=True)
-            call.complete = call.closed = True
-            self._keep(call, [])
-            return call
-
-    def forget(self, name: str) -> NamedCall:
-        """Asks that a named map is deleted; the call is finished when it is."""
-        with self.lock:
-            self._check()
-            call = NamedCall(next(self._ids), 0, self.lock, Naming(name), attached=True)
-            call.deleting = True
-            self._keep(call, [])
-            return call
-
-    def _keep(self, call: NamedCall, before: list[Message]) -> None:
+    def _begin(self, call: MapCall, before: list[Message]) -> None:
         call.changed.receiver = self.receiver
         self._calls[call.id] = self._maps[call.id] = call
         self._send([*before, call.opening()])
@@ -211,19 +164,16 @@ class Session:
         with self.lock:
             if self.error is not None:
                 self._check()
-            key = function.payload, function.rng, function.seed, function.limit
-            known = self._task_functions.get(key)
-            if known is None:
-                messages = self._new_task_function(key, function)
-                known = self._task_functions[key]
-            else:
-                messages = []
-                self._resting.pop(known, None)
-            call = TaskCall(next(self._ids), known, payload, retries, future)
+            function_id, new = self._functions.use_in_task(function)
+            call = TaskCall(next(self._ids), function_id, payload, retries, future)
             self._calls[call.id] = call
-            self._uses[known] += 1
-            messages.append(Tasks([Task(call.id, known, payload, retries)]))
-            self._send(messages)
+            if self._outstanding > WINDOW_BYTES:  # never in the way of a short task
+                call.sent = False
+                self._held.append(call)
+                self._send([*new])
+                return call
+            self._outstanding += len(payload)
+            self._send([*new, Tasks([Task(call.id, function_id, payload, retries)])])
             return call
 
     def cancel(self, call: TaskCall | MapCall) -> None:
@@ -259,7 +209,9 @@ class Session:
         elif isinstance(message, (Named, Fetched, NotNamed, Forgotten)):
             named = self._calls.get(message.call)
             if isinstance(named, NamedCall):
-                self._about_named(named, message)
+                self._send(named.receive(message))
+                if named.finished:
+                    self._end(named)
         elif isinstance(message, UnseededCall):
             call = self._calls.get(message.call)
             if isinstance(call, (TaskCall, MapCall)):
@@ -267,19 +219,6 @@ class Session:
         elif isinstance(message, (Slots, Welcome)):
             self.slots = message.slots
             self.slots_changed.notify_all()
-
-    def _about_named(self, call: NamedCall, message: Named | Fetched | NotNamed | Forgotten) -> None:
-        if isinstance(message, Named):
-            self._send(call.named(message))
-        elif isinstance(message, Fetched):
-            self._send(call.fetched(message))
-        elif isinstance(message, NotNamed):
-            begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.begun))
-            call.broken(NamedMapError(message.reason.replace("{begun}", begun)))
-        else:
-            call.forgotten()
-        if call.finished:
-            self._end(call)
 
     def deliver(self) -> None:
         """Gives futures what has arrived for them. Call it without the lock, in any thread."""
@@ -295,14 +234,10 @@ class Session:
 
     def resume(self) -> list[Message]:
         """Everything that a new scheduler has to know: what is not settled is sent again (R4)."""
-        messages: list[Message] = list(self._functions.values())
-        tasks = [
-            Task(call.id, call.function, call.payload, call.retries)
-            for call in self._calls.values()
-            if isinstance(call, TaskCall)
-        ]
-        if tasks:
-            messages.append(Tasks(tasks))
+        messages: list[Message] = [*self._functions.sent]
+        self._held = deque(call for call in self._calls.values() if isinstance(call, TaskCall))
+        self._outstanding = 0
+        messages += self._held_tasks()
         for call in self._maps.values():
             call.sent, call.outstanding, call.again, call.closed = 0, 0, True, False
             messages.append(call.opening())
@@ -349,35 +284,27 @@ class Session:
 
     def _end(self, call: TaskCall | MapCall) -> None:
         del self._calls[call.id]
-        function = call.function
-        is_map = self._maps.pop(call.id, None) is not None
-        if not function:
-            return  # somebody else's map
-        self._uses[function] -= 1
-        if self._uses[function]:
-            return
-        if not is_map:
-            self._resting[function] = None
-            if len(self._resting) <= _KEPT_FUNCTIONS:
-                return
-            function = next(iter(self._resting))
-            known = self._functions[function]
-            del self._resting[function]
-            del self._task_functions[known.payload, known.rng, known.seed, known.limit]
-        del self._uses[function], self._functions[function]
-        self._send([Release((function,))])
+        released: int | None = None
+        if isinstance(call, TaskCall):
+            released = self._functions.end_task(call.function)
+            if call.sent:
+                self._outstanding -= len(call.payload)
+            if self._held and self._outstanding <= WINDOW_BYTES:
+                self._send(self._held_tasks())
+        else:
+            del self._maps[call.id]
+            if call.function:  # else it is somebody else's map
+                released = self._functions.end_map(call.function)
+        if released is not None:
+            self._send([Release((released,))])
 
-    def _new_task_function(self, key: _TaskKey, function: Function) -> list[Message]:
-        """A future's function that the other side does not have."""
-        new = Function(
-            next(self._ids),
-            function.payload,
-            function.shared,
-            function.rng,
-            function.seed,
-            limit=function.limit,
-        )
-        self._functions[new.id] = new
-        self._uses[new.id] = 0
-        self._task_functions[key] = new.id
-        return [new]
+    def _held_tasks(self) -> list[Message]:
+        """Futures that could not be sent before, as many as may be on the way (R16)."""
+        tasks: list[Task] = []
+        while self._held and self._outstanding <= WINDOW_BYTES:
+            call = self._held.popleft()
+            if call.id in self._calls:
+                call.sent = True
+                tasks.append(Task(call.id, call.function, call.payload, call.retries))
+                self._outstanding += len(call.payload)
+        return [Tasks(tasks)] if tasks else []

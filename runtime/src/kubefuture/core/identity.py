@@ -39,9 +39,14 @@ def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
 
 def is_gone(other: Hello) -> bool:
     """Whether a process is dead for sure; False where that cannot be told from here."""
-    if not other.machine or other.machine != _machine():
-        return False
-    return _started(other.pid) != other.started
+    return not is_alive(other.machine, other.pid, other.started)
+
+
+def is_alive(machine: str, pid: int, started: int) -> bool:
+    """Whether a process may be alive, by what its Hello said; True where that cannot be told from here."""
+    if not machine or machine != _machine():
+        return True
+    return _started(pid) == started
 
 
 def _machine() -> str:

@@ -74,7 +74,9 @@ class Places:
 
     def transient(self) -> list[Path]:
         """The files that exist only while the keeper lives, apart from its lock."""
-        return [self.project.connection_file, self.spare, self.state, self.project.slots_file]
+        slots = self.project.slots_file
+        workers = slots.with_name(f"{slots.name}.workers")
+        return [self.project.connection_file, self.spare, self.state, slots, workers]
 
     def clear(self) -> None:
         """Removes what exists only while the keeper lives, but for its lock, which the caller holds.

@@ -59,7 +59,7 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
         now: The time, in the machine's seconds.
         worth_moving: Seconds of measured work from which it is taken back from one slot for another.
     """
-    if not state.idle and not state.hungry:
+    if (not state.idle and not state.hungry) or state.waits:
         return
     if state.waiting:
         _lease_out(state, now)

@@ -221,6 +221,17 @@ class Machine:
             case _:
                 assert_never(message)
 
+    @property
+    def waits(self) -> bool:
+        """Nothing is leased, since a worker that may have it is still to come (R7)."""
+        return self._state.waits
+
+    def wait(self, waits: bool, now: float) -> None:
+        """Says whether anything may be leased."""
+        if self._state.waits != waits:
+            self._state.waits = waits
+            fill(self._state, now)
+
     def take_records(self) -> list[Record]:
         """What is to be journaled now; nothing that it came from is acknowledged before that."""
         taken, self._state.records = self._state.records, []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
+from ..core.transitions import checked
 from ..protocol.messages import Hello
 from .outbox import NOBODY, Outbox, Peer
 from .records import Record
 from .sessions import SessionState
-from .slots import LeaseState, SlotState, Stage, WorkerState
+from .slots import STAGES, LeaseState, SlotState, Stage, WorkerState
 
 
 class State:
@@ -27,6 +28,7 @@ class State:
         ready_slots: How many slots can run something.
         evened_at: When work was last looked for that could be moved.
         records: What is to be journaled, in order.
+        waits: Nothing is leased for now (R7).
         room_for_work: The journal has room for new named work (R16).
         room_for_leases: It has room for what leases of named work will bring.
         replaced_slots: How many get a fresh process at the moment, which is soon there.
@@ -51,6 +53,7 @@ class State:
         self.settled = 0
         self.evened_at = 0.0
         self.records: list[Record] = []
+        self.waits = False
         self.room_for_work = True
         self.room_for_leases = True
 
@@ -101,6 +104,7 @@ class State:
 
     def set_stage(self, slot: SlotState, stage: Stage) -> None:
         """A slot goes on in its life."""
+        checked(slot.stage, stage, STAGES)
         if slot.stage is Stage.READY:
             self.ready_slots -= 1
         elif slot.stage is Stage.REPLACED:

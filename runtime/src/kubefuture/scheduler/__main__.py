@@ -19,6 +19,7 @@ from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.slots_file import read_slots, write_slots
 from ..errors import KubefutureError, StartError
 from ..machine.machine import Machine
+from .expecting import Expected
 from .gate import Gate
 from .journal import Journal
 from .listening import listen_tcp, listen_unix
@@ -55,7 +56,8 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
             log(f"the wanted number of slots cannot be recorded in {slots_file}: {error}")
         log(f"scaled to {slots} slots")
 
-    server = Server(connection.key, machine, log, scaled, journal)
+    expected = Expected(slots_file.with_name(f"{slots_file.name}.workers"), time.monotonic(), log)
+    server = Server(connection.key, machine, log, scaled, journal, expected)
     gates = [Gate(listener, server, tls) for listener, tls in listeners]
     log(f"listening at {' and '.join(_address(listener) for listener, _ in listeners)}")
     readiness.ready()

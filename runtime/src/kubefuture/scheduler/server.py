@@ -15,8 +15,9 @@ from ..machine.machine import Machine
 from ..protocol.limits import MOST_SLOTS
 from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, Refused, Scale, Welcome
 from .collecting import Collector
+from .expecting import Expected
 from .journal import Journal, Room
-from .party import Party
+from .party import Party, Presence
 from .peer import Peer
 from .quiet import Quiet
 
@@ -32,6 +33,7 @@ class Server:
         log: Takes one line for the log.
         scaled: Told the wanted number of slots when a client changed it.
         journal: Holds named work; None where there is none.
+        expected: The workers to wait for, since a scheduler before this one had them.
 
     Attributes:
         strangers: The log for those who have not logged in.
@@ -44,6 +46,7 @@ class Server:
         log: Callable[[str], None],
         scaled: Callable[[int], None],
         journal: Journal | None = None,
+        expected: Expected | None = None,
     ) -> None:
         self._key = key
         self._machine = machine
@@ -57,7 +60,10 @@ class Server:
         self._by_identity: dict[str, Party] = {}
         self._environment = own_environment()
         self._journal = journal
+        self._expected = expected
         self._collector = Collector(journal, machine.named) if journal is not None else None
+        if expected is not None:
+            machine.wait(expected.waits(time.monotonic()), time.monotonic())
         if journal is not None:
             loop = asyncio.get_running_loop()
             journal.start(lambda number: _call_soon(loop, self._committed, number))
@@ -93,6 +99,8 @@ class Server:
         self._log(f"connected {who}")
         peer.send([Welcome(self._epoch, slots=self._machine.slots)])
         self._machine.connected(party.number, hello, now)
+        if self._expected is not None and hello.role == "worker":
+            self._expected.joined(hello)
         self.flush()
 
     def left(self, peer: Peer) -> None:
@@ -102,9 +110,9 @@ class Server:
             return
         self._log(f"disconnected {party.name}")
         now = time.monotonic()
-        party.peer, party.since = None, now
+        party.leave(now)
         if not party.is_lasting or party.is_over(now):
-            self._forget(party, now)
+            self._forget(party, now, Presence.EXPIRED)
         else:
             self._machine.away(party.number)
         self.flush()
@@ -129,6 +137,9 @@ class Server:
                 self._collector.fetch(party, message)
                 continue
             self._machine.received(party.number, message, now)
+        if self._machine.waits and self._expected is not None:
+            self._expected.told(party.hello)  # its first message says what it has
+            self._machine.wait(self._expected.waits(now), now)
         party.vouch(self._record())
         self.flush()
 
@@ -164,11 +175,13 @@ class Server:
         for party in list(self._parties.values()):
             if party.peer is None and party.is_over(now):
                 self._log(f"{party.name} is gone for good")
-                self._forget(party, now)
+                self._forget(party, now, Presence.EXPIRED)
             party.acknowledge()
         if self._journal is not None:
             room = self._journal.room()
             self._machine.limit_journal(work=room is Room.FREE, leases=room is not Room.NO_LEASES)
+        if self._machine.waits and self._expected is not None:
+            self._machine.wait(self._expected.waits(now), now)
         self._machine.tick(now)
         self._record()
         if self._collector is not None:
@@ -194,22 +207,21 @@ class Server:
             self._collector.look()
 
     def _resume(self, party: Party, peer: Peer, received: int, now: float) -> None:
-        """A party is back. Its old connection may not have noticed yet that it is broken."""
+        """A party is back."""
         missed = party.conversation.resume(received)
-        if party.peer is not None:
-            party.peer.abort()
-        party.peer, peer.party = peer, party.number
+        party.come_back(peer)
         welcome = Welcome(self._epoch, True, party.conversation.received, self._machine.slots)
         peer.send([welcome, *missed])
         self._machine.back(party.number, now)
         self.flush()
 
-    def _forget(self, party: Party, now: float) -> None:
+    def _forget(self, party: Party, now: float, presence: Presence = Presence.CLOSED) -> None:
         del self._parties[party.number], self._by_identity[party.hello.identity]
-        if party.peer is not None:
-            party.peer.close()
+        party.end(presence)
         if self._collector is not None:
             self._collector.left(party)
+        if self._expected is not None:
+            self._expected.left(party.hello)
         self._machine.disconnected(party.number, now)
         self._record()
 

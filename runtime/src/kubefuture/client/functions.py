@@ -1,0 +1,73 @@
+"""The functions that the other side has: each is sent once, and released when nothing will use it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ..protocol.messages import Function
+
+_KEPT = 64
+"""So many functions of futures stay on the other side without a call that uses them."""
+
+_Key = tuple[bytes, bool, bytes, float]
+"""What makes two futures' functions the same: payload, rng, seed, limit."""
+
+
+class Functions:
+    """A session's functions.
+
+    Args:
+        ids: Numbers that the session has not used.
+    """
+
+    def __init__(self, ids: Iterator[int]) -> None:
+        self._ids = ids
+        self._sent: dict[int, Function] = {}
+        self._uses: dict[int, int] = {}
+        self._of_tasks: dict[_Key, int] = {}
+        self._resting: dict[int, None] = {}
+
+    @property
+    def sent(self) -> list[Function]:
+        """All that a new scheduler has to be sent again."""
+        return list(self._sent.values())
+
+    def use_in_map(self, function: Function) -> Function:
+        """A map's function, under a number of its own."""
+        own = msgspec.structs.replace(function, id=next(self._ids))
+        self._sent[own.id] = own
+        self._uses[own.id] = 1
+        return own
+
+    def use_in_task(self, function: Function) -> tuple[int, list[Function]]:
+        """A future's function: its number, and what has to be sent before it can be used."""
+        key = function.payload, function.rng, function.seed, function.limit
+        known = self._of_tasks.get(key)
+        if known is not None:
+            self._uses[known] += 1
+            self._resting.pop(known, None)
+            return known, []
+        own = self.use_in_map(function)
+        self._of_tasks[key] = own.id
+        return own.id, [own]
+
+    def end_map(self, function: int) -> int:
+        """A map that used it is over. Returns what is to be released."""
+        del self._uses[function], self._sent[function]
+        return function
+
+    def end_task(self, function: int) -> int | None:
+        """A future that used it is over. Returns what is to be released, if anything."""
+        self._uses[function] -= 1
+        if self._uses[function]:
+            return None
+        self._resting[function] = None
+        if len(self._resting) <= _KEPT:
+            return None
+        function = next(iter(self._resting))
+        known = self._sent[function]
+        del self._resting[function]
+        del self._of_tasks[known.payload, known.rng, known.seed, known.limit]
+        return self.end_map(function)
