@@ -161,14 +161,18 @@ class ClusterBackend:
     async def _connect(self) -> None:
         self._welcomed = asyncio.get_running_loop().create_future()
         link = await connect(self._connection, self._receive)
-        received = self._conversation.received
-        link.send([msgspec.structs.replace(self._hello, epoch=self._epoch, received=received)])
-        self._greeted = link
+        self._greet(link)
         lost = asyncio.ensure_future(link.lost)
         await asyncio.wait({lost, self._welcomed}, return_when=asyncio.FIRST_COMPLETED)
         if not self._welcomed.done():
             raise ConnectionResetError("the scheduler closed the connection")
         self._welcomed.result()
+
+    def _greet(self, link: Link) -> None:
+        """Says over a new connection who we are."""
+        received = self._conversation.received
+        link.send([msgspec.structs.replace(self._hello, epoch=self._epoch, received=received)])
+        self._greeted = link
 
     def _join(self, welcome: Welcome) -> None:
         """The scheduler takes us: as the one it knows, or with all that we wait for."""

@@ -37,8 +37,8 @@ class Hello(Message, frozen=True):
         slots: The numbers of the slots that a worker has or starts.
         place: A worker's place, which only one worker has at a time: whoever comes there replaces who was
             there before. Empty where that is not known.
-        epoch: The scheduler that it talked to before; empty for none.
-        received: How many messages of that exchange it has.
+        epoch: The exchange that goes on, as the Welcome to it called it; empty for none.
+        received: How many of its messages have arrived.
         machine: Where its process id counts, and `started` when it began there, so that somebody in the
             same place can tell whether it lives.
     """
@@ -63,7 +63,7 @@ class Welcome(Message, frozen=True):
     """The scheduler takes the connection.
 
     Attributes:
-        epoch: New for each start of a scheduler.
+        epoch: The exchange's name, which is never used again.
         resumed: The exchange goes on. Otherwise both sides begin anew.
         received: How many messages of it the scheduler has.
         slots: How many slots are connected.

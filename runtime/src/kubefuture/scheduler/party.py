@@ -52,6 +52,11 @@ class Party:
         """Whether the exchange can go on with a side that has so many of its messages."""
         return self.conversation.can_resume(received)
 
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it has said nothing yet, so that the exchange can begin once more."""
+        return not self.conversation.received and self.conversation.can_resume(0)
+
     def send(self, messages: Sequence[Message]) -> None:
         """Sends messages now, or when it is back."""
         self.conversation.send(messages)

@@ -84,9 +84,13 @@ class Server:
             return
         now = time.monotonic()
         known = self._by_identity.get(hello.identity)
-        if known is not None and hello.epoch == self._epoch and known.can_resume(hello.received):
+        if known is not None and hello.epoch == self._exchange(known) and known.can_resume(hello.received):
             self._resume(known, peer, hello.received, now)
             self._log(f"connected {who} again")
+            return
+        if known is not None and known.is_unheard and hello.role == "client":
+            self._resume(known, peer, 0, now, welcomed=False)
+            self._log(f"connected {who} once more")
             return
         if known is not None:
             self._forget(known, now)
@@ -97,7 +101,7 @@ class Server:
         party = Party(peer, hello)
         self._parties[party.number] = self._by_identity[hello.identity] = party
         self._log(f"connected {who}")
-        peer.send([Welcome(self._epoch, slots=self._machine.slots)])
+        peer.send([Welcome(self._exchange(party), slots=self._machine.slots)])
         self._machine.connected(party.number, hello, now)
         if self._expected is not None and hello.role == "worker":
             self._expected.joined(hello)
@@ -206,11 +210,16 @@ class Server:
         if self._collector is not None:
             self._collector.look()
 
-    def _resume(self, party: Party, peer: Peer, received: int, now: float) -> None:
-        """A party is back."""
+    def _exchange(self, party: Party) -> str:
+        """Names the exchange with a party: another one when it is begun anew, by this scheduler or the next."""
+        return f"{self._epoch}.{party.number}"
+
+    def _resume(self, party: Party, peer: Peer, received: int, now: float, *, welcomed: bool = True) -> None:
+        """A party is back; `welcomed` says whether our Welcome to this exchange had reached it."""
         missed = party.conversation.resume(received)
         party.come_back(peer)
-        welcome = Welcome(self._epoch, True, party.conversation.received, self._machine.slots)
+        exchange = self._exchange(party)
+        welcome = Welcome(exchange, welcomed, party.conversation.received, self._machine.slots)
         peer.send([welcome, *missed])
         self._machine.back(party.number, now)
         self.flush()
