@@ -20,6 +20,7 @@ from kubefuture.protocol.messages import (
     ReplaceSlot,
     Results,
     Returned,
+    SlotLost,
     Status,
     StatusRequest,
     Task,
@@ -239,7 +240,7 @@ def test_a_worker_that_breaks_the_rules_is_told_so():
     for message in (
         Done([Part(lease.id, lease.start + 1, [b"", b"", b""], 0.0, True)]),
         Done([Part(lease.id, lease.start - 1, [b""], 0.0, True)]),
-        Returned(7, ()),
+        SlotLost(7, 0, -1, "exit code 0", True),
         Tasks([Task(1, 1, b"")]),
     ):
         with pytest.raises(ProtocolError):

@@ -241,6 +241,10 @@ class Call:
         self._troubles[trouble, index] = count
         return count
 
+    def had(self, trouble: str, index: int) -> int:
+        """How often an element had this trouble."""
+        return (self._troubles or {}).get((trouble, index), 0)
+
     def strike(self, index: int, strike: Strike) -> tuple[Strike, ...]:
         """Keeps what is known of a strike of an element, and returns all that it had."""
         if self._strikes is None:

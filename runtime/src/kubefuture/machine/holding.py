@@ -21,13 +21,16 @@ from .state import State
 def hold(state: State, worker: WorkerState, message: Holding, now: float) -> None:
     """Takes over what a worker's slots have, all of it before anything else is leased.
 
+    A slot that is not there any more may still have outcomes on the way; that it is gone follows them.
+
     Raises:
-        ProtocolError: There is no such slot, or a lease is given twice.
+        ProtocolError: A lease is given twice.
     """
+    worker.told = True
     for told in message.slots:
         slot = worker.slots.get(told.slot)
         if slot is None:
-            raise ProtocolError(f"There is no slot {told.slot}.")
+            slot = worker.slots[told.slot] = SlotState(worker, told.slot)
         if told.pid:
             slot.pid = told.pid
             slot.session = _session(state, told.session, now)
@@ -58,6 +61,8 @@ def _take_over(state: State, slot: SlotState, held: Held, now: float) -> None:
     if call.leases is None:
         call.leases = set()
     call.leases.add(lease.id)
+    if call.early is None:
+        call.early = []  # the client may have told of some of its elements only
     call.claim(held.id, held.start, held.stop)
     if unwanted:
         state.outbox.send_slot(slot.worker.peer, slot.index, Interrupt(slot.index, lease.id))

@@ -206,6 +206,7 @@ class Machine:
                 outcomes.done(self._state, worker, message)
             case Holding():
                 hold(self._state, worker, message, now)
+                self._roster.scale(now)
                 self._roster.announce()
             case Raised():
                 outcomes.raised(self._state, worker, message)
@@ -218,6 +219,8 @@ class Machine:
             case SlotLost():
                 outcomes.slot_lost(self._state, worker, message)
                 self._roster.lost(worker, message)
+                if message.gone:
+                    self._roster.scale(now)
             case _:
                 assert_never(message)
 

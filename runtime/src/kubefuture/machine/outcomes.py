@@ -89,7 +89,9 @@ def unseeded(state: State, worker: WorkerState, message: UnseededLease) -> None:
 
 def returned(state: State, worker: WorkerState, message: Returned) -> None:
     """A worker handed back what it had not started."""
-    slot = _slot_of(worker, message.slot)
+    slot = worker.slots.get(message.slot)
+    if slot is None:
+        return  # it was asked before it was gone, which has been told
     for lease_id in message.leases:
         lease = _lease_of(state, worker, lease_id)
         if lease is not None:
@@ -169,16 +171,25 @@ def _tell(state: State, session: SessionState, call: Call, span: Span) -> None:
 
 
 def settle_early(state: State, session: SessionState, call: Call) -> None:
-    """Outcomes that came before the client had told of their elements are taken once it has."""
+    """Outcomes that came before the client had told of their elements are taken once it has.
+
+    It does not tell of those behind its last one that it has already.
+    """
     waiting, call.early = call.early or [], []
     for outcome in waiting:
         stop = outcome.index + 1 if isinstance(outcome, Failure) else outcome.start + len(outcome.payloads)
-        if stop > call.received:
+        if stop > call.received and not call.complete:
             call.early.append(outcome)
-        elif isinstance(outcome, Failure):
-            _fail(state, session, call, outcome.index, outcome.kind, outcome.payload)
+        elif isinstance(outcome, Span):
+            payloads = outcome.payloads[: max(call.received - outcome.start, 0)]
+            record(state, session, call, Span(call.id, outcome.start, payloads))
+        elif stop > call.received:
+            pass
+        elif outcome.kind == "raised" and 0 < call.had("retry", outcome.index) <= call.retries:
+            call.give_back(outcome.index, stop)  # how often it may is known only now
         else:
-            record(state, session, call, outcome)
+            _fail(state, session, call, outcome.index, outcome.kind, outcome.payload)
+    session.enqueue(call)
 
 
 def _fail(state: State, session: SessionState, call: Call, index: int, kind: str, payload: bytes) -> None:

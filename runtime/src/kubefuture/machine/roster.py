@@ -91,6 +91,8 @@ class Roster:
         state = self._state
         if self.wanted is None or not state.workers:
             return
+        if not all(worker.told for worker in state.workers.values()):
+            return  # which slots are busy is not known yet
         staying = state.staying_slots
         for _ in range(self.wanted - len(staying)):
             worker = min(state.workers.values(), key=lambda worker: len(worker.slots))

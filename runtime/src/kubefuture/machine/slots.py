@@ -92,13 +92,18 @@ class SlotState:
 
 
 class WorkerState:
-    """One supervisor, connected or away for a moment."""
+    """One supervisor, connected or away for a moment.
 
-    __slots__ = ("away", "connected_at", "hello", "peer", "slots")
+    Attributes:
+        told: The scheduler knows what its slots have.
+    """
+
+    __slots__ = ("away", "connected_at", "hello", "peer", "slots", "told")
 
     def __init__(self, peer: Peer, hello: Hello, now: float) -> None:
         self.peer = peer
         self.hello = hello
         self.connected_at = now
         self.away = False
+        self.told = not hello.epoch  # who has talked to a scheduler before brings its work along
         self.slots = {index: SlotState(self, index) for index in hello.slots}

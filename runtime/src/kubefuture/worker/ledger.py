@@ -26,14 +26,17 @@ class Ledger:
     """The leases of one worker's slots."""
 
     def __init__(self) -> None:
+        self._up: dict[int, int] = {}
         self._bound: dict[int, tuple[int, str]] = {}
         self._held: dict[int, tuple[int, Held]] = {}
-        self._lost: dict[int, tuple[int, list[int]]] = {}
+        self._lost: dict[int, tuple[Message, int, list[int]]] = {}
 
     def ordered(self, message: Message) -> None:
         """The scheduler wants something."""
         if isinstance(message, Run):
-            _, session = self._bound.get(message.slot, (0, ""))
+            if message.slot not in self._bound:
+                return  # its process died meanwhile; the scheduler takes the news for the leases' end
+            _, session = self._bound[message.slot]
             for lease in message.leases:
                 held = Held(
                     lease.id,
@@ -44,19 +47,27 @@ class Ledger:
                     lease.start + len(lease.payloads),
                 )
                 self._held[lease.id] = message.slot, held
-        elif isinstance(message, Bind):
+        elif isinstance(message, Bind) and self._up.get(message.slot) == message.pid:
             self._bound[message.slot] = message.pid, message.session
 
     def reported(self, messages: Sequence[Message]) -> None:
         """The worker tells the scheduler something."""
         for message in messages:
-            if isinstance(message, Returned):  # not started, so there is nothing to bring along
+            if isinstance(message, SlotReady):
+                self._up[message.slot] = message.pid
+            elif isinstance(message, Returned):  # not started, so there is nothing to bring along
                 for lease in message.leases:
                     self._held.pop(lease, None)
             elif isinstance(message, SlotLost):
-                lost = [lease for lease, (slot, _) in self._held.items() if slot == message.slot]
-                self._lost[id(message)] = message.slot, lost
+                before = {lease for _, _, leases in self._lost.values() for lease in leases}
+                lost = [
+                    lease
+                    for lease, (slot, _) in self._held.items()
+                    if slot == message.slot and lease not in before
+                ]
+                self._lost[id(message)] = message, message.slot, lost
                 self._bound.pop(message.slot, None)
+                self._up.pop(message.slot, None)
 
     def acknowledged(self, message: Message) -> None:
         """The scheduler has what the worker told."""
@@ -67,30 +78,44 @@ class Ledger:
         elif isinstance(message, Raised):
             if message.end:
                 self._held.pop(message.lease, None)
-        elif isinstance(message, SlotLost):
-            for lease in self._lost.pop(id(message), (0, []))[1]:
+        elif isinstance(message, (SlotLost, Returned)):
+            for lease in self._lost.pop(id(message), (message, 0, []))[2]:
                 self._held.pop(lease, None)
 
-    def brought_along(self, ready: Sequence[tuple[int, int]], kept: Sequence[Message]) -> list[Message]:
+    def brought_along(
+        self,
+        told: Sequence[int],
+        present: Sequence[int],
+        ready: Sequence[tuple[int, int]],
+        kept: Sequence[Message],
+    ) -> list[Message]:
         """Everything that a scheduler has to know which knows nothing of this worker.
 
         Args:
-            ready: The slots that are up: number and process id.
+            told: The slots that it was told of with the Hello.
+            present: The slots that there are now.
+            ready: Those of them that are up: number and process id.
             kept: What was told to the scheduler before, which did not acknowledge it.
         """
-        held_slots: list[HeldSlot] = []
         alive = dict(ready)
-        bound = {slot: session for slot, (pid, session) in self._bound.items() if alive.get(slot) == pid}
-        self._bound = {slot: (alive[slot], session) for slot, session in bound.items()}
+        self._up = alive
+        self._bound = {
+            slot: (pid, session) for slot, (pid, session) in self._bound.items() if alive.get(slot) == pid
+        }
+        bound = self._bound
+        held_slots: list[HeldSlot] = []
         for slot in sorted({*bound, *(slot for slot, _ in self._held.values())}):
             leases = [held for place, held in self._held.values() if place == slot]
-            held_slots.append(
-                HeldSlot(slot, alive[slot] if slot in bound else 0, bound.get(slot, ""), leases)
-            )
-        told: list[Message] = [Holding(held_slots)]
-        told.extend(message for message in kept if isinstance(message, (Done, Raised)))
-        for slot, lost in self._lost.values():
-            told.append(Returned(slot, tuple(lease for lease in lost if lease in self._held)))
-        self._lost.clear()
-        told.extend(SlotReady(slot, pid) for slot, pid in ready if slot not in bound)
-        return told
+            held_slots.append(HeldSlot(slot, *bound.get(slot, (0, "")), leases))
+        messages: list[Message] = [Holding(held_slots)]
+        messages.extend(message for message in kept if isinstance(message, (Done, Raised)))
+        before, self._lost = self._lost, {}
+        for _, slot, lost in before.values():
+            if lost := [lease for lease in lost if lease in self._held]:
+                returned = Returned(slot, tuple(lost))
+                self._lost[id(returned)] = returned, slot, lost
+                messages.append(returned)
+        for slot in sorted({*told, *(held.slot for held in held_slots)} - set(present)):
+            messages.append(SlotLost(slot, 0, -1, "was retired", True, True))
+        messages.extend(SlotReady(slot, pid) for slot, pid in ready if slot not in bound)
+        return messages

@@ -206,9 +206,10 @@ class SlotSet:
     def _retire(self, number: int) -> None:
         slot = self._slots.get(number)
         if slot is None:  # the process before died, and the next one waits to be tried again
-            self._cancel_start(number)
-            self._report([SlotLost(number, 0, -1, "was not started again", True, True)])
-            return
+            if number in self._starts:
+                self._cancel_start(number)
+                self._report([SlotLost(number, 0, -1, "was not started again", True, True)])
+            return  # otherwise it was retired before, and that it is gone has been said
         slot.retired = True
         self._finish(slot)
 

@@ -70,6 +70,7 @@ class Supervisor:
         )
         self._hello = hello("worker", place=place)
         self._epoch = ""
+        self._told: tuple[int, ...] = ()
         self._ledger = Ledger()
         self._conversation = Conversation(self._ledger.acknowledged)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -94,22 +95,28 @@ class Supervisor:
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = 0.05
-            self._link = link
-            link.send(
-                [
-                    msgspec.structs.replace(
-                        self._hello,
-                        slots=tuple(self._slots.numbers),
-                        epoch=self._epoch,
-                        received=self._conversation.received,
-                    )
-                ]
-            )
+            self._greet(link)
             await self._wait(link.lost)
-            self._link = self._joined = None
+            self._parted()
             if not self.ended.done():
                 self._log("the connection to the scheduler is lost; slots go on, and it is tried again")
         return self.ended.result()
+
+    def _greet(self, link: Link) -> None:
+        """Says over a new connection who we are."""
+        self._link = link
+        self._told = tuple(self._slots.numbers)
+        link.send(
+            [
+                msgspec.structs.replace(
+                    self._hello, slots=self._told, epoch=self._epoch, received=self._conversation.received
+                )
+            ]
+        )
+
+    def _parted(self) -> None:
+        """The connection has ended."""
+        self._link = self._joined = None
 
     def limit_memory(self, per_slot: int) -> None:
         """Ends the largest slot whenever all of them need nearly as many times `per_slot` bytes (R20)."""
@@ -172,7 +179,9 @@ class Supervisor:
         if welcome.resumed:
             missed = self._conversation.resume(welcome.received)
         else:
-            missed = self._ledger.brought_along(self._slots.ready, self._conversation.kept)
+            missed = self._ledger.brought_along(
+                self._told, self._slots.numbers, self._slots.ready, self._conversation.kept
+            )
             self._conversation = Conversation(self._ledger.acknowledged)
             self._conversation.send(missed)
         self._epoch = welcome.epoch
