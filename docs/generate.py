@@ -2,6 +2,7 @@
 
     template/values.schema.json ──────────> docs/reference/values.md
     the tests' names ──────── rules.py ───> docs/explanation/rules.md
+    tables in the runtime ─── states.py ──> docs/explanation/state-machines.md, docs/images/states-*.svg
 
 Run it after a change of one of these: ``.venv/bin/python -m docs.generate``. The pages are kept in git, so
 that they can be read without building anything; a test says when one is out of date.
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import rules
+from . import rules, states
 
 ROOT = Path(__file__).resolve().parent.parent
 _SCHEMA = ROOT / "template" / "values.schema.json"
@@ -127,6 +129,8 @@ def _yaml(value: Any) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/values.md": _values,
     "explanation/rules.md": rules.page,
+    "explanation/state-machines.md": states.page,
+    **{f"images/states-{machine.key}.svg": partial(states.picture, machine) for machine in states.MACHINES},
 }
 """What makes which page, by its place in docs/."""
 

@@ -1,11 +1,7 @@
 """What the keeper does next: a pure machine, without processes, files or clock.
 
-    waiting ──> starting ──> ready          each program in turn; up once all of them are ready
-                   │  ^        │
-                   v  │        v
-    (first start:  resting <───┘            later one that exits rests, longer each time, and starts again
-     give up)
-    ending ──> ended                        the other way round: SIGTERM, then SIGKILL when its grace is over
+Programs start one after the other. Later one that exits rests, longer each time, and starts again. They end the
+other way round: SIGTERM, then SIGKILL when the grace is over.
 
 Every method takes the time in seconds and returns what to do now.
 """
@@ -16,6 +12,8 @@ import enum
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ..core.transitions import checked
 
 FIRST_REST = 0.1
 LONGEST_REST = 10.0
@@ -66,6 +64,22 @@ class Phase(enum.Enum):
     ENDED = "ended"
 
 
+PHASES = {
+    (Phase.WAITING, Phase.STARTING): "it is its turn",
+    (Phase.STARTING, Phase.READY): "it says so",
+    (Phase.STARTING, Phase.RESTING): "it exits; all were up before",
+    (Phase.READY, Phase.RESTING): "it exits",
+    (Phase.RESTING, Phase.STARTING): "it has rested",
+    (Phase.STARTING, Phase.ENDING): "everything is to end",
+    (Phase.READY, Phase.ENDING): "everything is to end",
+    (Phase.ENDING, Phase.ENDED): "it exits",
+    (Phase.WAITING, Phase.ENDED): "everything is to end",
+    (Phase.RESTING, Phase.ENDED): "everything is to end",
+    (Phase.STARTING, Phase.ENDED): "it exits; the start has failed",
+    (Phase.READY, Phase.ENDED): "it exits before all are up, or while everything ends",
+}
+"""What may follow what, and when it does."""
+
 _ALIVE = (Phase.STARTING, Phase.READY, Phase.ENDING)
 
 
@@ -77,6 +91,11 @@ class _Program:
     exits: int = 0
     due: float | None = None
     killed: bool = False
+
+    def go_on(self, phase: Phase) -> None:
+        """It is somewhere else now; that `ended` ends once more is no change."""
+        if phase is not self.phase:
+            self.phase = checked(self.phase, phase, PHASES)
 
 
 class Supervision:
@@ -126,7 +145,8 @@ class Supervision:
         program = self._programs[name]
         if program.phase is not Phase.STARTING:
             return []
-        program.phase, program.due = Phase.READY, None
+        program.go_on(Phase.READY)
+        program.due = None
         if self._is_up:
             return []
         if self.all_ready:
@@ -146,14 +166,14 @@ class Supervision:
         lived = now - program.since
         program.due = None
         if self._ends:
-            program.phase = Phase.ENDED
+            program.go_on(Phase.ENDED)
             return self._end_next(now)
         if not self._is_up:
-            program.phase = Phase.ENDED
+            program.go_on(Phase.ENDED)
             return self.end(now, reason)
         if lived >= GOOD_LIFE:
             program.exits = 0
-        program.phase = Phase.RESTING
+        program.go_on(Phase.RESTING)
         program.due = now + min(FIRST_REST * 2**program.exits, LONGEST_REST)
         program.exits = min(program.exits + 1, 20)
         return []
@@ -175,7 +195,7 @@ class Supervision:
                 actions.append(Send(program.name, signal.SIGKILL))
             elif program.phase is Phase.ENDING:
                 # The kernel cannot end it; whoever asked will find and name it.
-                program.phase = Phase.ENDED
+                program.go_on(Phase.ENDED)
                 actions += self._end_next(now)
         return actions
 
@@ -198,7 +218,8 @@ class Supervision:
         return []
 
     def _start(self, program: _Program, now: float) -> list[Action]:
-        program.phase, program.since = Phase.STARTING, now
+        program.go_on(Phase.STARTING)
+        program.since = now
         program.due = None if self._is_up else now + self._start_limit
         return [Start(program.name)]
 
@@ -207,9 +228,11 @@ class Supervision:
             if program.phase is Phase.ENDING:
                 return []
             if program.phase in _ALIVE:
-                program.phase, program.due = Phase.ENDING, now + self._grace
+                program.go_on(Phase.ENDING)
+                program.due = now + self._grace
                 return [Send(program.name, signal.SIGTERM)]
-            program.phase, program.due = Phase.ENDED, None
+            program.go_on(Phase.ENDED)
+            program.due = None
         if self._finished:
             return []
         self._finished = True

@@ -14,6 +14,7 @@ payload of an element until that is settled, and nothing else for each element::
 from __future__ import annotations
 
 import heapq
+from typing import cast
 
 from ..errors import ProtocolError
 from ..protocol.messages import Failure, Function, Span
@@ -226,11 +227,10 @@ class Call:
             payloads[start] = None
             self.settled += 1
             return True
-        fresh = sum(payload is not None for payload in payloads[start:stop])
-        if fresh != stop - start:
+        if None in payloads[start:stop]:
             return False
-        payloads[start:stop] = [None] * fresh
-        self.settled += fresh
+        payloads[start:stop] = [None] * (stop - start)
+        self.settled += stop - start
         return True
 
     def count(self, trouble: str, index: int) -> int:
@@ -252,6 +252,10 @@ class Call:
         strikes = self._strikes[index] = (*self._strikes.get(index, ()), strike)
         return strikes
 
+    def is_settled(self, index: int) -> bool:
+        """Whether an element has its outcome."""
+        return self._payloads[index] is None
+
     def arguments(self, index: int) -> bytes:
         """An element's packed arguments; empty when they are not here, or not any more."""
         return (self._payloads[index] or b"") if index < len(self._payloads) else b""
@@ -265,6 +269,9 @@ class Call:
         return min((start for start, _ in claims if start > index), default=index + (1 << 62))
 
     def _reach(self, start: int, stop: int, limit_bytes: int) -> int:
+        wanted = self._payloads[start:stop]
+        if None not in wanted and sum(map(len, wanted)) <= limit_bytes:  # type: ignore[arg-type]
+            return stop
         end, total = start, 0
         while end < stop:
             payload = self._payloads[end]
@@ -277,4 +284,4 @@ class Call:
         return end
 
     def _slice(self, start: int, end: int) -> list[bytes]:
-        return [payload for payload in self._payloads[start:end] if payload is not None]
+        return cast("list[bytes]", self._payloads[start:end])  # _reach has seen that none is None

@@ -52,7 +52,7 @@ class Roster:
         state = self._state
         worker = state.workers.pop(peer)
         for slot in worker.slots.values():
-            state.set_stage(slot, Stage.STARTING)
+            state.set_stage(slot, Stage.GONE)
             for position, lease in enumerate(list(slot.leases.values())):
                 if position == 0:
                     lose(state, lease, lease.position)
@@ -82,7 +82,8 @@ class Roster:
         slot.unbind()
         if message.gone:
             del worker.slots[message.slot]
-        if message.gone or slot.stage is not Stage.LEAVING:
+            self._state.set_stage(slot, Stage.GONE)
+        elif slot.stage is not Stage.LEAVING:
             self._state.set_stage(slot, Stage.STARTING)
         self.announce()
 

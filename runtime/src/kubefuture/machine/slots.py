@@ -11,20 +11,36 @@ from .sessions import SessionState
 
 
 class Stage(Enum):
-    """Where a slot is in its life.
-
-    ::
-
-        STARTING ──ready──> READY ──replace──> REPLACED ──ready──> READY
-                            │  └─────drain────> LEAVING ──retire──> (gone)
-                            └──away──> AWAY ──back──> READY
-    """
+    """Where a slot is in its life, as the scheduler sees it."""
 
     STARTING = "starting"
     READY = "ready"
     REPLACED = "replaced"
     LEAVING = "leaving"
     AWAY = "away"
+    GONE = "gone"
+
+
+STAGES = {
+    (Stage.STARTING, Stage.READY): "its process is up",
+    (Stage.READY, Stage.REPLACED): "another session is to have it",
+    (Stage.REPLACED, Stage.READY): "the fresh process is up",
+    (Stage.READY, Stage.AWAY): "the connection to its worker breaks",
+    (Stage.AWAY, Stage.READY): "its worker is back",
+    (Stage.READY, Stage.STARTING): "its process dies, and the next one starts",
+    (Stage.REPLACED, Stage.STARTING): "it dies while it is replaced",
+    (Stage.STARTING, Stage.STARTING): "it dies before it is up",
+    (Stage.READY, Stage.LEAVING): "there are to be fewer slots",
+    (Stage.STARTING, Stage.LEAVING): "there are to be fewer slots",
+    (Stage.REPLACED, Stage.LEAVING): "there are to be fewer slots",
+    (Stage.AWAY, Stage.LEAVING): "there are to be fewer slots",
+    (Stage.LEAVING, Stage.GONE): "it has finished what it ran, or its worker is gone",
+    (Stage.STARTING, Stage.GONE): "its worker is gone",
+    (Stage.READY, Stage.GONE): "its worker is gone",
+    (Stage.REPLACED, Stage.GONE): "its worker is gone",
+    (Stage.AWAY, Stage.GONE): "its worker is gone",
+}
+"""What may follow what, and when it does."""
 
 
 class LeaseState:

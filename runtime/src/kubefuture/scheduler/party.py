@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 from ..core.identity import is_gone
 from ..core.settings import LEASE_SECONDS, SESSION_SECONDS
+from ..core.transitions import checked
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Hello, Message
 from .peer import Peer
 
 _PATIENCE = {"worker": LEASE_SECONDS, "client": SESSION_SECONDS}
+
+
+class Presence(Enum):
+    """Whether somebody is there."""
+
+    CONNECTED = "connected"
+    AWAY = "away"
+    CLOSED = "closed"
+    EXPIRED = "expired"
+
+
+PRESENCES = {
+    (Presence.CONNECTED, Presence.AWAY): "the connection ends without a goodbye",
+    (Presence.AWAY, Presence.CONNECTED): "it is back, and the exchange goes on",
+    (Presence.CONNECTED, Presence.CONNECTED): "it is back before the break was noticed",
+    (Presence.CONNECTED, Presence.CLOSED): "goodbye, a broken rule, or it begins anew",
+    (Presence.AWAY, Presence.CLOSED): "it begins anew, or another has its place",
+    (Presence.AWAY, Presence.EXPIRED): "its process is dead, or it was away too long",
+}
+"""What may follow what, and when it does."""
 
 
 class Party:
@@ -23,6 +45,7 @@ class Party:
     Attributes:
         number: What the machine calls it.
         peer: Its connection, None while it is away.
+        presence: Whether it is there.
         since: Since when it has been away, in the machine's seconds.
     """
 
@@ -30,6 +53,7 @@ class Party:
         self.number = peer.number
         self.hello = hello
         self.peer: Peer | None = peer
+        self.presence = Presence.CONNECTED
         self.since = 0.0
         self.conversation = Conversation()
         self._pending: list[tuple[int, int]] = []
@@ -47,6 +71,24 @@ class Party:
     def is_over(self, now: float) -> bool:
         """Whether it will not come back: it is dead for sure, or has been away for too long."""
         return is_gone(self.hello) or now - self.since > _PATIENCE.get(self.hello.role, 0.0)
+
+    def leave(self, now: float) -> None:
+        """Its connection ended."""
+        self.presence = checked(self.presence, Presence.AWAY, PRESENCES)
+        self.peer, self.since = None, now
+
+    def come_back(self, peer: Peer) -> None:
+        """It has a new connection; the old one may not have noticed yet that it is broken."""
+        self.presence = checked(self.presence, Presence.CONNECTED, PRESENCES)
+        if self.peer is not None:
+            self.peer.abort()
+        self.peer, peer.party = peer, self.number
+
+    def end(self, presence: Presence) -> None:
+        """It will not be back: its connection ends, if it has one."""
+        self.presence = checked(self.presence, presence, PRESENCES)
+        if self.peer is not None:
+            self.peer.close()
 
     def can_resume(self, received: int) -> bool:
         """Whether the exchange can go on with a side that has so many of its messages."""
