@@ -1,69 +1,16 @@
-"""A clock that stands still, and slots that do one thing at a time, for the simulator."""
+"""Slots that do one thing at a time, for the simulator."""
 
 from __future__ import annotations
 
 import itertools
 import pickle
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
 from typing import Any
 
 from kubefuture.core.packing import pack_exception
 from kubefuture.protocol.messages import Bind, Done, Function, Lease, Message, Part, Raised, Ready, Run
 from kubefuture.worker import slot_set
 from kubefuture.worker.limits import Overrun, Stopwatch
-
-
-class FakeLoop:
-    """An event loop whose clock stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._timers: list[Timer] = []
-
-    def time(self) -> float:
-        """As asyncio's."""
-        return self.now
-
-    def call_later(self, delay: float, function: Callable[..., None], *args: Any) -> Timer:
-        """As asyncio's."""
-        timer = Timer(self.now + delay, function, args)
-        self._timers.append(timer)
-        return timer
-
-    def call_soon_threadsafe(self, function: Callable[..., Any], *args: Any) -> Timer:
-        """As asyncio's: not now, but at the next step of the loop."""
-        return self.call_later(0.0, function, *args)
-
-    @property
-    def due(self) -> list[Timer]:
-        """What is to be called now, in order."""
-        self._timers = [timer for timer in self._timers if not timer.over]
-        return sorted((timer for timer in self._timers if timer.at <= self.now), key=lambda timer: timer.at)
-
-    def step(self) -> bool:
-        """Calls what is due first. Returns whether there was anything."""
-        if not (due := self.due):
-            return False
-        due[0].run()
-        return True
-
-
-class Timer:
-    """As asyncio's TimerHandle."""
-
-    def __init__(self, at: float, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.at = at
-        self.over = False
-        self._function = function
-        self._args = args
-
-    def cancel(self) -> None:
-        self.over = True
-
-    def run(self) -> None:
-        self.over = True
-        self._function(*self._args)
 
 
 class FakeSlot:
@@ -74,8 +21,11 @@ class FakeSlot:
 
     Attributes:
         gone: It is dead, and its supervisor knows.
+        process: The supervisor that it belongs to.
+        seconds: How long an element takes, as it says.
     """
 
+    seconds = 0.001
     pids = itertools.count(1000)
 
     def __init__(
@@ -89,6 +39,7 @@ class FakeSlot:
         receiver: Any,
     ) -> None:
         self.pid = next(self.pids)
+        self.process = loop
         self.leases: dict[int, int] = {}
         self.ending = False
         self.overrun: Overrun | None = None
@@ -107,6 +58,7 @@ class FakeSlot:
         self._killed = False
         self._closed = False
         self._interrupted = False
+        self._counted = 0, -1
         SLOTS.append(self)
 
     def bind(self, message: Bind) -> None:
@@ -123,9 +75,12 @@ class FakeSlot:
         self._stopwatch.learn(message.functions, message.forget)
         for lease in message.leases:
             self.leases[lease.id] = lease.function
-            self._records.append(lease)
+            if not self._closed:
+                self._records.append(lease)
 
     def revoke(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        if self._closed:
+            return ()
         back = tuple(lease.id for lease in self._records if lease.id in wanted)
         self._records = deque(lease for lease in self._records if lease.id not in wanted)
         for lease in back:
@@ -180,6 +135,9 @@ class FakeSlot:
         index, payload = self._position, lease.payloads[self._position - lease.start]
         last = index == lease.start + len(lease.payloads) - 1
         kind = payload.decode()
+        if self._counted != (lease.id, index):
+            self._counted = lease.id, index
+            RUNS[self._session, kind] += 1
         if kind.startswith("die"):
             self.kill()
             return True
@@ -189,11 +147,11 @@ class FakeSlot:
             return False
         end = last or self._interrupted
         if self._interrupted:
-            self._outbox.append(Raised(lease.id, index, b"", 0.001, True, True))
+            self._outbox.append(Raised(lease.id, index, b"", self.seconds, True, True))
         elif kind.startswith("raise"):
-            self._outbox.append(Raised(lease.id, index, pack_exception(ValueError(kind)), 0.001, end))
+            self._outbox.append(Raised(lease.id, index, pack_exception(ValueError(kind)), self.seconds, end))
         else:
-            part = Part(lease.id, index, [pickle.dumps((self._session, kind))], 0.001, end)
+            part = Part(lease.id, index, [pickle.dumps((self._session, kind))], self.seconds, end)
             self._outbox.append(Done([part]))
         self._position += 1
         if end:
@@ -213,6 +171,9 @@ class FakeSlot:
 
 
 SLOTS: list[FakeSlot] = []
+
+RUNS: Counter[tuple[str, str]] = Counter()
+"""How often each element was begun, by session and payload."""
 
 
 def use_fake_slots(monkeypatch: Any) -> None:

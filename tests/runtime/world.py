@@ -1,263 +1,264 @@
-"""The whole runtime in virtual time: real sessions, machine and slot sets, on wires that are slow (R1).
+"""The whole runtime in virtual time: real sessions, machine, server and supervisors, on slow wires (R1).
 
-    Client: Session ── wire ──> Machine ── wire ──> Worker: SlotSet ── FakeSlot
-                    <── wire ──         <── wire ──
+    Client: ClusterBackend ── wire ──> Server, Machine ── wire ──> Worker: Supervisor, SlotSet ── FakeSlot
+                           <── wire ──                 <── wire ──
 
 Nothing happens by itself. Each call of a `World` method lets one thing happen: a message arrive, an element
-run, a slot die, a connection break. So any order of events can be tried, and tried again.
+run, a slot die, a connection break, the scheduler die. So any order of events can be tried, and tried again.
 """
 
 from __future__ import annotations
 
 import itertools
-import pickle
-import threading
-from collections import deque
-from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
-from kubefuture.client.calls import MapCall, TaskCall, exception_of
-from kubefuture.client.session import Session
+import pytest
+from kubefuture.backends import cluster
 from kubefuture.machine.machine import Machine
-from kubefuture.protocol.messages import (
-    PROTOCOL,
-    Environment,
-    Failure,
-    Function,
-    Hello,
-    Message,
-    Scale,
-    SlotReady,
-)
-from kubefuture.worker.slot_set import SlotSet
+from kubefuture.protocol.messages import PROTOCOL, Environment, Hello
+from kubefuture.scheduler import party, server
+from kubefuture.worker import supervisor
 
-from tests.runtime.fakes import SLOTS, FakeLoop, FakeSlot
+from tests.runtime.clock import FakeLoop, Process
+from tests.runtime.consistency import check_machine, check_nothing_is_left
+from tests.runtime.ends import Client, End, Worker
+from tests.runtime.fakes import RUNS, SLOTS, FakeSlot, use_fake_slots
+from tests.runtime.wires import Wire
 
-LIMIT = 2.5
-"""Seconds that an element may run."""
+_DEAD: set[str] = set()
+"""Identities of processes that are known to be dead, as on the scheduler's own host."""
+
+_identities = itertools.count(1)
 
 
-def hello(role: str, name: str, slots: int = 0) -> Hello:
+def hello(role: str, *, place: str = "") -> Hello:
     """A first message."""
-    return Hello(role, PROTOCOL, name, "host", 1, Environment("3.11"), slots, (), "/")
+    name = f"{role}-{next(_identities)}"
+    return Hello(role, PROTOCOL, name, "host", 1, Environment("3.11"), folder="/", place=place)
 
 
-class Connection:
-    """A connection to the machine: two wires on which messages wait."""
+class _Thread:
+    """As LoopThread."""
 
-    peers = itertools.count(1)
-
-    def __init__(self) -> None:
-        self.peer = next(self.peers)
-        self.up: deque[Message] = deque()
-        self.down: deque[Message] = deque()
+    def __init__(self, name: str) -> None:
+        self.loop = Process.current
+        self.call_later = self.loop.call_later
 
 
-class Client:
-    """A program with a session."""
+def _run_nowhere(coroutine: Any, loop: Any) -> Any:
+    coroutine.close()
+    return SimpleNamespace(result=lambda: None)
 
-    def __init__(self, world: World, name: str) -> None:
-        self._world = world
-        self.name = name
-        self.link = Connection()
-        self.session = Session(threading.RLock(), lambda messages: self.link.up.extend(messages))
-        self.futures: list[tuple[str, Future[Any], TaskCall]] = []
-        self.maps: list[tuple[list[str], MapCall]] = []
-        world.machine.connected(self.link.peer, hello("client", name), world.loop.now)
 
-    def submit(self, kind: str) -> None:
-        """A single future."""
-        function = Function(0, self.name.encode(), True, limit=LIMIT)
-        future: Future[Any] = Future()
-        self.futures.append((kind, future, self.session.submit(function, kind.encode(), 0, future)))
+def use_virtual_time(monkeypatch: Any) -> None:
+    """Puts the hosts' sockets, threads and clock out of the way; what they do with messages is real."""
+    use_fake_slots(monkeypatch)
+    loops = SimpleNamespace(
+        get_running_loop=lambda: Process.current, run_coroutine_threadsafe=_run_nowhere, Future=object
+    )
+    clock = SimpleNamespace(monotonic=lambda: Process.current.time())
+    for module in (server, supervisor, cluster):
+        monkeypatch.setattr(module, "asyncio", loops)
+    monkeypatch.setattr(server, "time", clock)
+    monkeypatch.setattr(server, "own_environment", lambda: Environment("3.11"))
+    monkeypatch.setattr(party, "is_gone", lambda hello: hello.identity in _DEAD)
+    monkeypatch.setattr(supervisor, "read_slots", lambda slots: slots)
+    monkeypatch.setattr(supervisor, "sys", SimpleNamespace(stderr=SimpleNamespace(fileno=lambda: 2)))
+    monkeypatch.setattr(supervisor, "hello", hello)
+    monkeypatch.setattr(cluster, "hello", hello)
+    monkeypatch.setattr(cluster, "LoopThread", _Thread)
+    monkeypatch.setattr(cluster, "_say", lambda text: None)
+    monkeypatch.setattr(
+        cluster, "Connection", SimpleNamespace(load=lambda path: SimpleNamespace(provider="", project=""))
+    )
 
-    def map(self, kinds: list[str], chunk_size: int = 0, retries: int = 0) -> None:
-        """A map, whose elements arrive in two parts."""
-        function = Function(0, self.name.encode(), limit=LIMIT)
-        call = self.session.start_map(function, total=len(kinds), chunk_size=chunk_size, retries=retries)
-        half = len(kinds) // 2
-        payloads = [kind.encode() for kind in kinds]
-        self.session.add_elements(call, payloads[:half], last=False)
-        self.session.add_elements(call, payloads[half:], last=True)
-        self.maps.append((kinds, call))
 
-    def cancel(self, number: int) -> None:
-        """The caller loses interest in one of the calls."""
-        calls = [*self.futures, *self.maps]
-        if calls:
-            *_, call = calls[number % len(calls)]
-            if isinstance(call, TaskCall):
-                next(future for _, future, one in self.futures if one is call).cancel()
-            self.session.cancel(call)
+class Scheduler:
+    """One life of the scheduler."""
 
-    def deliver(self) -> bool:
-        """A message of the scheduler arrives."""
-        if self.link.down:
-            with self.session.lock:
-                self.session.receive(self.link.down.popleft())
-            self.session.deliver()
-            return True
-        return False
-
-    def reconnect(self) -> None:
-        """The connection breaks, and there is a new one."""
-        self._world.machine.disconnected(self.link.peer, self._world.loop.now)
-        self._world.post()
-        self.link = Connection()
-        self._world.machine.connected(self.link.peer, hello("client", self.name), self._world.loop.now)
-        with self.session.lock:
-            self.link.up.extend(self.session.resume())
-
-    def check(self) -> None:
-        """Every element has ended exactly once, and as it had to."""
-        for kind, future, _ in self.futures:
-            assert future.done(), f"future {kind} has not ended"
-            if not future.cancelled():
-                assert self._outcome(future.exception() or future.result()) == self._expected(
-                    kind, future.exception()
-                )
-        for kinds, call in self.maps:
-            if call.cancelled:
-                continue
-            ended: list[int] = []
-            for item in call.arrived:
-                if isinstance(item, Failure):
-                    ended.append(item.index)
-                    assert self._may_fail(kinds[item.index], item)
-                else:
-                    for index, payload in enumerate(item.payloads, item.start):  # type: ignore[union-attr]
-                        ended.append(index)
-                        assert pickle.loads(payload) == (self.name, kinds[index])
-            assert sorted(ended) == list(range(len(kinds))), "each element ends once"
-
-    def _may_fail(self, kind: str, failure: Failure) -> bool:
-        return (
-            kind.startswith("raise")
-            or failure.kind == "poison"
-            or isinstance(exception_of(failure), TimeoutError)
+    def __init__(self, world: World, generation: int) -> None:
+        self.process = Process(world.loop)
+        self.machine = Machine(
+            hello("scheduler"), now=world.loop.now, wanted=world.wanted, first_lease=(generation << 32) + 1
         )
-
-    def _outcome(self, value: Any) -> Any:
-        return type(value).__name__ if isinstance(value, BaseException) else value
-
-    def _expected(self, kind: str, error: BaseException | None) -> Any:
-        if type(error).__name__ in ("PoisonError", "TimeoutError"):
-            return type(error).__name__  # whatever it does: slots are killed, and time passes while it runs
-        if kind.startswith("slow"):
-            return "TimeoutError"
-        return "ValueError" if kind.startswith("raise") else (self.name, kind)
-
-
-class Worker:
-    """A supervisor with its slots."""
-
-    def __init__(self, world: World, slots: int) -> None:
-        self._world = world
-        self.link = Connection()
-        self.slots = SlotSet(
-            world.loop,  # type: ignore[arg-type]
-            environment={},
-            report=lambda messages: self.link.up.extend(messages),
-            trouble=lambda sentence: None,
-        )
-        for number in range(slots):
-            self.slots.start(number)
-        self._join(slots)
-
-    def deliver(self) -> bool:
-        """A message of the scheduler arrives."""
-        if self.link.down:
-            self.slots.handle(self.link.down.popleft())
-            return True
-        return False
-
-    def reconnect(self) -> None:
-        """As the supervisor does: its slots are replaced, and it introduces itself anew."""
-        while self._world.loop.step():
-            pass  # what the loop was asked to do before it noticed
-        self._world.machine.disconnected(self.link.peer, self._world.loop.now)
-        self._world.post()
-        self.link = Connection()
-        slots = self._world.machine.wanted or 0
-        self.slots.restart(slots)
-        self._join(slots)
-
-    def _join(self, slots: int) -> None:
-        self._world.machine.connected(self.link.peer, hello("worker", "worker", slots), self._world.loop.now)
-        self.link.up.extend(SlotReady(number, pid) for number, pid in self.slots.ready)
+        with self.process.running():
+            self.server = server.Server(b"", self.machine, lambda line: None, world.scaled)
 
 
 class World:
-    """One scheduler, one worker, and clients."""
+    """One scheduler after another, workers, and clients.
 
-    def __init__(self, slots: int = 2, clients: int = 1) -> None:
+    Args:
+        slots: How many each worker starts with.
+        clients: How many there are at first.
+        workers: Likewise.
+        scaling: The scheduler says how many slots there are to be, as with one worker that it can order about.
+
+    Attributes:
+        wanted: How many slots there are to be, as it is kept for the next scheduler.
+        wires: All connections of which one side knows.
+        cancelled: Elements that nobody wants: session and payload.
+    """
+
+    def __init__(self, slots: int = 2, clients: int = 1, workers: int = 1, *, scaling: bool = True) -> None:
         SLOTS.clear()
+        RUNS.clear()
+        _DEAD.clear()
         self.loop = FakeLoop()
-        self.machine = Machine(hello("scheduler", "epoch"), now=0.0, wanted=slots)
-        self.worker = Worker(self, slots)
+        self.wanted: int | None = slots * workers if scaling else None
+        self.cancelled: list[tuple[str, str]] = []
+        self.wires: list[Wire] = []
+        self.generations = itertools.count(1)
+        self.scheduler: Scheduler | None = None
+        self.clients: list[Client] = []
+        self.workers: list[Worker] = []
+        self._over: dict[tuple[str, str], int] = {}
+        self.restart()
+        self.workers = [Worker(self, slots, f"place-{number}") for number in range(workers)]
         self.clients = [Client(self, f"client-{number}") for number in range(clients)]
-        self.post()
+
+    @property
+    def machine(self) -> Machine:
+        """The present scheduler's."""
+        assert self.scheduler is not None
+        return self.scheduler.machine
+
+    @property
+    def ends(self) -> list[End]:
+        """Everybody who is alive."""
+        return [end for end in (*self.workers, *self.clients) if end.alive]
 
     @property
     def processes(self) -> list[FakeSlot]:
         """The slots' processes, dead ones too while their end has not been noticed."""
         return [slot for slot in SLOTS if not slot.gone]
 
-    def post(self) -> None:
-        """What the machine wants sent goes onto the wires."""
-        for peer, messages in self.machine.take().items():
-            for end in (self.worker, *self.clients):
-                if end.link.peer == peer:
-                    end.link.down.extend(messages)
+    def scaled(self, slots: int) -> None:
+        """The scheduler writes down how many slots are wanted."""
+        self.wanted = slots
 
-    def arrive(self, link: Connection) -> bool:
-        """One message arrives at the machine."""
-        if not link.up:
-            return False
-        self.machine.received(link.peer, link.up.popleft(), self.loop.now)  # type: ignore[arg-type]
-        self.post()
-        return True
+    def wire(self, end: End) -> Wire:
+        """A new connection."""
+        assert self.scheduler is not None
+        wire = Wire(self.scheduler.server, end)
+        self.wires.append(wire)
+        return wire
 
-    def scale(self, slots: int) -> None:
-        """Somebody wants another number of slots."""
-        control = Connection()
-        self.machine.connected(control.peer, hello("control", "control"), self.loop.now)
-        self.machine.received(control.peer, Scale(slots), self.loop.now)
-        self.post()
+    def arrive(self, wire: Wire) -> bool:
+        """One message arrives at the scheduler."""
+        assert self.scheduler is not None or not wire.far
+        if self.scheduler is not None:
+            Process.current = self.scheduler.process
+        return wire.arrive()
+
+    def deliver(self, wire: Wire) -> bool:
+        """One message arrives at a client or worker."""
+        return wire.deliver()
+
+    def cut(self, wire: Wire, side: int) -> None:
+        """A connection breaks: one side notices, or both do and what was on the way is lost."""
+        if self.scheduler is not None:
+            Process.current = self.scheduler.process
+        if side == 0:
+            wire.cut()
+        elif side == 1 and wire.near:
+            wire.cut_near()
+        elif wire.far:
+            wire.cut_far()
+
+    def kill_scheduler(self, *, quietly: bool = False) -> None:
+        """The scheduler dies. `quietly`: what it had sent is lost too."""
+        if self.scheduler is None:
+            return
+        self.scheduler.process.alive = False
+        self.scheduler = None
+        for wire in self.wires:
+            wire.dies()
+            if quietly:
+                wire.down.clear()
+
+    def restart(self) -> None:
+        """Another scheduler takes its place."""
+        if self.scheduler is None:
+            self.scheduler = Scheduler(self, next(self.generations))
+
+    def kill_worker(self, worker: Worker, *, seen: bool = False) -> None:
+        """A worker dies with its slots, and another one is started in its place."""
+        if seen:
+            _DEAD.add(worker.supervisor._hello.identity)
+        slots = max(len(worker.supervisor._slots.numbers), 1) if self.wanted is None else self.wanted
+        worker.die()
+        self.workers[self.workers.index(worker)] = Worker(self, slots, worker.place)
+
+    def end_client(self, client: Client, *, politely: bool, seen: bool = False) -> None:
+        """A client leaves or dies, and another one comes."""
+        if seen:
+            _DEAD.add(client.name)
+        for kinds in [[kind] for kind, _, _ in client.futures] + [kinds for kinds, _ in client.maps]:
+            self.cancelled.extend((client.name, kind) for kind in kinds)
+        if politely:
+            client.leave()
+        else:
+            client.die()
+        self.clients[self.clients.index(client)] = Client(self, client.name)
+
+    def cancel(self, client: Client, number: int) -> None:
+        """A client loses interest in one of its calls."""
+        self.cancelled.extend((client.name, kind) for kind in client.cancel(number))
 
     def later(self, seconds: float) -> None:
-        """Time passes."""
+        """Time passes; what is to be done regularly is done once."""
         self.loop.now += seconds
-        self.worker.slots.check()
-        self.machine.tick(self.loop.now)
-        self.post()
+        while self.loop.step():
+            pass
+
+    def look(self) -> None:
+        """Whatever happens, the scheduler's state agrees with itself."""
+        self.wires = [wire for wire in self.wires if wire.near or wire.far]
+        if self.scheduler is not None:
+            check_machine(self.machine)
 
     def settle(self, limit: int = 20_000) -> None:
         """Everything happens that still can, until nothing is left to do."""
+        self.restart()
         quiet = 0
         for _ in range(limit):
-            moved = self.loop.step()
-            for end in (self.worker, *self.clients):
-                moved = self.arrive(end.link) or moved
-                moved = end.deliver() or moved
+            for end in self.ends:
+                end.connect()
+            moved = False
+            while self.loop.step():
+                pass
+            for wire in list(self.wires):
+                moved = self.arrive(wire) or moved
+                moved = self.deliver(wire) or moved
             for slot in self.processes:
-                moved = slot.step() or moved
-                moved = slot.deliver() or moved
-            self.post()
-            if not moved:
+                with slot.process.running():
+                    moved = slot.step() or moved
+                    moved = slot.deliver() or moved
+            self.look()
+            if moved:
+                quiet = 0
+            else:
                 quiet += 1
                 self.later(3.0)
                 if quiet == 4:
                     return
-            else:
-                quiet = 0
         raise AssertionError("the runtime does not come to rest")
 
     def check(self) -> None:
-        """Nothing was lost and nothing is left."""
+        """Nothing was lost, nothing is left, and what was cancelled has not come back."""
         for client in self.clients:
             client.check()
-        status = self.machine.status(self.loop.now)
-        assert (status.queued, status.running) == (0, 0)
-        assert len(self.processes) == self.machine.wanted, "as many slots as are wanted"
-        assert len(self.worker.slots.ready) == self.machine.wanted
+        for element, runs in self._over.items():
+            assert RUNS[element] == runs, f"{element} was cancelled and has come back"
+        self._over = {element: RUNS[element] for element in self.cancelled}
+        check_nothing_is_left(self)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def virtual_time() -> Any:
+    """For the tests of a module that imports it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_virtual_time(monkeypatch)
+        yield

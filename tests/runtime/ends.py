@@ -1,0 +1,247 @@
+"""The simulator's clients and workers: the real ones, with wires in place of sockets."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from kubefuture.backends.cluster import ClusterBackend
+from kubefuture.client.calls import MapCall, TaskCall, exception_of
+from kubefuture.protocol.messages import AnyMessage, Bye, Failure, Function, Results, Scale
+from kubefuture.worker.supervisor import Supervisor
+
+from tests.runtime.clock import Process
+from tests.runtime.fakes import SLOTS, FakeSlot
+from tests.runtime.wires import Wire
+
+if TYPE_CHECKING:
+    from tests.runtime.world import World
+
+LIMIT = 2.5
+"""Seconds that an element may run."""
+
+_serial = itertools.count(1)
+
+
+class End:
+    """Somebody who connects to the scheduler, again and again.
+
+    Attributes:
+        alive: Its process runs.
+        wire: Its connection, None while it has none.
+    """
+
+    role = ""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.process = Process(world.loop)
+        self.alive = True
+        self.wire: Wire | None = None
+
+    def connect(self) -> None:
+        """Connects, unless it is connected or there is no scheduler."""
+        if self.alive and self.wire is None and self.world.scheduler is not None:
+            while self.world.loop.step():
+                pass  # a loop gets round to what it was asked before a new connection is there
+            self.wire = self.world.wire(self)
+            with self.process.running():
+                self.host._greet(self.wire.link)
+
+    def receive(self, messages: list[AnyMessage]) -> None:
+        """Messages arrive."""
+        with self.process.running():
+            self.host._receive(messages)
+
+    def die(self) -> None:
+        """Its process is killed: what it has sent may still arrive."""
+        self.alive = self.process.alive = False
+        if self.wire is not None:
+            self.wire.near = False
+            self.wire = None
+
+    @property
+    def host(self) -> Any:
+        """What the program does around its state."""
+        raise NotImplementedError
+
+
+class Client(End):
+    """A program with a session.
+
+    Attributes:
+        over: The calls that nobody waits for any more.
+    """
+
+    role = "client"
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world)
+        self.name = name
+        with self.process.running():
+            self.backend = ClusterBackend(None)  # type: ignore[arg-type]
+        self.name = self.backend._hello.identity
+        self.session = self.backend.session
+        self.futures: list[tuple[str, Future[Any], TaskCall]] = []
+        self.maps: list[tuple[list[str], MapCall]] = []
+        self.over: set[int] = set()
+        self.connect()
+
+    @property
+    def host(self) -> Any:
+        return self.backend
+
+    def receive(self, messages: list[AnyMessage]) -> None:
+        """Messages arrive; every result is of an element that somebody waits for, or waited until lately."""
+        for message in messages:
+            if isinstance(message, Results):
+                for span in message.spans:
+                    self._expects(span.call, range(span.start, span.start + len(span.payloads)))
+            elif isinstance(message, Failure):
+                self._expects(message.call, range(message.index, message.index + 1))
+        super().receive(messages)
+
+    def parted(self, wire: Wire) -> None:
+        """The connection has ended."""
+        if self.wire is wire:
+            self.wire = self.backend._link = self.backend._greeted = None
+
+    def submit(self, kind: str, retries: int = 0) -> None:
+        """A single future."""
+        kind = f"{kind}-{next(_serial)}"
+        function = Function(0, self.name.encode(), True, limit=LIMIT)
+        future: Future[Any] = Future()
+        with self.process.running():
+            self.futures.append((kind, future, self.session.submit(function, kind.encode(), retries, future)))
+
+    def map(self, kinds: list[str], chunk_size: int = 0, retries: int = 0) -> None:
+        """A map, whose elements come in two parts."""
+        kinds = [f"{kind}-{next(_serial)}" for kind in kinds]
+        function = Function(0, self.name.encode(), limit=LIMIT)
+        with self.process.running():
+            call = self.session.start_map(function, total=len(kinds), chunk_size=chunk_size, retries=retries)
+            half = len(kinds) // 2
+            payloads = [kind.encode() for kind in kinds]
+            self.session.add_elements(call, payloads[:half], last=False)
+            self.session.add_elements(call, payloads[half:], last=True)
+        self.maps.append((kinds, call))
+
+    def scale(self, slots: int) -> None:
+        """Somebody wants another number of slots."""
+        with self.process.running():
+            self.backend._scaling = Scale(slots)
+            self.backend._send([self.backend._scaling])
+
+    def cancel(self, number: int) -> list[str]:
+        """The caller loses interest in one of the calls; returns its elements."""
+        calls = [([kind], call) for kind, _, call in self.futures] + [*self.maps]
+        if not calls:
+            return []
+        kinds, call = calls[number % len(calls)]
+        if call.id not in self.session._calls:
+            return []
+        if isinstance(call, TaskCall):
+            next(future for _, future, one in self.futures if one is call).cancel()
+        self.over.add(call.id)
+        with self.process.running():
+            self.session.cancel(call)
+        return list(kinds)
+
+    def leave(self) -> None:
+        """Says goodbye (R10)."""
+        if self.backend._link is not None and self.wire is not None:
+            self.backend._link.send([Bye()])
+        self.die()
+
+    def check(self) -> None:
+        """Every element has ended exactly once, and as it had to."""
+        for kind, future, _ in self.futures:
+            assert future.done(), f"future {kind} has not ended"
+            if not future.cancelled():
+                error = future.exception()
+                value = future.result() if error is None else type(error).__name__
+                assert value == self._expected(kind, error)
+        for kinds, call in self.maps:
+            if call.cancelled:
+                continue
+            ended: list[int] = []
+            for item in call.arrived:
+                if isinstance(item, Failure):
+                    ended.append(item.index)
+                    assert self._may_fail(kinds[item.index], item), exception_of(item)
+                else:
+                    for index, payload in enumerate(item.payloads, item.start):  # type: ignore[union-attr]
+                        ended.append(index)
+                        assert pickle.loads(payload) == (self.name, kinds[index])
+            assert sorted(ended) == list(range(len(kinds))), "each element ends once"
+
+    def _expects(self, call_id: int, indices: range) -> None:
+        call = self.session._calls.get(call_id)
+        if call is None:
+            assert call_id in self.over, "no result without its element, and none twice"
+        elif isinstance(call, MapCall):
+            assert all(call.payloads[index] is not None for index in indices), "no result comes twice"
+
+    def _may_fail(self, kind: str, failure: Failure) -> bool:
+        return (
+            kind.startswith("raise")
+            or failure.kind == "poison"
+            or isinstance(exception_of(failure), TimeoutError)
+        )
+
+    def _expected(self, kind: str, error: BaseException | None) -> Any:
+        if type(error).__name__ in ("PoisonError", "TimeoutError"):
+            return type(error).__name__  # whatever it does: slots are killed, and time passes while it runs
+        if kind.startswith("slow"):
+            return "TimeoutError"
+        return "ValueError" if kind.startswith("raise") else (self.name, kind)
+
+
+class Worker(End):
+    """A supervisor with its slots."""
+
+    role = "worker"
+
+    def __init__(self, world: World, slots: int, place: str = "") -> None:
+        super().__init__(world)
+        self.place = place
+        with self.process.running():
+            self.supervisor = Supervisor(
+                None,  # type: ignore[arg-type]
+                slots,  # type: ignore[arg-type]
+                {},
+                ready=lambda: None,
+                log=lambda line: None,
+                place=place,
+            )
+            self.supervisor._tick()
+            for number in range(slots):
+                self.supervisor._slots.start(number)
+        self.connect()
+
+    @property
+    def host(self) -> Any:
+        return self.supervisor
+
+    @property
+    def slots(self) -> list[FakeSlot]:
+        """Its slots' processes, dead ones too while their end has not been noticed."""
+        return [slot for slot in SLOTS if slot.process is self.process and not slot.gone]
+
+    def receive(self, messages: list[AnyMessage]) -> None:
+        """Messages arrive."""
+        with self.process.running():
+            self.supervisor._handle(messages)
+
+    def parted(self, wire: Wire) -> None:
+        """The connection has ended."""
+        if self.wire is wire:
+            self.wire = None
+            self.supervisor._parted()
+
+    def die(self) -> None:
+        """The worker and its slots are killed."""
+        super().die()
+        SLOTS[:] = [slot for slot in SLOTS if slot.process is not self.process]

@@ -1,0 +1,152 @@
+"""Connections in virtual time: what is sent waits until it is delivered, and both sides notice an end late.
+
+Link ── up ──> Far      the end's side, and what the scheduler's server takes for a peer
+     <── down ──
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kubefuture.protocol.framing import Decoder, frame
+from kubefuture.protocol.messages import Message
+
+if TYPE_CHECKING:
+    from kubefuture.scheduler.server import Server
+
+
+def copied(messages: Sequence[Message]) -> list[Message]:
+    """As they arrive: whatever the sender does with its own ones later does not show."""
+    return list(Decoder().feed(frame(messages)))
+
+
+class Wire:
+    """One connection.
+
+    Attributes:
+        up: What is on the way to the scheduler.
+        down: What is on the way from it.
+        near: The end has not noticed that it is over.
+        far: Nor has the scheduler.
+        greeted: The Hello has arrived.
+    """
+
+    numbers = itertools.count(1)
+
+    def __init__(self, server: Server, end: Any) -> None:
+        self.server = server
+        self.end = end
+        self.up: deque[Message] = deque()
+        self.down: deque[Message] = deque()
+        self.near = self.far = True
+        self.greeted = False
+        self.link = Link(self)
+        self.peer = Far(self)
+
+    def sent(self) -> None:
+        """Something is on the way."""
+
+    def arrive(self) -> bool:
+        """One message arrives at the scheduler, or it notices the end. Returns whether there was anything."""
+        if not self.far:
+            return False
+        if self.up:
+            message = self.up.popleft()
+            if self.greeted:
+                self.server.received(self.peer, [message])  # type: ignore[arg-type, list-item]
+            else:
+                self.greeted = True
+                self.server.joined(self.peer, message)  # type: ignore[arg-type]
+            return True
+        if not self.near:
+            self.cut_far()
+            return True
+        return False
+
+    def deliver(self) -> bool:
+        """One message arrives at the end, or it notices that the connection is over."""
+        if not self.near:
+            return False
+        if self.down:
+            self.end.receive([self.down.popleft()])
+            return True
+        if not self.far:
+            self.cut_near()
+            return True
+        return False
+
+    def cut_near(self) -> None:
+        """The end notices that the connection is over; what it sent may still arrive."""
+        self.near = False
+        self.down.clear()
+        self.end.parted(self)
+
+    def cut_far(self) -> None:
+        """The scheduler notices it; what it sent may still arrive."""
+        self.far = False
+        self.up.clear()
+        self.server.left(self.peer)  # type: ignore[arg-type]
+
+    def cut(self) -> None:
+        """Both notice it, and what was on the way is lost."""
+        self.up.clear()
+        self.down.clear()
+        if self.far:
+            self.cut_far()
+        if self.near:
+            self.cut_near()
+
+    def dies(self) -> None:
+        """The scheduler dies: what it has sent may still arrive."""
+        self.far = False
+        self.up.clear()
+
+
+class Link:
+    """What client and supervisor know of it."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """As a Link's."""
+        if self._wire.near and self._wire.far:
+            self._wire.up.extend(copied(messages))
+            self._wire.sent()
+
+    def close(self) -> None:
+        """What was sent arrives, and then the scheduler notices."""
+        self._wire.near = False
+        self._wire.down.clear()
+        self._wire.sent()
+
+
+class Far:
+    """What the server knows of it."""
+
+    logged_in = True
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.number = self.party = next(Wire.numbers)
+        self.name = f"connection {self.number}"
+
+    def send(self, messages: list[Message]) -> None:
+        """As a Peer's."""
+        if self._wire.far and self._wire.near:
+            self._wire.down.extend(copied(messages))
+            self._wire.sent()
+
+    def close(self) -> None:
+        """What was sent arrives, and then the end notices."""
+        self._wire.far = False
+        self._wire.up.clear()
+        self._wire.sent()
+
+    def abort(self) -> None:
+        """Nothing more arrives."""
+        self._wire.down.clear()
+        self.close()
