@@ -87,20 +87,27 @@ def collect(stream: Stream, options: Options) -> list[Any]:
         Any
     ] = []  # not as long as `len` says, which counts rows where a table's columns are iterated
     try:
-        for index, value in stream:
-            if index >= len(values):
-                values.extend([None] * (index + 1 - len(values)))
-            if isinstance(value, Failed):
-                if options.on_error == "raise":
-                    stream.give_up()
-                    raise value.error
-                value = value.error
-            values[index] = value
-            meter.add(1)
+        for start, found, failed in stream:
+            if failed:
+                found = _settled(stream, found, options)
+            stop = start + len(found)
+            if stop > len(values):
+                values.extend([None] * (stop - len(values)))
+            values[start:stop] = found
+            meter.add(len(found))
     finally:
         stream.close()
         meter.close()
     return values
+
+
+def _settled(stream: Stream, found: list[Any], options: Options) -> list[Any]:
+    """Outcomes with errors in their elements' places, unless the first one is to be raised."""
+    for value in found:
+        if isinstance(value, Failed) and options.on_error == "raise":
+            stream.give_up()
+            raise value.error
+    return [value.error if isinstance(value, Failed) else value for value in found]
 
 
 def run_imap(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options: Options) -> Iterator[T]:
@@ -116,9 +123,9 @@ def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
     due = 0
     try:
         yield None
-        for index, value in stream:
-            early[index] = value
-            meter.add(1)
+        for start, found, _ in stream:
+            early.update(enumerate(found, start))
+            meter.add(len(found))
             while due in early:
                 value = early.pop(due)
                 due += 1

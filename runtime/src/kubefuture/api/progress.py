@@ -35,11 +35,12 @@ class Meter:
 
     def add(self, elements: int) -> None:
         """More elements are finished."""
-        self._done += elements
         if self._bar is not None:
             self._bar.update(elements)
         if self._callback is not None:
-            self._callback(self._done, self._total)
+            for _ in range(elements):
+                self._done += 1
+                self._callback(self._done, self._total)
 
     def close(self) -> None:
         """No more will come."""

@@ -13,11 +13,11 @@ from ..client.named import NamedCall, Naming
 from ..core import rng
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
-from ..core.packing import pack_element, unpack_result
+from ..core.packing import PLAIN, dumps, pack_element, unpack, unpack_result
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
-from ..protocol.messages import Failure
+from ..protocol.messages import Failure, Span
 from .options import Options
 from .plan import current_plan
 from .running import Failed, packed_function, run_in_place
@@ -30,8 +30,8 @@ _READ_SECONDS = 0.005
 as a whole, so that nothing is sent if one of them cannot be."""
 
 
-Outcome = tuple[int, Any]
-"""An element's index, and its value or `Failed`."""
+Outcomes = tuple[int, list[Any], bool]
+"""Consecutive elements: the first one's index, their values or `Failed`, and whether one of them is `Failed`."""
 
 
 class Stream:
@@ -74,7 +74,7 @@ class Stream:
         self._backend = current_plan().backend()
         self._call = self._start(self._backend) if self._backend is not None else None
 
-    def __iter__(self) -> Generator[Outcome, None, None]:
+    def __iter__(self) -> Generator[Outcomes, None, None]:
         if self._backend is None or self._call is None:
             return self._sequential()
         return self._remote(self._backend, self._call)
@@ -101,14 +101,15 @@ class Stream:
             raise
         return call
 
-    def _sequential(self) -> Generator[Outcome, None, None]:
+    def _sequential(self) -> Generator[Outcomes, None, None]:
         """Runs packed copies in place, so that the plan makes no difference (R28)."""
         runner = FunctionRunner(self._function)
         for index, args in self._inputs:
             self._check_time()
             payload = self._packed(index, args)
             self._read += 1
-            yield index, run_in_place(runner, index, payload, self.options.retries, self._named)
+            outcome = run_in_place(runner, index, payload, self.options.retries, self._named)
+            yield index, [outcome], isinstance(outcome, Failed)
         self._check_seeds()
 
     def close(self) -> None:
@@ -126,8 +127,8 @@ class Stream:
             with undisturbed():
                 self._backend.session.cancel(self._call)
 
-    def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcome, None, None]:
-        poisoned: list[Outcome] = []
+    def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcomes, None, None]:
+        poisoned: list[Outcomes] = []
         warned = False
         while True:
             self._feed(backend, call)
@@ -144,14 +145,13 @@ class Stream:
                 if isinstance(item, KubefutureError):
                     raise type(item)(str(item))
                 if isinstance(item, Failure):
-                    failed = item.index, Failed(self._named(item.index, exception_of(item)))
+                    failed = item.index, [Failed(self._named(item.index, exception_of(item)))], True
                     if item.kind == "poison":
                         poisoned.append(failed)
                     else:
                         yield failed
                 else:
-                    for index, payload in enumerate(item.payloads, item.start):
-                        yield index, self._unpacked(index, payload)
+                    yield self._unpacked(item)
             if call.finished and not call.arrived:
                 break
         yield from poisoned
@@ -175,8 +175,12 @@ class Stream:
         """Packs the next inputs: at most `batch`, and few where reading them takes long."""
         until = time.monotonic() + _READ_SECONDS
         payloads: list[bytes] = []
+        plain = self._roots is None
         for index, args in self._inputs:
-            payloads.append(self._packed(index, args))
+            if plain and len(args) == 1 and type(args[0]) in PLAIN:
+                payloads.append(dumps((args, None), 5))
+            else:
+                payloads.append(self._packed(index, args))
             if len(payloads) == batch or time.monotonic() > until:
                 self._exhausted = index + 1 == self.total
                 break
@@ -210,7 +214,13 @@ class Stream:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has more elements.")
         return with_own_seed(self._roots[index], payload)
 
-    def _unpacked(self, index: int, payload: bytes) -> Any:
+    def _unpacked(self, span: Span) -> Outcomes:
+        try:
+            return span.start, list(map(unpack, span.payloads)), False
+        except Exception:  # one of them cannot be unpacked here
+            return span.start, [self._one(*pair) for pair in enumerate(span.payloads, span.start)], True
+
+    def _one(self, index: int, payload: bytes) -> Any:
         try:
             return unpack_result(payload)
         except ResultError as error:

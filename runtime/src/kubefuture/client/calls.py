@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from ..core.packing import unpack_exception, unpack_result
 from ..core.receiver import HelpedCondition
@@ -109,6 +109,11 @@ class MapCall:
         payloads = self.payloads
         start, count = span.start, len(span.payloads)
         fresh = 0
+        wanted = payloads[start : start + count]
+        if None not in wanted:  # as always, unless it was sent twice
+            self.outstanding -= sum(map(len, wanted))  # type: ignore[arg-type]
+            payloads[start : start + count] = [None] * count
+            fresh, count = count, 0
         for index in range(start, start + count):
             payload = payloads[index]
             if payload is not None:
@@ -136,18 +141,9 @@ class MapCall:
     def next_elements(self) -> list[Message]:
         """The next elements to send: as many as may be on the way (R16)."""
         messages: list[Message] = []
-        payloads, total = self.payloads, len(self.payloads)
+        total = len(self.payloads)
         while self.sent < total and self.outstanding < WINDOW_BYTES:
-            batch: list[bytes] = []
-            indices: list[int] = []
-            size = 0
-            while self.sent < total and size < _BATCH_BYTES and len(batch) < _BATCH_ELEMENTS:
-                payload = payloads[self.sent]
-                if payload is not None:
-                    batch.append(payload)
-                    indices.append(self.sent)
-                    size += len(payload)
-                self.sent += 1
+            batch, indices, size = self._next_batch()
             self.outstanding += size
             self.closed = self.complete and self.sent == total
             if batch or self.closed:
@@ -156,6 +152,28 @@ class MapCall:
             self.closed = True
             messages.append(Elements(self.id, [], True))
         return messages
+
+    def _next_batch(self) -> tuple[list[bytes], list[int], int]:
+        """Payloads for one message, their indices where they are sent once more, and their bytes together."""
+        ahead = self.payloads[self.sent : self.sent + _BATCH_ELEMENTS]
+        if not self.again and None not in ahead:
+            whole = cast("list[bytes]", ahead)
+            size = sum(map(len, whole))
+            if size <= _BATCH_BYTES:
+                self.sent += len(whole)
+                return whole, [], size
+        batch: list[bytes] = []
+        indices: list[int] = []
+        size = 0
+        for payload in ahead:
+            if payload is not None:
+                batch.append(payload)
+                indices.append(self.sent)
+                size += len(payload)
+            self.sent += 1
+            if size >= _BATCH_BYTES:
+                break
+        return batch, indices, size
 
     def broken(self, error: KubefutureError) -> None:
         """The connection is lost for good."""

@@ -23,7 +23,12 @@ from ..errors import KubefutureError, ResultError, UnpicklableError
 from .blame import find_culprit
 from .capture import fingerprint
 
-_PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
+PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
+"""Types that pickle itself packs as cloudpickle does, only faster."""
+
+dumps = pickle.dumps
+"""Packs what is PLAIN, as protocol 5."""
+
 _KEPT_FUNCTIONS = 256
 _packed_functions: dict[Hashable, bytes] = {}
 """Packed functions that nothing can have changed since; others are packed anew for each call."""
@@ -85,7 +90,7 @@ def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index:
         UnpicklableError: They cannot be packed; the message names which.
     """
     for value in args:
-        if type(value) not in _PLAIN:
+        if type(value) not in PLAIN:
             break
     else:
         if not kwargs:
@@ -118,7 +123,7 @@ def pack_result(value: Any) -> bytes:
     Raises:
         ResultError: It cannot be packed.
     """
-    if type(value) in _PLAIN:
+    if type(value) in PLAIN:
         return pickle.dumps(value, protocol=5)
     try:
         payload: bytes = cloudpickle.dumps(value, protocol=5)

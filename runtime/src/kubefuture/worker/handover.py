@@ -29,8 +29,9 @@ class Handover:
         self._began = 0.0
         self._last = 0.0
         self._open = False
-        self._watched = False
-        self._waiting = threading.Event()
+        self.watched = False
+        self._waiting = threading.Lock()
+        self._waiting.acquire()
         threading.Thread(target=self._watch, name="kubefuture-handover", daemon=True).start()
 
     @property
@@ -56,10 +57,11 @@ class Handover:
 
     def watch(self) -> None:
         """An element starts while results wait: if it is long, the thread sends them."""
-        if not self._watched:
+        if not self.watched:
             with self._lock:
-                self._watched = True
-                self._waiting.set()
+                self.watched = True
+                if self._waiting.locked():
+                    self._waiting.release()
 
     def raised(self, index: int, payload: bytes, *, end: bool, interrupted: bool) -> None:
         """Sends what is there and then a failure."""
@@ -85,6 +87,8 @@ class Handover:
             self._close_part(end=False)
             if self._parts:
                 self._write([])
+            else:
+                self.watched = False
 
     def send(self, messages: list[Message]) -> None:
         """Sends messages that have nothing to do with results."""
@@ -104,9 +108,7 @@ class Handover:
             messages = [Done(self._parts), *messages]
             self._parts = []
         self._last = time.perf_counter()
-        if self._watched:
-            self._watched = False
-            self._waiting.clear()
+        self.watched = False
         try:
             self._data.sendall(frame(messages))
         except OSError:
@@ -114,7 +116,8 @@ class Handover:
 
     def _watch(self) -> None:
         while True:
-            self._waiting.wait()
-            time.sleep(HANDOVER_SECONDS)
-            if self._watched and self.due():
-                self.flush()
+            self._waiting.acquire()  # lighter than an Event
+            while self.watched:
+                time.sleep(HANDOVER_SECONDS)
+                if self.watched and self.due():
+                    self.flush()

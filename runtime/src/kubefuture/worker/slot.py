@@ -151,18 +151,20 @@ class Slot:
             enter_slot_element(_UNSEEDED)
         last = lease.start + len(lease.payloads) - 1
         before = runner.watch()
+        number, plain = lease.id, runner.plain
         for index, payload in enumerate(lease.payloads, lease.start):
-            pack_into(page, 0, lease.id, index)
-            if handover.holds:
+            pack_into(page, 0, number, index)
+            if not handover.watched and handover.holds:
                 handover.watch()
             try:
-                root, content = None, payload
-                if not runner.plain:
+                if plain:
+                    self._armed = True
+                    result = runner.run_plain(payload)
+                else:
                     element, content = runner.element(index, payload)
                     enter_slot_element(element)
-                    root = element.root
-                self._armed = True
-                result = runner.run(root, content)
+                    self._armed = True
+                    result = runner.run(element.root, content)
                 self._armed = False
                 if self._forked:
                     os._exit(0)
