@@ -198,3 +198,95 @@ def test_R9_maps_survive_a_stop_of_everything(tmp_path):
         cluster.start_worker()
         with kf.plan("cluster", connection=cluster.connection):
             assert kf.attach("kept") == expected
+
+
+RUN = """
+import sys
+from pathlib import Path
+import kubefuture as kf
+from tests.faults.checkpoint import reach
+kf.plan("cluster", connection=Path(sys.argv[1]))
+port, folder = int(sys.argv[2]), Path(sys.argv[3])
+
+def note(index, rng):
+    with open(folder / str(index), "a") as file:
+        file.write("x")
+    if index == 30:
+        reach(port)
+    return index, rng.random()
+
+first = kf.map(note, range(20), seed=True)
+second = kf.map(note, range(20, 40), seed=True, chunk_size=1)
+(folder / "results").write_text(repr((first, second)))
+"""
+
+
+def run(cluster: Cluster, port: int, folder: Path, text: str = RUN) -> subprocess.Popen[bytes]:
+    """A script as a part of the run `work`."""
+    here = str(Path(__file__).parents[2])
+    path = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+    arguments = [sys.executable, "-c", text, str(cluster.connection), str(port), str(folder)]
+    return subprocess.Popen(
+        arguments,
+        env={**os.environ, "PYTHONPATH": path, "KUBEFUTURE_RUN": "work"},
+        cwd=here,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_R5_a_run_that_is_started_anew_takes_its_maps_up_where_they_were(on_cluster, checkpoint, tmp_path):
+    program = run(on_cluster, checkpoint.port, tmp_path)
+    visit = checkpoint.next()
+    eventually(lambda: len(list(tmp_path.iterdir())) == 40, "all elements")
+    program.kill()
+    program.wait()
+    program = run(on_cluster, checkpoint.port, tmp_path)
+    visit.go()
+    assert program.wait(60) == 0, program.stderr.read()
+    first, second = eval((tmp_path / "results").read_text())
+    assert [index for index, _ in first + second] == list(range(40))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != "results"} == {
+        str(index): "x" for index in range(40)
+    }, "nothing was run twice"
+    assert kf.attach("work/1") == first, "seed=True was drawn once, and journaled"
+    for name in ("work/1", "work/2"):
+        kf.forget(name)
+
+
+def test_R5_a_run_that_comes_to_another_map_is_refused(on_cluster, checkpoint, tmp_path):
+    assert run(on_cluster, 0, tmp_path, RUN.replace("index == 30", "False")).wait(60) == 0
+    changed = run(on_cluster, 0, tmp_path, RUN.replace("range(20), seed=True", "range(21), seed=True"))
+    assert changed.wait(60) == 1
+    said = changed.stderr.read().decode()
+    assert "began its map 'work/1' as note over 20 elements with seed True" in said
+    assert "now asks for note over 21 elements" in said and "kf.forget" in said
+    for name in ("work/1", "work/2"):
+        kf.forget(name)
+
+
+def test_R5_a_run_whose_client_died_while_handing_over_goes_on_handing_over(on_cluster, checkpoint, tmp_path):
+    text = """
+import sys
+from pathlib import Path
+import kubefuture as kf
+from tests.faults.checkpoint import reach
+kf.plan("cluster", connection=Path(sys.argv[1]))
+port, folder = int(sys.argv[2]), Path(sys.argv[3])
+
+def inputs():
+    yield from range(50)
+    if not (folder / "again").exists():
+        reach(port)
+    yield from range(50, 100)
+
+(folder / "results").write_text(repr(kf.map(abs, inputs())))
+"""
+    program = run(on_cluster, checkpoint.port, tmp_path, text)
+    checkpoint.next()
+    program.kill()
+    program.wait()
+    (tmp_path / "again").touch()
+    program = run(on_cluster, checkpoint.port, tmp_path, text)
+    assert program.wait(60) == 0, program.stderr.read()
+    assert eval((tmp_path / "results").read_text()) == list(range(100))
+    kf.forget("work/1")

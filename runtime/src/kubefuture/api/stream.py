@@ -9,7 +9,7 @@ from typing import Any
 
 from ..backends.base import Backend
 from ..client.calls import MapCall, exception_of
-from ..client.named import NamedCall, Naming
+from ..client.named import NamedCall
 from ..core import rng
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
@@ -18,6 +18,7 @@ from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
 from ..protocol.messages import Failure, Span
+from .names import naming_of
 from .options import Options
 from .plan import current_plan
 from .running import Failed, packed_function, run_in_place
@@ -63,10 +64,7 @@ class Stream:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
         self._inputs = enumerate(zip(*iterables, strict=False))
         self._function = packed_function(function, len(iterables), options.seed, options.task_timeout)
-        self._naming = None
-        if options.name is not None:
-            function_name = getattr(function, "__qualname__", None) or repr(function)
-            self._naming = Naming(options.name, function_name, _seed_text(options.seed), time.time())
+        self._naming = naming_of(function, options)
         self.taken = 0
         self._read = 0
         self._exhausted = False
@@ -270,13 +268,6 @@ class Attached(Stream):
                 if not call.changed.wait(self._patience()):
                     self._check_time()
         self.total = call.whole if call.whole >= 0 else None
-
-
-def _seed_text(seed: rng.Seed) -> str:
-    """A seed argument for people, and to compare it."""
-    if seed is None:
-        return ""
-    return f"a list of {len(seed)}" if rng.is_list(seed) else repr(seed)
 
 
 def print_line(text: str) -> None:

@@ -36,12 +36,14 @@ class Naming:
         function_name: For people.
         seed: The seed argument as text.
         created: When, in seconds since 1970 (UTC).
+        again: It may have been begun before, by the same run.
     """
 
     name: str
     function_name: str = ""
     seed: str = ""
     created: float = 0.0
+    again: bool = False
 
 
 class NamedCall(MapCall):
@@ -94,7 +96,7 @@ class NamedCall(MapCall):
             return Attach(self.id, naming.name)
         return OpenNamed(
             self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
-            self.total, self.chunk_size, self.retries,
+            self.total, self.chunk_size, self.retries, naming.again,
         )  # fmt: skip
 
     def receive(self, message: Named | Fetched | NotNamed | Forgotten) -> list[Message]:

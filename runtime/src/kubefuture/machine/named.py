@@ -31,6 +31,7 @@ from .records import (
     TroubleCounted,
 )
 from .sessions import SessionState
+from .slots import LeaseState
 from .state import State
 
 
@@ -41,6 +42,7 @@ class NamedMap:
     Attributes:
         accepted: What it is.
         session: Whose it is.
+        feeder: Who hands over its elements: the same, or the same run started anew.
         call: Its elements.
         cancelled: No more of them are run.
         cut: Its client is gone for good and had not handed over all elements.
@@ -48,6 +50,7 @@ class NamedMap:
 
     accepted: MapAccepted
     session: SessionState
+    feeder: SessionState
     call: Call
     cancelled: bool = False
     cut: bool = False
@@ -113,12 +116,20 @@ class NamedMaps:
         """The map with this number, None when it was forgotten."""
         return self._by_key.get(key)
 
+    def owner(self, call: Call) -> SessionState | None:
+        """Whose slots run a named map, None for unnamed work."""
+        known = self._by_key.get(call.key)
+        return None if known is None else known.session
+
     def open(self, session: SessionState, message: OpenNamed) -> None:
         """Begins a map, or finds the one that the same client began before."""
         outbox, peer = self._state.outbox, session.peer
         known = self._by_name.get(message.name)
         if known is not None and known.session is session and known.accepted.call == message.call:
             outbox.send(peer, Named(message.call, known.accepted.key, known.call.received, known.total))
+            return
+        if known is not None and message.again:
+            self._take_up(session, message, known)
             return
         reason = self._refusal(message.name, known)
         if reason or self._next_key is None:
@@ -133,9 +144,29 @@ class NamedMaps:
             key, message.name, hello.identity, message.call, call.function.message, message.function_name,
             message.seed, message.total, message.chunk_size, message.retries, message.created,
         )  # fmt: skip
-        self._add(NamedMap(accepted, session, call))
+        self._add(NamedMap(accepted, session, session, call))
         self._state.records += [SessionOpened(hello.identity, hello.sys_path, hello.folder), accepted]
+        self._opened("map-opened", known=self._by_key[key])
         outbox.send(peer, Named(message.call, key, 0, message.total))
+
+    def _take_up(self, session: SessionState, message: OpenNamed, known: NamedMap) -> None:
+        """A run was started anew and has come to a map that it began before (R5)."""
+        accepted = known.accepted
+        before = accepted.function_name, accepted.total, accepted.seed
+        now = message.function_name, message.total, message.seed
+        if before != now:
+            reason = (
+                f"This run began its map {message.name!r} as {_words(*before)}, and now asks for {_words(*now)}. "
+                "A run that is started anew must come to the same maps in the same order. Start a new run, or "
+                f"remove what there is with kf.forget({message.name!r})."
+            )
+            self._state.outbox.send(session.peer, NotNamed(message.call, reason))
+            return
+        known.feeder, known.cut = session, False
+        session.fed[message.call] = known.call
+        self._state.outbox.send(
+            session.peer, Named(message.call, accepted.key, known.call.received, known.total)
+        )
 
     def attach(self, session: SessionState, message: Attach) -> None:
         """Somebody wants the results of a map."""
@@ -144,6 +175,7 @@ class NamedMaps:
             self._state.outbox.send(session.peer, NotNamed(message.call, self._unknown(message.name)))
         else:
             key = known.accepted.key
+            self._state.happened("map-attached", known.session, known.call, by=session.hello.identity)
             self._state.outbox.send(session.peer, Named(message.call, key, known.call.received, known.total))
 
     def forget(self, session: SessionState, message: Forget) -> NamedMap | None:
@@ -155,6 +187,7 @@ class NamedMaps:
         del self._by_key[known.accepted.key]
         known.call.key = 0
         self._state.records.append(MapForgotten(known.accepted.key))
+        self._state.happened("map-forgotten", known.session, known.call, name=message.name)
         self._state.outbox.send(session.peer, Forgotten(message.call))
         return None if known.over else known
 
@@ -172,7 +205,7 @@ class NamedMaps:
     def client_left(self, session: SessionState) -> None:
         """Maps that it had not handed over completely stay incomplete."""
         for named in self._by_key.values():
-            if named.session is session and not named.call.complete:
+            if named.feeder is session and not named.call.complete:
                 named.cut = True
 
     def restore(self, stored: Restored, now: float) -> None:
@@ -190,15 +223,24 @@ class NamedMaps:
         call = Call(accepted.call, function, accepted.total, accepted.chunk_size, accepted.retries)
         call.restore(stored.payloads, stored.troubles, complete=stored.complete)
         call.key = accepted.key
-        known = NamedMap(accepted, session, call, stored.cancelled)
+        known = NamedMap(accepted, session, session, call, stored.cancelled)
         self._add(known)
         if known.over:
             if stored.cancelled:
                 call.cancelled = True
             return
+        self._opened("map-restored", known)
         session.calls[call.id] = call
         function.calls += 1
         session.enqueue(call)
+
+    def _opened(self, event: str, known: NamedMap) -> None:
+        accepted, call = known.accepted, known.call
+        total = accepted.total if accepted.total >= 0 else None
+        self._state.happened(
+            event, known.session, call, name=accepted.name, function=accepted.function_name, elements=total,
+            settled=call.settled or None,
+        )  # fmt: skip
 
     def _add(self, named: NamedMap) -> None:
         self._by_name[named.accepted.name] = named
@@ -226,14 +268,28 @@ class NamedMaps:
         return f"There is no map named {name!r} on this cluster. Those that there are: {names}."
 
 
-def trouble(state: State, call: Call, kind: str, index: int) -> int:
+_WORDS = {"strike": "element-struck", "loss": "element-lost"}
+
+
+def trouble(state: State, lease: LeaseState, kind: str, index: int, reason: str = "") -> int:
     """Counts one more trouble of an element, also in the journal (R8), and returns how many it had."""
+    call = lease.call
     count = call.count(kind, index)
     if call.key:
         state.records.append(TroubleCounted(call.key, kind, index, count))
+    word = _WORDS.get(kind) or ("element-retried" if count <= call.retries else "element-failed")
+    state.happened(
+        word, lease.session, call, element=index, count=count, worker=lease.slot.worker.hello.identity,
+        slot=lease.slot.index, lease=lease.id, reason=reason or None,
+    )  # fmt: skip
     return count
 
 
 def is_lasting(session: SessionState) -> bool:
     """Whether a session has named work to do, which outlives its client."""
     return any(call.key for call in session.calls.values())
+
+
+def _words(function: str, total: int, seed: str) -> str:
+    elements = f"{total} elements" if total >= 0 else "some elements"
+    return f"{function} over {elements}" + (f" with seed {seed}" if seed else "")

@@ -42,17 +42,22 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
                 if call.early:
                     outcomes.settle_early(state, session, call)
                     if call.finished:
-                        session.end(call)
+                        state.finish(session, call)
         case Elements():
             _add_elements(state, named, session, message)
         case Function():
             session.add_function(message)
         case Open():
-            session.open(message)
+            call = session.open(message)
+            total = message.total if message.total >= 0 else None
+            state.happened("map-opened", session, call, elements=total)
         case Cancel():
             for call_id in message.calls:
                 if call_id in session.calls:
                     cancel(state, named, session, session.calls[call_id])
+                elif call_id in session.fed:
+                    fed = session.fed.pop(call_id)
+                    cancel(state, named, named.owner(fed) or session, fed)
         case Release():
             for function in message.functions:
                 session.release(function)
@@ -75,6 +80,8 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
 
 def cancel(state: State, named: NamedMaps, session: SessionState, call: Call) -> None:
     """Nobody wants the rest of a call."""
+    if (call.total != 1 or call.key) and call.id in session.calls and not call.cancelled:
+        state.happened("map-cancelled", session, call, settled=call.settled)
     if call.key:
         named.cancelled(call)
     call.cancel()
@@ -101,17 +108,18 @@ def end(state: State, named: NamedMaps, session: SessionState, now: float) -> No
 
 
 def _add_elements(state: State, named: NamedMaps, session: SessionState, message: Elements) -> None:
-    call = session.calls.get(message.call)
-    if call is None:
-        return  # it was cancelled
+    call = session.calls.get(message.call) or session.fed.get(message.call)
+    if call is None or (call.key and (call.complete or call.cancelled)):
+        return
     start = call.received
-    session.add_elements(message)
+    owner = named.owner(call) or session
+    owner.add_elements(call, message)
     if call.key:
         named.accept(call, start, message.payloads, last=message.last)
     if call.early:
         outcomes.settle_early(state, session, call)
     if call.finished:
-        session.end(call)
+        owner.end(call)
 
 
 def _forget(state: State, session: SessionState, function: int) -> None:

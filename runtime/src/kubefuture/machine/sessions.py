@@ -15,6 +15,7 @@ class SessionState:
 
     Attributes:
         peer: Its conversation; NOBODY while it has not been heard of since the scheduler was started.
+        fed: Named maps of earlier sessions of the same run, by this client's numbers.
         told: Its client has told of all that it waits for.
         since: Since when it has not been heard of, in the machine's seconds.
         usage: Slot-seconds it has had; the session with the least is served next.
@@ -27,6 +28,7 @@ class SessionState:
         "_tasks",
         "_waiting",
         "calls",
+        "fed",
         "functions",
         "gone",
         "hello",
@@ -45,6 +47,7 @@ class SessionState:
         self.usage = usage
         self.since = 0.0
         self.told = False
+        self.fed: dict[int, Call] = {}
         self.slots = 0
         self.gone = False
         self.functions: dict[int, FunctionState] = {}
@@ -80,17 +83,13 @@ class SessionState:
         call.expected, call.early = True, []
         return call
 
-    def add_elements(self, message: Elements) -> Call | None:
-        """Takes elements of a map; None when the map is over, as after a cancel."""
-        call = self.calls.get(message.call)
-        if call is None:
-            return None
+    def add_elements(self, call: Call, message: Elements) -> None:
+        """Takes elements of a map."""
         if message.indices:
             call.fill_in(message.indices, message.payloads, last=message.last)
         else:
             call.extend(message.payloads, last=message.last)
         self.enqueue(call)
-        return call
 
     def add_task(self, task: Task) -> Call:
         """Takes a single future."""

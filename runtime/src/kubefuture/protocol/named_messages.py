@@ -18,6 +18,7 @@ class OpenNamed(Message, frozen=True):
         chunk_size: Elements a lease, or 0 for guided chunks.
         retries: How often an element whose function raised runs again.
         created: When, in seconds since 1970 (UTC), by the client's clock.
+        again: A run that was started anew may take up what it began before.
     """
 
     call: int
@@ -29,6 +30,7 @@ class OpenNamed(Message, frozen=True):
     total: int = -1
     chunk_size: int = 0
     retries: int = 0
+    again: bool = False
 
 
 class Attach(Message, frozen=True):
