@@ -7,6 +7,7 @@ import pickle
 import threading
 
 import pytest
+from kubefuture.core import packing
 from kubefuture.core.blame import find_culprit
 from kubefuture.core.packing import (
     RemoteTraceback,
@@ -169,3 +170,14 @@ def test_our_own_errors_survive_the_way_too():
     assert (error.reasons, error.hosts, error.last_lines) == (("SIGKILL",), ("host",), ("line",))
     for kind in KubefutureError.__subclasses__():
         assert type(pickle.loads(pickle.dumps(kind("message")))) is kind
+
+
+def test_what_is_too_long_to_be_sent_is_refused_with_its_length(monkeypatch):
+    monkeypatch.setattr(packing, "MOST_BYTES", 10_000)
+    long = list(range(10_000))
+    with pytest.raises(UnpicklableError, match=r"arguments of element 3 has .* can be sent at once.*from a file"):
+        packing.pack_element((long,), None, 3)
+    with pytest.raises(UnpicklableError, match="function with what it captured"):
+        packing.pack_function(lambda: long)
+    with pytest.raises(ResultError, match=r"returned .* more than .*Write it to a file"):
+        packing.pack_result(long)

@@ -29,6 +29,9 @@ PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 dumps = pickle.dumps
 """Packs what is PLAIN, as protocol 5."""
 
+MOST_BYTES = 1 << 30
+"""The longest function, argument list or result that is sent at all."""
+
 _KEPT_FUNCTIONS = 256
 _packed_functions: dict[Hashable, bytes] = {}
 """Packed functions that nothing can have changed since; others are packed anew for each call."""
@@ -71,6 +74,8 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
     except Exception as error:
         name = getattr(function, "__qualname__", None) or repr(function)
         raise UnpicklableError(_sentence(f"The function {name}", function, error)) from None
+    if len(payload) > MOST_BYTES:
+        raise UnpicklableError(f"The function with what it captured {_too_long(payload)}")
     if key is not None:
         if len(_packed_functions) >= _KEPT_FUNCTIONS:
             _packed_functions.clear()
@@ -114,6 +119,9 @@ def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index:
             except Exception as cause:
                 raise UnpicklableError(_sentence(name, value, cause, sent)) from None
         raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from None
+    if len(payload) > MOST_BYTES:
+        where = "" if index is None else f" of element {index}"
+        raise UnpicklableError(f"What is passed as arguments{where} {_too_long(payload)}")
     return payload
 
 
@@ -134,6 +142,11 @@ def pack_result(value: Any) -> bytes:
             f"The function returned a {type(value).__name__}, which cannot be sent back{inside}: {error}. "
             "Return plain data made from it."
         ) from None
+    if len(payload) > MOST_BYTES:
+        raise ResultError(
+            f"The function returned {len(payload) / 2**30:.1f} GiB, more than the {MOST_BYTES >> 30} GiB that one "
+            "result can have. Write it to a file, and return the file's name, or return it in parts."
+        )
     return payload
 
 
@@ -199,6 +212,13 @@ def _remote_text(error: BaseException) -> str:
     if trace is None and not isinstance(error, KubefutureError):
         trace = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
+
+
+def _too_long(payload: bytes) -> str:
+    return (
+        f"has {len(payload) / 2**30:.1f} GiB, more than the {MOST_BYTES >> 30} GiB that can be sent at once. "
+        "Read such data inside the function, from a file that the workers can see."
+    )
 
 
 def _sentence(name: str, value: Any, error: BaseException, sent: str = "Nothing was sent.") -> str:
