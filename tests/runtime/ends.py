@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubefuture.backends.cluster import ClusterBackend
 from kubefuture.client.calls import MapCall, TaskCall, exception_of
-from kubefuture.protocol.messages import AnyMessage, Bye, Failure, Function, Results, Scale
+from kubefuture.protocol.messages import AnyMessage, Bye, Failure, Function, Results, Scale, Status
 from kubefuture.worker.supervisor import Supervisor
 
 from tests.runtime.clock import Process
@@ -101,6 +101,8 @@ class Client(End):
                     self._expects(span.call, range(span.start, span.start + len(span.payloads)))
             elif isinstance(message, Failure):
                 self._expects(message.call, range(message.index, message.index + 1))
+            elif isinstance(message, Status):
+                self.backend._scaling = None
         super().receive(messages)
 
     def parted(self, wire: Wire) -> None:

@@ -8,7 +8,18 @@ from collections import Counter, deque
 from typing import Any
 
 from kubefuture.core.packing import pack_exception
-from kubefuture.protocol.messages import Bind, Done, Function, Lease, Message, Part, Raised, Ready, Run
+from kubefuture.protocol.messages import (
+    Bind,
+    Done,
+    Function,
+    Lease,
+    Message,
+    Part,
+    Raised,
+    Ready,
+    Run,
+    UnseededLease,
+)
 from kubefuture.worker import slot_set
 from kubefuture.worker.limits import Overrun, Stopwatch
 
@@ -16,8 +27,8 @@ from kubefuture.worker.limits import Overrun, Stopwatch
 class FakeSlot:
     """What SlotProcess is to a SlotSet, with a process that does one thing at a time when it is told to.
 
-    An element's payload says what it does: `ok…` returns, `raise…` raises, `deaf…` ignores SIGINT, `die…`
-    kills its slot, `slow…` does not end before it is interrupted.
+    An element's payload says what it does: `ok…` returns, `draw…` does too and draws without a seed,
+    `raise…` raises, `deaf…` ignores SIGINT, `die…` kills its slot, `slow…` does not end before it is interrupted.
 
     Attributes:
         gone: It is dead, and its supervisor knows.
@@ -151,6 +162,8 @@ class FakeSlot:
         elif kind.startswith("raise"):
             self._outbox.append(Raised(lease.id, index, pack_exception(ValueError(kind)), self.seconds, end))
         else:
+            if kind.startswith("draw"):
+                self._outbox.append(UnseededLease(lease.id, "draw"))
             part = Part(lease.id, index, [pickle.dumps((self._session, kind))], self.seconds, end)
             self._outbox.append(Done([part]))
         self._position += 1

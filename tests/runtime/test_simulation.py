@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.runtime.world import World, virtual_time  # noqa: F401
 
-KINDS = ["ok", "ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
+KINDS = ["draw", "ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
 SEEDS = (
     [int(os.environ["SIMULATION"])]
     if "SIMULATION" in os.environ
