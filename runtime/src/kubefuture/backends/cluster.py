@@ -22,6 +22,7 @@ import msgspec
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
 from ..core.connection import Connection
+from ..core.descriptors import require_descriptors
 from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.patience import wait_until
@@ -42,11 +43,13 @@ class ClusterBackend:
 
     Raises:
         ClusterError: There is no cluster, it does not answer, or it does not fit.
+        StartError: There are too few file descriptors.
     """
 
     journaled = True
 
     def __init__(self, path: Path) -> None:
+        require_descriptors()
         self._path = path
         self._connection = Connection.load(path)
         self.session = Session(threading.RLock(), self._send)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
+from ..core.descriptors import require_descriptors
 from ..core.identity import hello
 from ..core.patience import wait_until
 from ..core.receiver import SUPPORTED, Receiver
@@ -40,11 +41,15 @@ class LocalBackend:
     Args:
         workers: How many slots, at least 1.
         threads_per_slot: How many threads a slot's numerical libraries may use.
+
+    Raises:
+        StartError: There are too few file descriptors.
     """
 
     journaled = False
 
     def __init__(self, workers: int, threads_per_slot: int = 1) -> None:
+        require_descriptors()
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._inbox: deque[Message] = deque()

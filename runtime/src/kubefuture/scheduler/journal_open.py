@@ -49,6 +49,9 @@ def open_files(files: JournalFiles, log: Callable[[str], None]) -> Opened:
             writer = schema.connect(files.database, read_only=False)
             undo.callback(writer.close)
             _make_writable(writer, files, restored.totals)
+            schema.read_totals(
+                reader
+            )  # which opens the -wal file now, while there is a file descriptor for it
             lock.sign(restored.totals.sequence)
             files.sync_folder()
         except (OSError, sqlite3.Error, UnicodeError) as error:  # SQLite may quote a damaged name

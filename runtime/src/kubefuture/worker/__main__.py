@@ -9,6 +9,7 @@ import sys
 import uvloop
 
 from ..core.connection import Connection
+from ..core.descriptors import require_descriptors
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.resources import slot_environment
 from ..errors import KubefutureError
@@ -43,6 +44,7 @@ def main() -> int:
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
     try:
+        require_descriptors()
         connection = Connection.load(options.connection)
         reason = uvloop.run(_work(connection, options, readiness))
     except (KubefutureError, OSError) as error:

@@ -77,7 +77,7 @@ class SlotProcess:
         ours, data = socket.socketpair()
         self._leases, self._untaken = socket.socketpair()
         self._output = SlotOutput(outlet)
-        with _shared_page() as page, self._output:
+        with self._output, _shared_page() as page:
             self._page = mmap(page.fileno(), PAGE.size)
             handles = (data.fileno(), self._untaken.fileno(), page.fileno())
             self._process = subprocess.Popen(
@@ -204,6 +204,11 @@ class SlotProcess:
         self._untaken.close()
         with suppress(subprocess.TimeoutExpired):  # the kernel cannot end it yet
             self._process.wait(_REAP_SECONDS)
+        self.release()
+
+    def release(self) -> None:
+        """After its end, when nothing is asked of it any more: gives back the page, which has a descriptor."""
+        self._page.close()
 
     def last_words(self) -> tuple[int, int, str]:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""

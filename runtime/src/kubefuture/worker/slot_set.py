@@ -279,10 +279,11 @@ class SlotSet:
         number = self._numbers.pop(slot)
         was_ready = slot in self._ready
         self._ready.discard(slot)
+        lease, index, reason = slot.last_words()
+        slot.release()
         if self._slots.get(number) is not slot:
             return
         del self._slots[number]
-        lease, index, reason = slot.last_words()
         if slot.overrun is not None and slot.overrun[:2] == (lease, index):
             self._report([verdict(slot.overrun, end=True)])
             lease, index, slot.ending = 0, -1, True

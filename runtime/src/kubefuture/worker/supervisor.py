@@ -84,17 +84,20 @@ class Supervisor:
         self._tick()
         for number in range(self._wanted):
             self._slots.start(number)
-        pause = 0.05
+        pause, said = 0.05, ""
         while not self.ended.done():
             try:
                 link = await connect(self._connection, self._handle)
             except KubefutureError as error:
                 return str(error)
-            except OSError:
+            except OSError as error:
+                if str(error) != said:
+                    said = str(error)
+                    self._log(f"the scheduler cannot be reached, and is tried again and again: {said}")
                 await self._wait(asyncio.sleep(pause))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
-            pause = 0.05
+            pause, said = 0.05, ""
             self._greet(link)
             await self._wait(link.lost)
             self._parted()

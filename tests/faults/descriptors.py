@@ -1,0 +1,36 @@
+"""How many files a process has open, and may have open; Linux only."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests import needs
+
+
+def open_descriptors(pid: int) -> set[int]:
+    """The numbers of a process's descriptors."""
+    return {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+
+
+@contextmanager
+def few_descriptors(pid: int, more: int = 0) -> Iterator[None]:
+    """A process can open no more files than it has, or a few, until the end of the block.
+
+    Args:
+        pid: The process, which may be this one.
+        more: How many it can still open.
+    """
+    if sys.platform != "linux":
+        needs.missing("the limits of another process (Linux)")
+    used = open_descriptors(pid)
+    free = [number for number in range(max(used) + more + 2) if number not in used]
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[more], before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
