@@ -83,6 +83,11 @@ class Machine:
         return self._me.identity
 
     @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return bool(self._state.leases or self._state.waiting)
+
+    @property
     def slots(self) -> int:
         """How many slots are connected."""
         return self._state.connected_slots

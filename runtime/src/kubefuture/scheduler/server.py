@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
+from ..core.trim import Trimmer
 from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, ProtocolError
 from ..machine.machine import Machine
@@ -59,6 +60,7 @@ class Server:
         self._parties: dict[int, Party] = {}
         self._by_identity: dict[str, Party] = {}
         self._environment = own_environment()
+        self._trimmer = Trimmer()
         self._journal = journal
         self._expected = expected
         self._collector = Collector(journal, machine.named) if journal is not None else None
@@ -186,6 +188,7 @@ class Server:
             self._machine.limit_journal(work=room is Room.FREE, leases=room is not Room.NO_LEASES)
         if self._machine.waits and self._expected is not None:
             self._machine.wait(self._expected.waits(now), now)
+        self._trimmer.look(busy=self._machine.busy, now=now)
         self._machine.tick(now)
         self._record()
         if self._collector is not None:
