@@ -117,6 +117,9 @@ class FakeSlot:
     def finish(self) -> None:
         self.ending = self._closed = True
 
+    def release(self) -> None:
+        pass
+
     def last_words(self) -> tuple[int, int, str]:
         if self._running is not None and self._running.id in self.leases:
             return self._running.id, self._position, "killed by SIGKILL"

@@ -175,7 +175,9 @@ def test_our_own_errors_survive_the_way_too():
 def test_what_is_too_long_to_be_sent_is_refused_with_its_length(monkeypatch):
     monkeypatch.setattr(packing, "MOST_BYTES", 10_000)
     long = list(range(10_000))
-    with pytest.raises(UnpicklableError, match=r"arguments of element 3 has .* can be sent at once.*from a file"):
+    with pytest.raises(
+        UnpicklableError, match=r"arguments of element 3 has .* can be sent at once.*from a file"
+    ):
         packing.pack_element((long,), None, 3)
     with pytest.raises(UnpicklableError, match="function with what it captured"):
         packing.pack_function(lambda: long)
