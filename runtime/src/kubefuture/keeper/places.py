@@ -75,8 +75,8 @@ class Places:
     def transient(self) -> list[Path]:
         """The files that exist only while the keeper lives, apart from its lock."""
         slots = self.project.slots_file
-        workers = slots.with_name(f"{slots.name}.workers")
-        return [self.project.connection_file, self.spare, self.state, slots, workers]
+        beside = [slots.with_name(f"{slots.name}.{what}") for what in ("workers", "leases")]
+        return [self.project.connection_file, self.spare, self.state, slots, *beside]
 
     def clear(self) -> None:
         """Removes what exists only while the keeper lives, but for its lock, which the caller holds.

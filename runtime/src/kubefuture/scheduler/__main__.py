@@ -14,6 +14,7 @@ import uvloop
 
 from ..core.certificate import server_context
 from ..core.connection import Connection, split_place
+from ..core.descriptors import require_descriptors
 from ..core.identity import hello
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.slots_file import read_slots, write_slots
@@ -22,6 +23,7 @@ from ..machine.machine import Machine
 from .expecting import Expected
 from .gate import Gate
 from .journal import Journal
+from .lease_numbers import first_lease
 from .listening import listen_tcp, listen_unix
 from .restoring import restored_maps
 from .server import Server
@@ -42,7 +44,7 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
         hello("scheduler"),
         now=time.monotonic(),
         wanted=read_slots(slots_file),
-        first_lease=time.time_ns() >> 20 << 20,  # a scheduler never gives a million leases a millisecond
+        first_lease=first_lease(slots_file.with_name(f"{slots_file.name}.leases"), log),
         next_key=None if journal is None else journal.next_key,
     )
     if journal is not None:
@@ -108,6 +110,7 @@ def main() -> int:
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
     try:
+        require_descriptors()
         connection = Connection.load(options.connection)
         uvloop.run(_serve(connection, options, readiness))
     except (KubefutureError, OSError) as error:
