@@ -104,7 +104,7 @@ class Soak:
                 self.problems.append("work hangs")
         kf.scale(2)
         eventually(lambda: len(cluster.slots()) == 2, "the end of slots that leave")
-        time.sleep(1.5)  # acknowledgements, and the journal's clearing away
+        time.sleep(3.0)  # acknowledgements, and the journal's clearing away
         use = Use.now(cluster)
         self._pause.clear()
         for _ in range(_WORKERS):
