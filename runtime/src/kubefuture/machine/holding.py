@@ -41,6 +41,16 @@ def hold(state: State, worker: WorkerState, message: Holding, now: float) -> Non
         for held in told.leases:
             _take_over(state, slot, held, now)
         settle_slot(state, slot)
+    brought: dict[Call, list[LeaseState]] = {}
+    for slot in worker.slots.values():
+        for lease in slot.leases.values():
+            brought.setdefault(lease.call, []).append(lease)
+    for call, leases in brought.items():
+        elements = sum(lease.stop - lease.position for lease in leases)
+        state.happened(
+            "leases-brought-along", leases[0].session, call,
+            worker=worker.hello.identity, leases=len(leases), elements=elements,
+        )  # fmt: skip
 
 
 def _take_over(state: State, slot: SlotState, held: Held, now: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias, assert_never, get_args
 
+from ..core.events import Event
 from ..core.settings import ORPHAN_SECONDS
 from ..errors import ProtocolError
 from ..protocol.messages import (
@@ -55,6 +56,7 @@ class Machine:
         next_key: The journal's next number of a map; None where there is no journal.
         first_lease: The number of the first lease, higher than any that a scheduler before gave.
         now: The time, in seconds from any fixed point.
+        events: Takes what is worth a line in the log; None where nobody reads it.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class Machine:
         wanted: int | None = None,
         first_lease: int = 1,
         next_key: int | None = None,
+        events: list[Event] | None = None,
     ) -> None:
         self._me = me
-        self._state = State(round_trip=round_trip, ahead=ahead, first_lease=first_lease)
+        self._state = State(round_trip=round_trip, ahead=ahead, first_lease=first_lease, events=events)
         self._roster = Roster(self._state, wanted)
         self._started = now
         self.named = NamedMaps(self._state, next_key)

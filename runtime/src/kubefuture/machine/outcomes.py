@@ -50,7 +50,7 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
             settled = lease.slot
             _close(state, lease)
         if call.complete and call.finished:
-            session.end(call)
+            state.finish(session, call)
     if settled is not None:  # once for all that it has finished
         settle_slot(state, settled)
 
@@ -70,7 +70,7 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
         call.give_back(index, index + 1)
     else:
         call.function.measured(message.seconds, 1)
-        if trouble(state, call, "retry", index) <= call.retries:
+        if trouble(state, lease, "retry", index, _too_long(message, call)) <= call.retries:
             call.give_back(index, index + 1)
         else:
             _fail(state, lease.session, call, index, "raised", message.payload)
@@ -119,14 +119,14 @@ def slot_lost(state: State, worker: WorkerState, message: SlotLost) -> None:
 
 def lose(state: State, lease: LeaseState, index: int) -> None:
     """An element was lost without being to blame; not for ever, since each such loss costs its time (R19)."""
-    if lease.call.cancelled or trouble(state, lease.call, "loss", index) < LOSSES:
+    if lease.call.cancelled or trouble(state, lease, "loss", index) < LOSSES:
         return
     _give_up(state, lease, index, PoisonReport(0, LOSSES))
 
 
 def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotLost) -> None:
     call, index = lease.call, message.index
-    deaths = trouble(state, call, "strike", index)
+    deaths = trouble(state, lease, "strike", index, message.reason)
     strikes = call.strike(index, Strike(message.reason, worker.hello.host, message.output))
     if deaths >= STRIKES:
         _give_up(state, lease, index, PoisonReport(deaths, 0, strikes))
@@ -137,7 +137,13 @@ def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotL
     lease.session.enqueue(call)
 
 
+def _too_long(message: Raised, call: Call) -> str:
+    limit = call.function.message.limit
+    return "timed out" if limit and message.seconds >= limit else ""
+
+
 def _give_up(state: State, lease: LeaseState, index: int, report: PoisonReport) -> None:
+    state.happened("element-poisoned", lease.session, lease.call, element=index)
     arguments = lease.call.arguments(index)
     if len(arguments) <= ARGUMENT_BYTES:
         own_seeds = lease.call.function.message.own_seeds
@@ -206,7 +212,7 @@ def _fail(state: State, session: SessionState, call: Call, index: int, kind: str
     else:
         state.outbox.send(session.peer, Failure(call.id, index, kind, payload))
     if call.finished:
-        session.end(call)
+        state.finish(session, call)
 
 
 def _end(state: State, lease: LeaseState) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import count
 
+from ..core.events import Event, Value
 from ..core.transitions import checked
 from ..protocol.messages import Hello
+from .calls import Call
 from .outbox import NOBODY, Outbox, Peer
 from .records import Record
 from .sessions import SessionState
@@ -28,13 +30,16 @@ class State:
         ready_slots: How many slots can run something.
         evened_at: When work was last looked for that could be moved.
         records: What is to be journaled, in order.
+        events: What happened that is worth a line in the log, in order; None where nobody reads it.
         waits: Nothing is leased for now (R7).
         room_for_work: The journal has room for new named work (R16).
         room_for_leases: It has room for what leases of named work will bring.
         replaced_slots: How many get a fresh process at the moment, which is soon there.
     """
 
-    def __init__(self, *, round_trip: float, ahead: int, first_lease: int) -> None:
+    def __init__(
+        self, *, round_trip: float, ahead: int, first_lease: int, events: list[Event] | None = None
+    ) -> None:
         self.round_trip = round_trip
         self.ahead = ahead
         self.outbox = Outbox()
@@ -53,6 +58,7 @@ class State:
         self.settled = 0
         self.evened_at = 0.0
         self.records: list[Record] = []
+        self.events = events
         self.waits = False
         self.room_for_work = True
         self.room_for_leases = True
@@ -80,6 +86,17 @@ class State:
             for slot in worker.slots.values()
             if slot.stage is not Stage.LEAVING
         ]
+
+    def happened(self, name: str, session: SessionState, call: Call, /, **fields: Value) -> None:
+        """Something worth a line happened to a call."""
+        if self.events is not None:
+            self.events.append(Event(name, {"session": session.hello.identity, "call": call.id, **fields}))
+
+    def finish(self, session: SessionState, call: Call) -> None:
+        """A call has all its outcomes."""
+        if (call.total != 1 or call.key) and call.id in session.calls:
+            self.happened("map-finished", session, call, elements=call.settled)
+        session.end(call)
 
     def end_lease(self, lease: LeaseState) -> None:
         """A lease is over, whatever became of it."""

@@ -15,6 +15,7 @@ import uvloop
 from ..core.certificate import server_context
 from ..core.connection import Connection, split_place
 from ..core.descriptors import require_descriptors
+from ..core.events import Event, line
 from ..core.identity import hello
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.slots_file import read_slots, write_slots
@@ -39,14 +40,17 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     ended = asyncio.Event()
     end_on_signals(options.lifeline_fd, ended.set)
     slots_file: Path = options.slots_file
-    journal = Journal.open(options.journal, log) if options.journal else None
+    journal = Journal.open(options.journal, _about_journal) if options.journal else None
+    events: list[Event] = []
     machine = Machine(
         hello("scheduler"),
         now=time.monotonic(),
         wanted=read_slots(slots_file),
         first_lease=first_lease(slots_file.with_name(f"{slots_file.name}.leases"), log),
         next_key=None if journal is None else journal.next_key,
+        events=events,
     )
+    log(line("scheduler-started", epoch=machine.epoch))
     if journal is not None:
         machine.restore(restored_maps(journal), time.monotonic())
     listeners = _listeners(connection, options)
@@ -56,10 +60,9 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
             write_slots(slots_file, slots)
         except OSError as error:
             log(f"the wanted number of slots cannot be recorded in {slots_file}: {error}")
-        log(f"scaled to {slots} slots")
 
     expected = Expected(slots_file.with_name(f"{slots_file.name}.workers"), time.monotonic(), log)
-    server = Server(connection.key, machine, log, scaled, journal, expected)
+    server = Server(connection.key, machine, log, scaled, journal, expected, events)
     gates = [Gate(listener, server, tls) for listener, tls in listeners]
     log(f"listening at {' and '.join(_address(listener) for listener, _ in listeners)}")
     readiness.ready()
@@ -72,6 +75,10 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     if connection.socket_path:
         Path(connection.socket_path).unlink(missing_ok=True)
     log("ended")
+
+
+def _about_journal(sentence: str) -> None:
+    log(line("journal", told=sentence))
 
 
 def _listeners(connection: Connection, options: argparse.Namespace) -> list[Listener]:

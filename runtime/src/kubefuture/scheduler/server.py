@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
+from ..core.events import Event, line
 from ..core.trim import Trimmer
 from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, ProtocolError
@@ -16,6 +17,7 @@ from ..machine.machine import Machine
 from ..protocol.limits import MOST_SLOTS
 from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, Refused, Scale, Welcome
 from .collecting import Collector
+from .diary import Diary
 from .expecting import Expected
 from .journal import Journal, Room
 from .party import Party, Presence
@@ -34,6 +36,7 @@ class Server:
         log: Takes one line for the log.
         scaled: Told the wanted number of slots when a client changed it.
         journal: Holds named work; None where there is none.
+        events: What the machine says that happened.
         expected: The workers to wait for, since a scheduler before this one had them.
 
     Attributes:
@@ -48,10 +51,14 @@ class Server:
         scaled: Callable[[int], None],
         journal: Journal | None = None,
         expected: Expected | None = None,
+        events: list[Event] | None = None,
     ) -> None:
         self._key = key
         self._machine = machine
         self._log = log
+        self._diary = Diary(log)
+        self._events = events if events is not None else []
+        self._room = Room.FREE
         self.strangers = Quiet(log)
         self._scaled = scaled
         self._epoch = machine.epoch
@@ -77,10 +84,9 @@ class Server:
 
     def joined(self, peer: Peer, hello: Hello) -> None:
         """A peer logged in and said who it is."""
-        who = f"{hello.role} {hello.identity} (host {hello.host}, pid {hello.pid})"
         reason = self._refusal(hello)
         if reason:
-            self._log(f"refused {who}: {reason}")
+            self._diary.about("refused", hello, host=hello.host, pid=hello.pid, reason=reason)
             peer.send([Refused(reason)])
             peer.close()
             return
@@ -88,21 +94,21 @@ class Server:
         known = self._by_identity.get(hello.identity)
         if known is not None and hello.epoch == self._exchange(known) and known.can_resume(hello.received):
             self._resume(known, peer, hello.received, now)
-            self._log(f"connected {who} again")
+            self._diary.about("back", hello)
             return
         if known is not None and known.is_unheard and hello.role == "client":
             self._resume(known, peer, 0, now, welcomed=False)
-            self._log(f"connected {who} once more")
+            self._diary.about("back", hello)
             return
         if known is not None:
             self._forget(known, now)
         for other in list(self._parties.values()):
             if hello.place and other.hello.place == hello.place:
-                self._log(f"{other.name} was replaced")
-                self._forget(other, now)
+                self._forget(other, now, reason="replaced")
         party = Party(peer, hello)
         self._parties[party.number] = self._by_identity[hello.identity] = party
-        self._log(f"connected {who}")
+        slots = len(hello.slots) if hello.role == "worker" else None
+        self._diary.about("connected", hello, host=hello.host, pid=hello.pid, slots=slots)
         peer.send([Welcome(self._exchange(party), slots=self._machine.slots)])
         self._machine.connected(party.number, hello, now)
         if self._expected is not None and hello.role == "worker":
@@ -114,12 +120,12 @@ class Server:
         party = self._parties.get(peer.party)
         if party is None or party.peer is not peer:
             return
-        self._log(f"disconnected {party.name}")
         now = time.monotonic()
         party.leave(now)
         if not party.is_lasting or party.is_over(now):
             self._forget(party, now, Presence.EXPIRED)
         else:
+            self._diary.about("away", party.hello)
             self._machine.away(party.number)
         self.flush()
 
@@ -131,8 +137,7 @@ class Server:
         now = time.monotonic()
         for message in party.receive(messages):
             if isinstance(message, Bye):  # the connection itself may live on in a fork of the client
-                self._log(f"{party.name} said goodbye")
-                self._forget(party, now)
+                self._forget(party, now, reason="goodbye")
                 peer.close()
                 break
             if isinstance(message, Scale) and message.slots > MOST_SLOTS:
@@ -143,20 +148,24 @@ class Server:
                 self._collector.fetch(party, message)
                 continue
             self._machine.received(party.number, message, now)
-        if self._machine.waits and self._expected is not None:
+        if self._expected is not None and self._machine.waits:
             self._expected.told(party.hello)  # its first message says what it has
             self._machine.wait(self._expected.waits(now), now)
         party.vouch(self._record())
         self.flush()
 
     def flush(self) -> None:
-        """Sends what the machine wants sent."""
+        """Sends what the machine wants sent, and logs what happened."""
+        if self._events:
+            self._diary.write(self._events)
+            self._events.clear()
         for number, messages in self._machine.take().items():
             party = self._parties.get(number)
             if party is not None:
                 party.send(messages)
         if self._machine.wanted != self._wanted and self._machine.wanted is not None:
             self._wanted = self._machine.wanted
+            self._log(line("scaled", slots=self._wanted))
             self._scaled(self._wanted)
 
     def trouble(self, peer: Peer, error: Exception) -> None:
@@ -165,7 +174,8 @@ class Server:
             self.strangers(f"ended {peer.name}: {error}")
             peer.close()  # which lets the refusal through
             return
-        self._log(f"ended the connection of {peer.name}: {error if _declared(error) else repr(error)}")
+        reason = str(error) if _declared(error) else repr(error)
+        self._log(line("connection-ended", peer=peer.name, reason=reason))
         if not _declared(error):
             self._log("".join(traceback.format_exception(error)))
         peer.abort()
@@ -180,13 +190,15 @@ class Server:
         now = time.monotonic()
         for party in list(self._parties.values()):
             if party.peer is None and party.is_over(now):
-                self._log(f"{party.name} is gone for good")
                 self._forget(party, now, Presence.EXPIRED)
             party.acknowledge()
         if self._journal is not None:
             room = self._journal.room()
+            if room is not self._room:
+                self._room = room
+                self._log(line("journal-room", room=room.value))
             self._machine.limit_journal(work=room is Room.FREE, leases=room is not Room.NO_LEASES)
-        if self._machine.waits and self._expected is not None:
+        if self._expected is not None and self._machine.waits:
             self._machine.wait(self._expected.waits(now), now)
         self._trimmer.look(busy=self._machine.busy, now=now)
         self._machine.tick(now)
@@ -203,8 +215,10 @@ class Server:
 
     def _record(self) -> int:
         """Hands what is to be recorded to the journal; returns its number there, 0 for nothing."""
+        if self._journal is None:
+            return 0
         records = self._machine.take_records()
-        return self._journal.append(records) if records and self._journal is not None else 0
+        return self._journal.append(records) if records else 0
 
     def _committed(self, number: int) -> None:
         for party in self._parties.values():
@@ -227,7 +241,10 @@ class Server:
         self._machine.back(party.number, now)
         self.flush()
 
-    def _forget(self, party: Party, now: float, presence: Presence = Presence.CLOSED) -> None:
+    def _forget(
+        self, party: Party, now: float, presence: Presence = Presence.CLOSED, *, reason: str | None = None
+    ) -> None:
+        self._diary.about(presence.value, party.hello, reason=reason)
         del self._parties[party.number], self._by_identity[party.hello.identity]
         party.end(presence)
         if self._collector is not None:
