@@ -1,0 +1,135 @@
+"""A worker that stops reading, and one that is away for longer than it is waited for (R6, R7, R11, R16)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import kubefuture as kf
+import pytest
+
+from tests.faults import processes
+from tests.faults.checkpoint import reach
+from tests.faults.programs import SOURCE, Cluster, Program, environment
+from tests.faults.waiting import eventually
+from tests.faults.wire import Wire
+from tests.faults.workers import second_worker
+
+MIB = 1 << 20
+ELEMENTS = 300
+
+OTHER_CLIENT = """
+import sys
+from pathlib import Path
+import kubefuture as kf
+kf.plan("cluster", connection=Path(sys.argv[1]))
+print(kf.map(abs, [-1, -2, -3]))
+"""
+
+
+def resident(pid: int) -> int:
+    """The memory that a process has in use, in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+def test_R16_a_worker_that_stops_reading_holds_up_nobody_and_goes_on_later(on_cluster):
+    told: list[int] = []
+    with second_worker(on_cluster) as other:
+        kf.scale(4)
+        eventually(lambda: len(processes.slots_of(other.pid)) == 2, "slots of the second worker")
+        results = kf.options(progress=lambda done, _: told.append(done), chunk_size=1).imap(
+            lambda block: (len(block), block[0]), (bytes([index % 256]) * MIB for index in range(ELEMENTS))
+        )
+        found = [next(results)]
+        before = resident(on_cluster.scheduler.pid)
+        on_cluster.worker.process.send_signal(signal.SIGSTOP)
+        try:
+            small = [kf.future(abs, -number) for number in range(1000)]
+            eventually(lambda: sum(future.done() for future in small) > 900, "most of the futures")
+            other_client = subprocess.run(
+                [sys.executable, "-c", OTHER_CLIENT, on_cluster.connection],
+                env=environment(), capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+            assert other_client.stdout == "[1, 2, 3]\n", other_client.stderr
+            stopped = next(
+                worker for worker in on_cluster.status().workers if worker.pid == on_cluster.worker.pid
+            )
+            assert stopped.slots == stopped.busy == 2, "it is waited for"
+            assert resident(on_cluster.scheduler.pid) - before < 160 * MIB
+        finally:
+            on_cluster.worker.process.send_signal(signal.SIGCONT)
+        found += list(results)
+        assert kf.value(small) == list(range(1000))
+    assert found == [(MIB, index % 256) for index in range(ELEMENTS)]
+
+
+IMPATIENT = """
+from kubefuture.scheduler import party
+party._PATIENCE["worker"] = 0.3
+"""
+
+
+class Impatient(Cluster):
+    """A cluster whose scheduler waits for a worker for a moment only; its first worker is reached by a wire."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        (self.folder / "site").mkdir()
+        (self.folder / "site" / "sitecustomize.py").write_text(IMPATIENT)
+
+    def program(self, role: str, *arguments: str, **changes: str) -> Program:
+        """Starts a program without waiting for what it says."""
+        if role == "scheduler":
+            changes["PYTHONPATH"] = f"{self.folder / 'site'}:{SOURCE}"
+        return super().program(role, *arguments, **changes)
+
+
+@pytest.fixture
+def parted():
+    """Two workers of one slot each; the wire leads to the first."""
+    cluster = Impatient()
+    try:
+        cluster.start_scheduler()
+        with Wire(cluster.connection) as wire:
+            direct, cluster.connection = cluster.connection, wire.connection
+            cluster.start_worker()
+            cluster.connection = direct
+            with second_worker(cluster), kf.plan("cluster", connection=direct):
+                kf.scale(2)
+                yield cluster, wire
+    finally:
+        cluster.close()
+
+
+@pytest.mark.parametrize("first", ["late", "anew"])
+@pytest.mark.parametrize("name", [None, "named"])
+def test_R6_what_a_worker_brings_that_was_away_too_long_counts_once(parted, checkpoint, first, name):
+    cluster, wire = parted
+    port = checkpoint.port
+    results = kf.imap(lambda i: (i, reach(port, i)), range(2), chunk_size=1, name=name)
+    visits = {visit.pid: visit for visit in checkpoint.take(2)}
+    (slot,) = cluster.slots()
+    late = visits.pop(slot)
+    (staying,) = visits.values()
+    wire.part()
+    eventually(lambda: kf.n_workers() == 1, "the news that a worker is away")
+    staying.go("stayed")
+    anew = checkpoint.next()
+    assert anew.label == late.label and anew.pid == staying.pid, "it is leased again elsewhere"
+    wire.mend()
+    eventually(lambda: kf.n_workers() == 2, "the return of the worker")
+    order = {"late": late, "anew": anew}
+    order.pop(first).go(first)
+    expected = {int(staying.label): "stayed", int(late.label): first}
+    assert dict(results) == expected
+    for visit in order.values():
+        visit.go("too late")
+    assert kf.map(abs, range(-50, 0)) == list(range(50, 0, -1))
+    eventually(lambda: all(not worker.busy for worker in cluster.status().workers), "the end of all that ran")
+    if name:
+        assert dict(kf.attach(name)) == expected
+    assert not checkpoint.anybody
