@@ -44,7 +44,7 @@ class End:
     def connect(self) -> None:
         """Connects, unless it is connected or there is no scheduler."""
         if self.alive and self.wire is None and self.world.scheduler is not None:
-            while self.world.loop.step():
+            while self.world.standing and self.world.loop.step():
                 pass  # a loop gets round to what it was asked before a new connection is there
             self.wire = self.world.wire(self)
             with self.process.running():

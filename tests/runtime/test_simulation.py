@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.runtime.fakes import RUNS
 from tests.runtime.world import World, virtual_time  # noqa: F401
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*random numbers")
 
 KINDS = ["draw", "ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
 SEEDS = (
@@ -222,3 +225,38 @@ def test_a_long_random_run_loses_nothing_and_leaks_nothing(seed: int) -> None:
             f"Again with: SIMULATION={seed} .venv/bin/python -m pytest tests/runtime -k simulation"
         )
         raise
+
+
+@pytest.mark.parametrize("seed", SEEDS[:60])
+def test_R7_nothing_is_run_twice_when_only_connections_and_schedulers_die(seed: int) -> None:
+    draw = random.Random(seed)
+    world = World(draw.randint(1, 3), draw.randint(1, 3), draw.randint(1, 3), scaling=False)
+    for _ in range(300):
+        client = draw.choice(world.clients)
+        event = draw.random()
+        if event < 0.05:
+            client.submit(draw.choice(["ok", "raise"]))
+        elif event < 0.1:
+            client.map([draw.choice(["ok", "raise"]) for _ in range(draw.randint(0, 20))], draw.randint(0, 3))
+        elif event < 0.2 and world.wires:
+            world.cut(draw.choice(world.wires), draw.randrange(3))
+        elif event < 0.22:
+            world.kill_scheduler(quietly=draw.random() < 0.5)
+        elif event < 0.3:
+            world.restart()
+        elif event < 0.45:
+            draw.choice(world.ends).connect()
+        elif event < 0.6:
+            slot = draw.choice(world.processes)
+            with slot.process.running():
+                slot.step()
+                slot.deliver()
+        elif event < 0.65:
+            world.later(0.05)
+        elif world.wires:
+            draw.choice([world.arrive, world.deliver])(draw.choice(world.wires))
+        world.look()
+    finish(world)
+    assert set(RUNS.values()) <= {1}, (
+        f"SIMULATION={seed} .venv/bin/python -m pytest tests/runtime -k simulation"
+    )

@@ -17,7 +17,8 @@ import pytest
 from kubefuture.backends import cluster
 from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import PROTOCOL, Environment, Hello
-from kubefuture.scheduler import party, server
+from kubefuture.scheduler import expecting, party, server
+from kubefuture.scheduler.expecting import Expected
 from kubefuture.worker import supervisor
 
 from tests.runtime.clock import FakeLoop, Process
@@ -63,6 +64,7 @@ def use_virtual_time(monkeypatch: Any) -> None:
     monkeypatch.setattr(server, "time", clock)
     monkeypatch.setattr(server, "own_environment", lambda: Environment("3.11"))
     monkeypatch.setattr(party, "is_gone", lambda hello: hello.identity in _DEAD)
+    monkeypatch.setattr(expecting, "is_alive", lambda machine, pid, started: True)
     monkeypatch.setattr(supervisor, "read_slots", lambda slots: slots)
     monkeypatch.setattr(supervisor, "sys", SimpleNamespace(stderr=SimpleNamespace(fileno=lambda: 2)))
     monkeypatch.setattr(supervisor, "hello", hello)
@@ -74,6 +76,19 @@ def use_virtual_time(monkeypatch: Any) -> None:
     )
 
 
+class Waited(Expected):
+    """The workers that the next scheduler waits for, kept in the world in place of a file."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        nowhere = SimpleNamespace(read_text=lambda encoding: "[]")
+        super().__init__(nowhere, world.loop.now, lambda line: None)  # type: ignore[arg-type]
+        self._missing = dict(world.known)
+
+    def _remember(self) -> None:
+        self._world.known = self._known
+
+
 class Scheduler:
     """One life of the scheduler."""
 
@@ -83,7 +98,9 @@ class Scheduler:
             hello("scheduler"), now=world.loop.now, wanted=world.wanted, first_lease=(generation << 32) + 1
         )
         with self.process.running():
-            self.server = server.Server(b"", self.machine, lambda line: None, world.scaled)
+            self.server = server.Server(
+                b"", self.machine, lambda line: None, world.scaled, expected=Waited(world)
+            )
 
 
 class World:
@@ -97,9 +114,13 @@ class World:
 
     Attributes:
         wanted: How many slots there are to be, as it is kept for the next scheduler.
+        known: The workers that a scheduler knew.
         wires: All connections of which one side knows.
         cancelled: Elements that nobody wants: session and payload.
+        standing: The clock stands still by itself.
     """
+
+    standing = True
 
     def __init__(self, slots: int = 2, clients: int = 1, workers: int = 1, *, scaling: bool = True) -> None:
         SLOTS.clear()
@@ -109,6 +130,7 @@ class World:
         self.wanted: int | None = slots * workers if scaling else None
         self.cancelled: list[tuple[str, str]] = []
         self.wires: list[Wire] = []
+        self.known: dict[str, Any] = {}
         self.generations = itertools.count(1)
         self.scheduler: Scheduler | None = None
         self.clients: list[Client] = []
@@ -241,7 +263,7 @@ class World:
                 quiet = 0
             else:
                 quiet += 1
-                self.later(3.0)
+                self.later(31.0 if self.machine.waits else 3.0)
                 if quiet == 4:
                     return
         raise AssertionError("the runtime does not come to rest")

@@ -1,0 +1,103 @@
+"""The simulator with its clock running: a thousand workers, and who gets how much (R7, R11)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.runtime.fakes import RUNS
+from tests.runtime.timed import TimedSlot, TimedWorld, use_timed_slots
+from tests.runtime.world import virtual_time  # noqa: F401
+
+SEED = int(os.environ.get("SIMULATION", 1))
+
+
+@pytest.fixture(autouse=True)
+def running_clock(virtual_time: object) -> Iterator[None]:  # noqa: F811
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_timed_slots(monkeypatch)
+        yield
+
+
+def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
+    print(f"Again with: SIMULATION={SEED} .venv/bin/python -m pytest tests/runtime -k simulation_timed")
+    TimedSlot.longest = 2.0
+    world = TimedWorld(SEED, slots=1, clients=4, workers=1000, scaling=False)
+    world.run(2.0)
+    for number, client in enumerate(world.clients):
+        client.map(["ok"] * 3970 + ["raise"] * 20 + ["die"] * 10, chunk_size=number, retries=number % 2)
+        for _ in range(1000):
+            client.submit("ok")
+    for second in range(1, 60):
+        world.run(2.0 + second)
+        for _ in range(10):
+            world.lose(world.draw.choice(world.wires))
+        for _ in range(2):
+            world.kill_worker(world.draw.choice(world.workers))
+            world.draw.choice(world.processes).kill()
+        if second % 25 == 5:
+            world.fail(world.draw.uniform(0.1, 4.0))
+        world.wires = [wire for wire in world.wires if wire.near or wire.far]
+        if not world.busy:
+            break
+    while world.busy:
+        world.run(world.loop.now + 1.0)
+        assert world.loop.now < 600.0, "it comes to an end"
+    for client in world.clients:
+        client.check()
+    again = sum(runs - 1 for element, runs in RUNS.items() if element[1].startswith("ok"))
+    assert again < 1000, f"little is run again, not {again} elements"
+    world.run(world.loop.now + 60.0)
+    assert not world.machine._state.leases
+    assert not any(session.calls for session in world.machine._state.sessions.values())
+    for worker in world.workers:
+        assert not worker.supervisor._ledger._held and not worker.supervisor._ledger._lost
+
+
+def test_R11_sessions_share_a_slot_fairly_but_for_ten_seconds_and_a_chunk() -> None:
+    TimedSlot.longest = 0.5
+    world = TimedWorld(SEED, slots=1, clients=3, workers=1)
+    for client in world.clients:
+        for _ in range(2):
+            client.map(["ok"] * 400)
+    for second in range(100):
+        world.run(float(second))
+        if second % 7 == 3:
+            world.lose(
+                world.draw.choice([client.wire for client in world.clients if client.wire is not None])
+            )
+        usage = [session.usage for session in world.machine._state.sessions.values()]
+        assert max(usage, default=0.0) - min(usage, default=0.0) < 10.0 + 2 * 0.5, (
+            "what runs, and what was fetched ahead"
+        )
+    assert sum(usage) > 40.0
+
+
+def test_R11_the_maps_of_a_session_take_turns() -> None:
+    TimedSlot.longest = 0.5
+    world = TimedWorld(SEED, slots=2, clients=1, workers=1)
+    (client,) = world.clients
+    for _ in range(3):
+        client.map(["ok"] * 100, chunk_size=1)
+    for second in range(40):
+        world.run(float(second))
+        begun = [sum(RUNS[client.name, kind] for kind in kinds) for kinds, _ in client.maps]
+        assert max(begun) - min(begun) <= 3, "no map is more than what the slots have ahead of another"
+    assert sum(begun) > 100
+
+
+def test_R11_a_single_future_goes_before_the_next_chunk() -> None:
+    TimedSlot.longest = 0.5
+    world = TimedWorld(SEED, slots=1, clients=1, workers=1)
+    (client,) = world.clients
+    client.map(["ok"] * 100, chunk_size=1)
+    world.run(5.0)
+    client.submit("ok")
+    (kinds, _), before = client.maps[0], sum(RUNS.values())
+    while not RUNS[client.name, client.futures[0][0]]:
+        world.run(world.loop.now + 0.1)
+    assert sum(RUNS[client.name, kind] for kind in kinds) <= before + 2, (
+        "but for what runs and what was fetched ahead"
+    )

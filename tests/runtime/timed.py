@@ -1,0 +1,140 @@
+"""The simulator with a clock that runs: messages are under way for a while, elements take their time."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from kubefuture.worker import slot_set
+
+from tests.runtime.ends import End
+from tests.runtime.fakes import FakeSlot
+from tests.runtime.wires import Wire
+from tests.runtime.world import World
+
+
+class TimedSlot(FakeSlot):
+    """A slot that goes on by itself.
+
+    Attributes:
+        draw: How long elements take, as for everything that is left to chance.
+        longest: An element takes up to so many seconds.
+    """
+
+    draw = random.Random(0)
+    longest = 1.0
+
+    def __init__(self, *args: Any) -> None:
+        self._stirred = False
+        super().__init__(*args)
+        self._stir(self.draw.uniform(0.1, 1.0))
+
+    def run(self, message: Any) -> None:
+        super().run(message)
+        self._stir()
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._stir()
+
+    def kill(self) -> None:
+        super().kill()
+        self._stir()
+
+    def finish(self) -> None:
+        super().finish()
+        self._stir()
+
+    def _stir(self, seconds: float = 0.0) -> None:
+        if not self._stirred:
+            self._stirred = True
+            self.process.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._stirred = False
+        began = self._running is None
+        moved = self.step()
+        while self.deliver():
+            moved = True
+        if moved and not self.gone:
+            self.seconds = self.draw.uniform(0.0, self.longest)
+            self._stir(self.seconds if began or self._running is not None else 0.0)
+
+
+class TimedWire(Wire):
+    """A wire that delivers what is on it after a while."""
+
+    def __init__(self, world: TimedWorld, end: End) -> None:
+        assert world.scheduler is not None
+        self._world = world
+        self._under_way = False
+        super().__init__(world.scheduler.server, end)
+
+    def sent(self) -> None:
+        """It arrives in a few milliseconds, sometimes later."""
+        if not self._under_way:
+            self._under_way = True
+            draw = self._world.draw
+            delay = draw.uniform(0.001, 0.02) if draw.random() < 0.95 else draw.uniform(0.1, 2.0)
+            self._world.loop.call_later(delay, self._go)
+
+    def _go(self) -> None:
+        self._under_way = False
+        while self._world.arrive(self) or self._world.deliver(self):
+            pass
+
+
+class TimedWorld(World):
+    """Clients that connect again by themselves, after a while."""
+
+    standing = False
+
+    def __init__(self, seed: int, **what: Any) -> None:
+        self.draw = TimedSlot.draw = random.Random(seed)
+        super().__init__(**what)
+
+    def wire(self, end: End) -> Wire:
+        wire = TimedWire(self, end)
+        self.wires.append(wire)
+        return wire
+
+    def arrive(self, wire: Wire) -> bool:
+        return self.scheduler is not None and super().arrive(wire)
+
+    def lose(self, wire: Wire) -> None:
+        """A connection breaks; its end is back after a while."""
+        self.cut(wire, 0)
+        self._come_back(wire.end, 5.0)
+
+    def fail(self, seconds: float) -> None:
+        """The scheduler dies, and another one is there a little later."""
+        self.kill_scheduler(quietly=self.draw.random() < 0.5)
+        self.loop.call_later(seconds, self._again)
+
+    def _again(self) -> None:
+        for wire in self.wires:
+            if wire.near:
+                wire.cut_near()
+        self.wires.clear()
+        self.restart()
+        for end in self.ends:
+            self._come_back(end, 3.0)
+
+    def _come_back(self, end: End, longest: float) -> None:
+        self.loop.call_later(self.draw.uniform(0.01, longest), end.connect)
+
+    def run(self, until: float) -> None:
+        """The clock goes on until then."""
+        while self.loop.step(until):
+            pass
+        self.loop.now = until
+
+    @property
+    def busy(self) -> bool:
+        """Whether a client still waits for something."""
+        return any(client.session.busy for client in self.clients)
+
+
+def use_timed_slots(monkeypatch: Any) -> None:
+    """Makes slot sets start slots that go on by themselves."""
+    monkeypatch.setattr(slot_set, "SlotProcess", TimedSlot)
