@@ -23,7 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "crash-table.md"
 NOT_HERE = {"Refused", "Ready"}
 """Nothing is under way, or who says it dies with who hears it."""
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*random numbers")
+pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
 
 
 class Row(NamedTuple):

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.runtime.fakes import RUNS
 from tests.runtime.world import World, virtual_time  # noqa: F401
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*random numbers")
+pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
 
 KINDS = ["draw", "ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
 SEEDS = (
