@@ -1,0 +1,57 @@
+"""A slot that is stuck in compiled code and holds the interpreter: cancel and task_timeout reach it (R21, R22)."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable
+
+import kubefuture as kf
+import pytest
+
+from tests.faults.checkpoint import reach
+from tests.faults.waiting import eventually
+
+
+def ways() -> list[Callable[[], object]]:
+    """Calls that do not end. They travel without this module, whose import would take a part of their time."""
+
+    def a_lock() -> None:  # it waits for itself, and no signal ends that but SIGKILL
+        library, lock = ctypes.PyDLL(None), (ctypes.c_byte * 256)()
+        library.pthread_mutex_lock(lock)
+        library.pthread_mutex_lock(lock)
+
+    def a_pattern() -> None:
+        re.match(r"(a+)+$", "a" * 64 + "b")
+
+    def a_power() -> None:
+        pow(3, 1 << 31)
+
+    return [a_lock, a_pattern, a_power]
+
+
+STUCK = ways()
+
+
+@pytest.mark.parametrize("stuck", STUCK, ids=lambda stuck: stuck.__name__)
+def test_R21_an_element_that_is_stuck_in_compiled_code_can_be_cancelled(on_cluster, checkpoint, stuck):
+    port = checkpoint.port
+    future = kf.future(lambda: (reach(port), stuck()))
+    behind = [kf.future(abs, -number) for number in range(20)]
+    visit = checkpoint.next()
+    visit.go()
+    visit.left()
+    assert future.cancel() and future.cancelled()
+    assert kf.value(behind) == list(range(20))
+    eventually(
+        lambda: [worker.busy for worker in on_cluster.status().workers] == [0], "the end of the element"
+    )
+    assert kf.map(abs, [-1, -2, -3]) == [1, 2, 3] and len(on_cluster.slots()) == 2
+
+
+@pytest.mark.parametrize("stuck", STUCK, ids=lambda stuck: stuck.__name__)
+def test_R22_an_element_that_is_stuck_in_compiled_code_ends_after_its_time(on_cluster, stuck):
+    limited = kf.options(task_timeout=0.5, on_error="return", chunk_size=3)
+    before, error, after = limited.map(lambda index: stuck() if index == 1 else index, range(3))
+    assert (before, after) == (0, 2)
+    assert isinstance(error, TimeoutError) and "Element 1 ran longer than task_timeout=0.5 s" in str(error)
