@@ -32,6 +32,7 @@ _COMMANDS = {
     "down": "end everything, and prove that nothing is left",
     "lock": "compile requirements.lock",
     "logs": "show what keeper, scheduler and worker say",
+    "trace": "show the life of a map, from the logs",
     "shell": "open Python with the project's packages and workers",
     "update": "bring in what is new in the template",
     "values": "check values.yaml",

@@ -40,13 +40,13 @@ class MemoryGuard:
     Args:
         slots: The worker's slots.
         per_slot: Bytes for each of them; together they may use that many times the number of slots.
-        log: Takes one line for the log.
+        happened: Takes an event for the log.
     """
 
-    def __init__(self, slots: SlotSet, per_slot: int, log: Callable[[str], None]) -> None:
+    def __init__(self, slots: SlotSet, per_slot: int, happened: Callable[..., None]) -> None:
         self._slots = slots
         self._per_slot = per_slot
-        self._log = log
+        self._happened = happened
 
     def look(self) -> None:
         """Ends the largest slot if all together are over 90 % of the limit."""
@@ -60,7 +60,7 @@ class MemoryGuard:
             f"ended by the worker, as the {len(used)} slots used {_mib(total)} of the {_mib(limit)} that "
             f"workers.memory allows them together, this one {_mib(size)}"
         )
-        self._log(f"slot {number}: {reason}")
+        self._happened("slot-killed", slot=number, reason=reason)
         self._slots.end(number, reason)
 
 

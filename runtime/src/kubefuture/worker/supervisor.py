@@ -22,6 +22,7 @@ from ..core.slots_file import read_slots
 from ..errors import KubefutureError
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Message, Refused, Welcome
+from .diary import Diary
 from .ledger import Ledger
 from .memory import MemoryGuard
 from .slot_set import SlotSet
@@ -57,18 +58,18 @@ class Supervisor:
         self._slots_file = slots_file
         self._wanted = read_slots(slots_file)
         self._ready = ready
-        self._log = log
         self._link: Link | None = None
         self._joined: Link | None = None
         self._guard: MemoryGuard | None = None
+        self._hello = hello("worker", place=place)
+        self._diary = Diary(log, self._hello.identity)
         self._slots = SlotSet(
             asyncio.get_running_loop(),
             environment=environment,
             report=self._report,
-            trouble=log,
+            trouble=self._diary.trouble,
             output=sys.stderr.fileno(),
         )
-        self._hello = hello("worker", place=place)
         self._epoch = ""
         self._told: tuple[int, ...] = ()
         self._ledger = Ledger()
@@ -93,7 +94,8 @@ class Supervisor:
             except OSError as error:
                 if str(error) != said:
                     said = str(error)
-                    self._log(f"the scheduler cannot be reached, and is tried again and again: {said}")
+                    sentence = f"it cannot be reached, and is tried again and again: {said}"
+                    self._diary.happened("scheduler-unreachable", told=sentence)
                 await self._wait(asyncio.sleep(pause))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
@@ -102,7 +104,7 @@ class Supervisor:
             await self._wait(link.lost)
             self._parted()
             if not self.ended.done():
-                self._log("the connection to the scheduler is lost; slots go on, and it is tried again")
+                self._diary.happened("scheduler-lost")
         return self.ended.result()
 
     def _greet(self, link: Link) -> None:
@@ -123,7 +125,7 @@ class Supervisor:
 
     def limit_memory(self, per_slot: int) -> None:
         """Ends the largest slot whenever all of them need nearly as many times `per_slot` bytes (R20)."""
-        self._guard = MemoryGuard(self._slots, per_slot, self._log)
+        self._guard = MemoryGuard(self._slots, per_slot, self._diary.happened)
 
     def _tick(self) -> None:
         self._slots.check()
@@ -152,6 +154,7 @@ class Supervisor:
     def _report(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
+        self._diary.reported(messages)
         self._ledger.reported(messages)
         self._conversation.send(messages)
         if self._joined is not None:
@@ -172,6 +175,7 @@ class Supervisor:
             self._join(first)
             messages = messages[1:]
         for message in self._conversation.receive(messages):
+            self._diary.ordered(message)
             self._ledger.ordered(message)
             self._slots.handle(message)
         self._conversation.vouched = self._conversation.received
@@ -187,6 +191,7 @@ class Supervisor:
             )
             self._conversation = Conversation(self._ledger.acknowledged)
             self._conversation.send(missed)
+        self._diary.happened("scheduler-joined", epoch=welcome.epoch, messages=len(missed))
         self._epoch = welcome.epoch
         self._joined = self._link
         self._joined.send(missed)

@@ -1,0 +1,128 @@
+"""`trace`: the life of one map, from what the scheduler and the workers wrote into their logs.
+
+logs ──> the lines of the map, and of whom it depends on ──> times since its begin, what, details
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core.events import Event, Value, parse
+from ..project.errors import ProjectError
+from ..project.folder import Project
+
+_PROGRAMS = ("scheduler", "worker")
+_OPENED = ("map-opened", "map-restored")
+_OVER = ("map-finished", "map-cancelled", "map-forgotten")
+_EVERYBODYS = ("scheduler-started", "scheduler-lost", "scheduler-joined", "scaled", "journal", "journal-room")
+_SHORT = 8
+"""So many characters of an identity tell it from others."""
+
+
+class Line(NamedTuple):
+    """An event and when it was written."""
+
+    time: datetime
+    event: Event
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's options."""
+    parser.add_argument("map", metavar="MAP", help="its name, or SESSION/CALL as the log has it")
+
+
+def run(project: Project, options: argparse.Namespace) -> int:
+    """Prints the map's life."""
+    for text in trace(read(project.logs), options.map):
+        print(text)
+    return 0
+
+
+def read(logs: Path) -> list[Line]:
+    """All events in a folder of logs, in order."""
+    found: list[Line] = []
+    for name in _PROGRAMS:
+        path = logs / f"{name}.log"
+        if path.exists():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                found.extend(_lines(file))
+    return sorted(found, key=lambda line: line.time)
+
+
+def trace(lines: Sequence[Line], wanted: str) -> Iterator[str]:
+    """The life of a map, line by line; of several with the same name, that of the latest.
+
+    Args:
+        lines: All events.
+        wanted: The map's name, or its session, a slash, and its number.
+
+    Raises:
+        ProjectError: There is no such map.
+    """
+    session, call = _find(lines, wanted)
+    own = [line for line in lines if _is_of(line.event, session, call)]
+    begin, end = own[0].time, own[-1].time
+    if own[-1].event.name not in _OVER:
+        end = lines[-1].time
+    shown = [line for line in lines if begin <= line.time <= end and _matters(line.event, session, call)]
+    yield f"{wanted}  (session {session}, call {call}), begun {begin:%Y-%m-%d %H:%M:%S} UTC"
+    width = max(len(line.event.name) for line in shown)
+    for line in shown:
+        seconds = (line.time - begin).total_seconds()
+        details = _details(line.event.fields)
+        yield f"  {seconds:>10.3f} s  {line.event.name.replace('-', ' '):<{width}}  {details}".rstrip()
+    if own[-1].event.name not in _OVER:
+        yield f"  {'':>10}    {'not over yet, as far as the logs tell'}"
+
+
+def _find(lines: Sequence[Line], wanted: str) -> tuple[Value, Value]:
+    opened = [line.event.fields for line in lines if line.event.name in _OPENED]
+    for fields in reversed(opened):
+        session, call = fields.get("session"), fields.get("call")
+        if wanted in (fields.get("name"), f"{session}/{call}"):
+            return session, call
+    if not opened:
+        raise ProjectError("There are no maps in the logs yet. A script begins them: make run")
+    names = dict.fromkeys(
+        str(fields.get("name") or f"{fields.get('session')}/{fields.get('call')}")
+        for fields in reversed(opened)
+    )
+    latest = ", ".join(list(names)[:5])
+    raise ProjectError(f"There is no map {wanted!r} in the logs. The latest that there are: {latest}")
+
+
+def _is_of(event: Event, session: Value, call: Value) -> bool:
+    return event.fields.get("session") == session and event.fields.get("call") == call
+
+
+def _matters(event: Event, session: Value, call: Value) -> bool:
+    """Whether it tells of the map, of its script, or of what all maps depend on."""
+    if event.fields.get("session") == session:
+        return event.fields.get("call") in (call, None)
+    return event.name in _EVERYBODYS or ("worker" in event.fields and "call" not in event.fields)
+
+
+def _details(fields: Mapping[str, Value]) -> str:
+    told = ["its script"] if "session" in fields and "call" not in fields else []
+    for key, value in fields.items():
+        if key in ("session", "call", "name", "lease", "pid"):
+            continue
+        text = str(value)[:_SHORT] if key in ("worker", "by", "epoch") else str(value)
+        told.append(text if key in ("reason", "told", "note") else f"{key.replace('_', ' ')} {text}")
+    return ", ".join(told)
+
+
+def _lines(texts: Iterator[str]) -> Iterator[Line]:
+    for text in texts:
+        stamp, _, rest = text.rstrip("\n").partition(" ")
+        try:
+            time = datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S.%fZ")
+        except ValueError:
+            continue
+        event = parse(rest)
+        if event is not None:
+            yield Line(time, event)
