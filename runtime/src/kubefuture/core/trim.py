@@ -10,7 +10,7 @@ _PAUSE = 1.0
 
 
 def _trimmer() -> Callable[[int], int] | None:
-    """glibc keeps what was freed, often tens of MiB after a burst of large messages, until it is asked to let go."""
+    """What makes glibc let go of freed memory: after a burst of large messages it keeps tens of MiB else."""
     if platform.system() != "Linux":
         return None
     trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
