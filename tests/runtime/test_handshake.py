@@ -196,12 +196,16 @@ def test_r31_who_does_not_log_in_in_time_is_put_out(monkeypatch, tmp_path):
     class NoMachine:
         wanted = None
         epoch = ""
+        busy = False
 
         def take(self):
             return {}
 
         def tick(self, now):
             return None
+
+        def take_records(self):
+            return []
 
     async def wait_to_be_put_out(path: Path) -> bytes:
         service = server.Server(bytes(32), NoMachine(), said.append, lambda slots: None)

@@ -183,12 +183,16 @@ class NoMachine:
 
     wanted = None
     epoch = ""
+    busy = False
 
     def take(self):
         return {}
 
     def tick(self, now):
         return None
+
+    def take_records(self):
+        return []
 
 
 class Door:

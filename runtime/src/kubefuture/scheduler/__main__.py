@@ -40,6 +40,7 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     ended = asyncio.Event()
     end_on_signals(options.lifeline_fd, ended.set)
     slots_file: Path = options.slots_file
+    listeners = _listeners(connection, options)  # they are not listened on before all is restored
     journal = Journal.open(options.journal, _about_journal) if options.journal else None
     events: list[Event] = []
     machine = Machine(
@@ -53,7 +54,6 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
     log(line("scheduler-started", epoch=machine.epoch))
     if journal is not None:
         machine.restore(restored_maps(journal), time.monotonic())
-    listeners = _listeners(connection, options)
 
     def scaled(slots: int) -> None:
         try:
