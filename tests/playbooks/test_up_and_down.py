@@ -312,3 +312,15 @@ def test_ctrl_c_while_ansible_is_loaded_is_calm(study):
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("Interrupted.")
     assert "Traceback" not in err
+
+
+def test_R9_up_says_that_the_journal_is_damaged_starts_nothing_and_deletes_nothing(study):
+    journal = study.folder / ".kubefuture" / "local" / "journal" / "journal.sqlite"
+    kit.kubefuture(study, "up")
+    os.kill(life.holder(Places.of(study).life), signal.SIGKILL)  # `down` would delete the journal
+    kit.wait_until(lambda: not pids(study), "the programs' end")
+    journal.write_bytes(b"no database" * 1000)
+    said = kit.one_sentence(kit.kubefuture(study, "up", status=1))
+    assert "The journal of named work" in said and "cannot be used" in said and "copy the folder" in said
+    assert journal.read_bytes() == b"no database" * 1000
+    assert pids(study) == set()
