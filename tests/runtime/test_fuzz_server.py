@@ -78,6 +78,7 @@ class Untouchable:
     wanted = None
     epoch = "epoch"
     slots = 0
+    busy = False
 
     def __init__(self) -> None:
         self.disturbed: list[str] = []
@@ -87,6 +88,9 @@ class Untouchable:
 
     def tick(self, now: float) -> None:
         pass
+
+    def take_records(self) -> list[object]:
+        return []
 
     def connected(self, *what: object) -> None:
         self.disturbed.append(repr(what))

@@ -19,7 +19,7 @@ from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.slots_file import read_slots
-from ..errors import KubefutureError
+from ..errors import KubefutureError, NoAnswerError
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Message, Refused, Welcome
 from .diary import Diary
@@ -89,9 +89,10 @@ class Supervisor:
         while not self.ended.done():
             try:
                 link = await connect(self._connection, self._handle)
-            except KubefutureError as error:
-                return str(error)
-            except OSError as error:
+            except (KubefutureError, OSError) as error:
+                # One that listens but does not answer may be reading a long journal.
+                if isinstance(error, KubefutureError) and not isinstance(error, NoAnswerError):
+                    return str(error)
                 if str(error) != said:
                     said = str(error)
                     sentence = f"it cannot be reached, and is tried again and again: {said}"
