@@ -101,6 +101,6 @@ def test_R11_a_single_future_goes_before_the_next_chunk() -> None:
         world.run(world.loop.now + 0.001)
     allowed = sum(RUNS.values()) + len(state.leases)
     while not RUNS[client.name, kind]:
-        world.run(world.loop.now + 0.1)
+        world.run(world.loop.now + 0.001)
     begun = sum(RUNS[client.name, element] for element in kinds)
     assert begun <= allowed, "but for what was leased before"
