@@ -23,7 +23,8 @@ def known(tmp_path):
     """A scheduler knew this process as a worker, and has ended."""
     path = tmp_path / "slots.workers"
     me = hello("worker")
-    Expected(path, 0.0, print).joined(me)
+    before = Expected(path, 0.0, print)
+    before.joined(me)
     return path, me
 
 
@@ -49,7 +50,8 @@ def test_R7_it_does_not_wait_for_a_worker_that_is_dead(tmp_path):
     program = subprocess.Popen(["sleep", "1000"])
     me = hello("worker")
 
-    Expected(path, 0.0, print).joined(msgspec.structs.replace(me, pid=program.pid))
+    before = Expected(path, 0.0, print)
+    before.joined(msgspec.structs.replace(me, pid=program.pid))
     program.kill()
     program.wait()
     assert not Expected(path, 0.0, print).waits(0.0)

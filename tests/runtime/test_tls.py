@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import kubefuture as kf
 import pytest
+from kubefuture.api.plan import current_plan
 from kubefuture.client.control import fetch_status, set_scale
 from kubefuture.core.certificate import SERVER_NAME, client_context, make_certificate
 from kubefuture.core.connection import Connection
@@ -288,3 +289,12 @@ def test_r31_two_certificates_are_never_alike():
 def test_r31_the_log_names_the_port(stopped):
     stopped.start_scheduler()
     eventually(lambda: f"listening at tcp:127.0.0.1:{stopped.port}" in stopped.scheduler.text(), "the line")
+
+
+def test_R7_the_kernel_asks_a_silent_peer_for_a_sign_of_life(shared):
+    """A machine that lost power closes no connection."""
+    with kf.plan("cluster", connection=shared.connection):
+        transport = current_plan().backend()._link._transport
+        sock = transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000

@@ -10,6 +10,7 @@ run, a slot die, a connection break, the scheduler die. So any order of events c
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,12 +82,16 @@ class Waited(Expected):
 
     def __init__(self, world: World) -> None:
         self._world = world
-        nowhere = SimpleNamespace(read_text=lambda encoding: "[]")
-        super().__init__(nowhere, world.loop.now, lambda line: None)  # type: ignore[arg-type]
-        self._missing = dict(world.known)
+        super().__init__(Path(), world.loop.now, lambda line: None)
 
-    def _remember(self) -> None:
-        self._world.known = self._known
+    def _read(self) -> dict[str, Any]:
+        return dict(self._world.known)
+
+    def _note(self, told: dict[str, object]) -> None:
+        self._world.known = {**self._missing, **self._known}
+
+    def _rewrite(self) -> None:
+        pass
 
 
 class Scheduler:

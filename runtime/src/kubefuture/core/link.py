@@ -13,6 +13,7 @@ from ..protocol.limits import LOGIN_SECONDS
 from ..protocol.messages import AnyMessage, Message
 from .certificate import SERVER_NAME, client_context, refusal
 from .connection import Connection
+from .keepalive import keep_alive
 
 _GOODBYE_SECONDS = 1.0
 """How long the end of TLS may take, in which the other side has no more to say."""
@@ -38,6 +39,7 @@ class Link(asyncio.Protocol):
         """asyncio: it is connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=1 << 30)
+        keep_alive(transport)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: something arrived."""

@@ -15,6 +15,8 @@ from ..core.identity import is_alive
 from ..core.settings import LEASE_SECONDS
 from ..protocol.messages import Hello
 
+_MOST_LINES = 1000
+
 
 @dataclass(frozen=True)
 class _Worker:
@@ -38,16 +40,15 @@ class Expected:
         self._log = log
         self._until = now + LEASE_SECONDS
         self._known: dict[str, _Worker] = {}
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            self._missing = {one["identity"]: _Worker(**one) for one in told}
-        except (OSError, ValueError, TypeError, KeyError):
-            self._missing = {}
+        self._missing = self._read()
+        self._lines = 0
+        self._rewrite()
 
     def joined(self, hello: Hello) -> None:
         """A worker is here."""
-        self._known[hello.identity] = _Worker(hello.identity, hello.machine, hello.pid, hello.started)
-        self._remember()
+        worker = _Worker(hello.identity, hello.machine, hello.pid, hello.started)
+        self._known[hello.identity] = worker
+        self._note(asdict(worker))
 
     def told(self, hello: Hello) -> None:
         """A worker has told what it has, or somebody else has told something."""
@@ -56,7 +57,7 @@ class Expected:
     def left(self, hello: Hello) -> None:
         """A worker is gone for good."""
         if self._known.pop(hello.identity, None) is not None:
-            self._remember()
+            self._note({"identity": hello.identity})
 
     def waits(self, now: float) -> bool:
         """Whether a worker that may have work is still to come."""
@@ -68,11 +69,39 @@ class Expected:
             }
         return bool(self._missing)
 
-    def _remember(self) -> None:
+    def _read(self) -> dict[str, _Worker]:
+        """A line each for who came, with all that is known, and for who left."""
+        found: dict[str, _Worker] = {}
+        try:
+            for text in self._path.read_text(encoding="utf-8").splitlines():
+                told = json.loads(text)
+                if len(told) > 1:
+                    found[told["identity"]] = _Worker(**told)
+                else:
+                    found.pop(told["identity"], None)
+        except (OSError, ValueError, TypeError, KeyError):
+            pass  # what could be read counts
+        return found
+
+    def _note(self, told: dict[str, object]) -> None:
+        self._lines += 1
+        if self._lines > _MOST_LINES + 2 * len(self._known):
+            self._rewrite()
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(told)}\n")
+        except OSError as error:
+            self._log(f"the connected workers cannot be recorded in {self._path}: {error}")
+
+    def _rewrite(self) -> None:
+        """Only those that are here, and those that are waited for."""
+        self._lines = 0
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        workers = {**self._missing, **self._known}.values()
         try:
             draft.write_text(
-                json.dumps([asdict(worker) for worker in self._known.values()]), encoding="utf-8"
+                "".join(f"{json.dumps(asdict(worker))}\n" for worker in workers), encoding="utf-8"
             )
             os.replace(draft, self._path)
         except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from ..core.keepalive import keep_alive
 from ..errors import LoginError, ProtocolError
 from ..protocol.auth import REFUSAL, ServerLogin
 from ..protocol.framing import Decoder, frame
@@ -53,6 +54,7 @@ class Peer(asyncio.Protocol):
         """asyncio: it is connected, and TLS is agreed on where there is any."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=1 << 30)
+        keep_alive(transport)
         address = transport.get_extra_info("peername")
         if isinstance(address, tuple):
             self.name += f" from {address[0]}"
