@@ -165,3 +165,21 @@ def test_ctrl_c_while_waiting_for_a_value_leaves_the_call_running(pool, checkpoi
         wait_and_press()
     visit.go("still running")
     assert future.result() == "still running"
+
+
+def test_ctrl_c_at_any_moment_of_a_maps_beginning_leaves_nothing_running(pool, checkpoint):
+    """Between the lines, too: a stream that nobody got to close closes itself."""
+    port = checkpoint.port
+
+    def press():
+        visit = checkpoint.next()
+        os.kill(os.getpid(), signal.SIGINT)
+        visit.left()
+
+    for _ in range(30):
+        hand = threading.Thread(target=press)
+        hand.start()
+        with pytest.raises(KeyboardInterrupt):
+            kf.map(lambda _: reach(port), [0])
+        hand.join(60)
+        assert not hand.is_alive()

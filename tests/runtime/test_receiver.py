@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from kubefuture.core.receiver import SUPPORTED, HelpedCondition, Receiver
@@ -132,3 +134,34 @@ def test_a_fork_leaves_the_sockets_to_its_parent(inbox):
     inbox.other.send(b"word")
     inbox.wait(1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_ctrl_c_at_any_moment_of_waiting_leaves_the_lock_free(inbox):
+    """Entering a condition could be broken off with the lock held; entering the lock itself cannot."""
+    lock = threading.RLock()
+    condition = HelpedCondition(lock)
+    condition.receiver = inbox.receiver
+    armed = threading.Event()
+    rounds = 1000
+    delays = Random(1)
+
+    def press():
+        for _ in range(rounds):
+            armed.wait()
+            armed.clear()
+            time.sleep(delays.random() / 1000)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def wait_until_pressed():
+        armed.set()
+        while True:
+            with lock:
+                condition.wait(0.0001)
+
+    hand = threading.Thread(target=press)
+    hand.start()
+    for _ in range(rounds):
+        with pytest.raises(KeyboardInterrupt):
+            wait_until_pressed()
+        assert not lock._is_owned(), "it was not let go"
+    hand.join()

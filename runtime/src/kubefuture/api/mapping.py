@@ -77,15 +77,18 @@ def imap(
 
 def run_map(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options: Options) -> list[T]:
     """`map` with all options."""
-    return collect(Stream(fn, iterables, options, ahead=False), options)
+    stream = Stream(fn, iterables, options, ahead=False)
+    try:  # nothing can come between the two lines, not even Ctrl-C
+        return collect(stream, options)
+    finally:
+        stream.close()
 
 
 def collect(stream: Stream, options: Options) -> list[Any]:
     """All outcomes of a stream, in order."""
+    values: list[Any] = []
+    # Not as long as `len` says, which counts rows where a table's columns are iterated.
     meter = Meter(options.progress, stream.total, options.label)
-    values: list[
-        Any
-    ] = []  # not as long as `len` says, which counts rows where a table's columns are iterated
     try:
         for start, found, failed in stream:
             if failed:
@@ -96,7 +99,6 @@ def collect(stream: Stream, options: Options) -> list[Any]:
             values[start:stop] = found
             meter.add(len(found))
     finally:
-        stream.close()
         meter.close()
     return values
 

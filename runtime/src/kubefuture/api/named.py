@@ -39,7 +39,11 @@ def attach(
         TimeoutError: Time ran out.
     """
     options = Options(on_error=on_error, progress=progress, timeout=timeout, name=name)
-    return collect(Attached(_journaled(), options), options)
+    stream = Attached(_journaled(), options)
+    try:
+        return collect(stream, options)
+    finally:
+        stream.close()
 
 
 def forget(name: str) -> None:
@@ -55,7 +59,7 @@ def forget(name: str) -> None:
     Options(name=name)
     session = _journaled().session
     call = session.ask(name, forget=True)
-    with call.changed:
+    with session.lock:
         while not call.finished:
             call.changed.wait(1.0)
     for problem in call.arrived:

@@ -45,6 +45,10 @@ class Stream:
         ahead: Read inputs only a little ahead of `taken`, not all at once.
     """
 
+    _open = False
+    _backend: Backend | None = None
+    _call: MapCall | None = None
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -70,6 +74,7 @@ class Stream:
         self._exhausted = False
         self._ahead = ahead
         self._backend = current_plan().backend()
+        self._open = True
         self._call = self._start(self._backend) if self._backend is not None else None
 
     def __iter__(self) -> Generator[Outcomes, None, None]:
@@ -112,12 +117,18 @@ class Stream:
 
     def close(self) -> None:
         """Cancels what is left, also when nobody has asked for an outcome yet. A named map goes on."""
+        self._open = False
         if self._backend is not None and self._call is not None:
             with undisturbed():
                 if isinstance(self._call, NamedCall):
                     self._backend.session.leave(self._call)
                 else:
                     self._backend.session.cancel(self._call)
+
+    def __del__(self) -> None:
+        """Ctrl-C can come between the making of a stream and the block that closes it."""
+        if self._open:
+            self.close()
 
     def give_up(self) -> None:
         """Cancels what is left, because of an error (R18)."""
@@ -195,7 +206,9 @@ class Stream:
             return _drain(call)
         quiet_until = time.monotonic() + QUIET_SECONDS
         said = False
-        with call.changed:
+        with (
+            backend.session.lock
+        ):  # not the condition, whose entering Ctrl-C could break off with the lock held
             while not call.arrived and not call.finished:
                 if not call.changed.wait(self._patience()):
                     self._check_time()
@@ -263,7 +276,7 @@ class Attached(Stream):
         self.taken = self._read = 0
         self._backend = backend
         self._call = call = backend.session.ask(options.name)
-        with call.changed:
+        with backend.session.lock:
             while call.whole < 0 and not call.arrived and not call.finished:
                 if not call.changed.wait(self._patience()):
                     self._check_time()

@@ -105,7 +105,7 @@ class ClusterBackend:
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots; returns when they are there, or draining."""
-        with self.session.slots_changed:
+        with self.session.lock:
             self._status, self._scaling = None, Scale(slots)
             self._send([self._scaling])
             try:

@@ -93,7 +93,7 @@ class LocalBackend:
         """Changes the number of slots; returns when they are there, or draining."""
         self._status = None
         self._send([Scale(slots)])
-        with self.session.slots_changed:
+        with self.session.lock:
             wait_until(
                 self.session.slots_changed,
                 lambda: self._status is not None or self.session.error is not None,

@@ -69,31 +69,52 @@ class Receiver:
             with suppress(OSError, ValueError):
                 self._epoll.unregister(handle)
 
-    def help(self, condition: HelpedCondition, seen: int, deadline: float | None) -> None:
-        """Reads sockets in this thread until a condition is notified or it is late; returns early if it cannot.
+    def enter(self) -> bool:
+        """This thread is going to help; False when it cannot, and then nothing has changed.
 
         One thread can help at a time, and the main one only where Ctrl-C is Python's own, since another
-        handler could raise in the middle of a step that has to be whole.
+        handler could raise in the middle of a step that has to be whole. Until `leave` it does not raise.
+        """
+        main = threading.get_ident() == self._main_thread
+        if main:
+            if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
+                return False
+            self._pressed = False
+            _signal.signal(_signal.SIGINT, self._press)
+        if not self._closed and self._helping.acquire(blocking=False):
+            self._helper = threading.get_ident()
+            return True
+        if main:
+            self._restore()
+        return False
+
+    def help(self, condition: HelpedCondition, seen: int, deadline: float | None) -> None:
+        """Reads sockets in this thread until a condition is notified or it is late, or Ctrl-C was pressed.
 
         Args:
             condition: What is waited for. Its lock is free.
             seen: How often it had been notified before.
             deadline: In seconds of `time.monotonic`, None for none.
+        """
+        while condition.notified == seen and not self._pressed and not self._closed:
+            left = None
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0.0:
+                    return
+            if self._turn(left):
+                self._calm()
+
+    def leave(self) -> None:
+        """This thread helps no more.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed; between such steps.
+            KeyboardInterrupt: Ctrl-C was pressed meanwhile.
         """
-        if self._closed or not self._helping.acquire(blocking=False):
-            return
-        try:
-            self._helper = threading.get_ident()
-            if self._helper != self._main_thread:
-                self._help(condition, seen, deadline)
-            elif _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
-                self._help_in_main(condition, seen, deadline)
-        finally:
-            self._helper = 0
-            self._helping.release()
+        self._helper = 0
+        self._helping.release()
+        if threading.get_ident() == self._main_thread:
+            self._restore()
 
     def wake(self) -> None:
         """Something happened that the thread that helps may wait for."""
@@ -124,26 +145,11 @@ class Receiver:
                 else:
                     self._calm()
 
-    def _help(self, condition: HelpedCondition, seen: int, deadline: float | None) -> None:
-        while condition.notified == seen and not self._pressed and not self._closed:
-            left = None
-            if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0.0:
-                    return
-            if self._turn(left):
-                self._calm()
-
-    def _help_in_main(self, condition: HelpedCondition, seen: int, deadline: float | None) -> None:
-        self._pressed = False
-        _signal.signal(_signal.SIGINT, self._press)
-        try:
-            self._help(condition, seen, deadline)
-        finally:
-            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-            if self._pressed:
-                self._pressed = False
-                raise KeyboardInterrupt
+    def _restore(self) -> None:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        if self._pressed:
+            self._pressed = False
+            raise KeyboardInterrupt
 
     def _press(self, _number: int, _frame: FrameType | None) -> None:
         self._pressed = True
@@ -188,15 +194,19 @@ class HelpedCondition(threading.Condition):
 
     def wait(self, timeout: float | None = None) -> bool:
         """As the standard one: until it is notified, or time is up."""
-        if self.receiver is None:
+        receiver = self.receiver
+        if receiver is None or not receiver.enter():
             return super().wait(timeout)
         seen = self.notified
         deadline = None if timeout is None else time.monotonic() + timeout
-        released = self._release_save()  # type: ignore[attr-defined]
         try:
-            self.receiver.help(self, seen, deadline)
+            released = self._release_save()  # type: ignore[attr-defined]
+            try:
+                receiver.help(self, seen, deadline)
+            finally:
+                self._acquire_restore(released)  # type: ignore[attr-defined]
         finally:
-            self._acquire_restore(released)  # type: ignore[attr-defined]
+            receiver.leave()
         if self.notified != seen:
             return True
         return super().wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
