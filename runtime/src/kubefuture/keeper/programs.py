@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,8 +16,9 @@ from pathlib import Path
 from ..project.folder import Project
 from ..project.values import Values
 
-JOURNAL = ".kubefuture/local/journal"
-"""Where named work is kept, relative to the project."""
+_JOURNAL = Path(".kubefuture") / "local" / "journal"
+_SQLITE_PATH = 480
+"""SQLite opens no file whose path is longer than 512 bytes, its own endings included."""
 
 START_SECONDS = 60.0
 START_SECONDS_PER_SLOT = 2.0
@@ -73,6 +75,21 @@ class Plan:
         return cls(programs=programs, **content)
 
 
+def journal_of(folder: Path) -> Path:
+    """Where a project's named work is kept: in the project, or where its path is too long, in the user's state.
+
+    Args:
+        folder: The project's folder.
+    """
+    inside = folder / _JOURNAL
+    path = os.fsencode(inside.absolute())
+    if len(path) <= _SQLITE_PATH:
+        return inside
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    return base / "kubefuture" / hashlib.sha256(path).hexdigest()[:16]
+
+
 def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
     """Scheduler and worker as values.yaml wants them.
 
@@ -83,7 +100,9 @@ def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
     """
     # -P: a file of the user's that is called like a module of Python's must not take its place here.
     common = ["--connection", ".kubefuture/connection.json", "--slots-file", ".kubefuture/local/slots"]
-    scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common, "--journal", JOURNAL)
+    place = journal_of(project.folder)
+    journal = str(_JOURNAL if place == project.folder / _JOURNAL else place)
+    scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common, "--journal", journal)
     worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common)
     worker += ("--threads-per-slot", str(values.threads), "--memory-per-slot", str(values.memory))
     programs = (Program("scheduler", scheduler, {}), Program("worker", worker, values.env))
