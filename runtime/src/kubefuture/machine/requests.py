@@ -119,7 +119,7 @@ def _add_elements(state: State, named: NamedMaps, session: SessionState, message
     if call.early:
         outcomes.settle_early(state, session, call)
     if call.finished:
-        owner.end(call)
+        state.finish(owner, call)
 
 
 def _forget(state: State, session: SessionState, function: int) -> None:
