@@ -93,3 +93,21 @@ def raw_hello(role: str = "client", protocol: int = PROTOCOL, **environment: str
     """A first message, of another version if need be."""
     versions = Environment(**{"python": "", **environment})
     return Hello(role, protocol, secrets.token_hex(8), "elsewhere", 1, versions, folder="/")
+
+
+class NoMachine:
+    """In a server's machine's place, what strangers must never reach: it does nothing but stand there."""
+
+    wanted = None
+    epoch = ""
+    slots = 0
+    busy = False
+
+    def take(self) -> dict[int, list[Message]]:
+        return {}
+
+    def tick(self, now: float) -> None:
+        return None
+
+    def take_records(self) -> list[object]:
+        return []

@@ -17,7 +17,6 @@ from kubefuture.protocol.messages import (
     Done,
     Elements,
     Function,
-    Message,
     Open,
     Raised,
     Release,
@@ -31,7 +30,7 @@ from kubefuture.protocol.messages import (
 from kubefuture.scheduler import peer, server
 from msgspec.structs import replace
 
-from tests.faults.raw import raw_hello
+from tests.faults.raw import NoMachine, raw_hello
 from tests.runtime import driver, fuzzing
 from tests.runtime.fuzzing import bounded_memory, nonces  # noqa: F401 (fixtures)
 
@@ -72,25 +71,11 @@ class Wire(asyncio.Transport):
         self.closed = True
 
 
-class Untouchable:
+class Untouchable(NoMachine):
     """A machine that remembers who disturbed it."""
-
-    wanted = None
-    epoch = "epoch"
-    slots = 0
-    busy = False
 
     def __init__(self) -> None:
         self.disturbed: list[str] = []
-
-    def take(self) -> dict[int, list[Message]]:
-        return {}
-
-    def tick(self, now: float) -> None:
-        pass
-
-    def take_records(self) -> list[object]:
-        return []
 
     def connected(self, *what: object) -> None:
         self.disturbed.append(repr(what))

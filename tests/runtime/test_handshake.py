@@ -19,7 +19,7 @@ from kubefuture.scheduler import gate, server
 from kubefuture.scheduler.listening import listen_unix
 
 from tests.faults.programs import Cluster
-from tests.faults.raw import RawPeer, raw_hello
+from tests.faults.raw import NoMachine, RawPeer, raw_hello
 from tests.faults.waiting import eventually
 
 
@@ -192,20 +192,6 @@ def test_a_refusal_reaches_the_terminal_of_client_and_worker():
 def test_r31_who_does_not_log_in_in_time_is_put_out(monkeypatch, tmp_path):
     monkeypatch.setattr(gate, "LOGIN_SECONDS", 0.01)
     said: list[str] = []
-
-    class NoMachine:
-        wanted = None
-        epoch = ""
-        busy = False
-
-        def take(self):
-            return {}
-
-        def tick(self, now):
-            return None
-
-        def take_records(self):
-            return []
 
     async def wait_to_be_put_out(path: Path) -> bytes:
         service = server.Server(bytes(32), NoMachine(), said.append, lambda slots: None)

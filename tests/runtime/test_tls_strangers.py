@@ -29,7 +29,7 @@ from kubefuture.scheduler.quiet import Quiet
 from kubefuture.scheduler.server import Server
 
 from tests.faults.checkpoint import reach
-from tests.faults.raw import RawPeer, raw_hello
+from tests.faults.raw import NoMachine, RawPeer, raw_hello
 from tests.faults.tls import Impostor, TlsCluster
 from tests.faults.waiting import LIMIT, eventually
 
@@ -176,23 +176,6 @@ def test_r31_a_message_as_deep_as_a_well_ends_its_own_connection(connection, dep
     with RawPeer(connection) as hostile:
         hostile.log_in().shout(HELLO + len(content).to_bytes(4, "little") + content)
         hostile.hung_up()
-
-
-class NoMachine:
-    """What strangers must never reach: it does nothing but stand there."""
-
-    wanted = None
-    epoch = ""
-    busy = False
-
-    def take(self):
-        return {}
-
-    def tick(self, now):
-        return None
-
-    def take_records(self):
-        return []
 
 
 class Door:

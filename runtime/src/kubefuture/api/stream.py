@@ -206,9 +206,8 @@ class Stream:
             return _drain(call)
         quiet_until = time.monotonic() + QUIET_SECONDS
         said = False
-        with (
-            backend.session.lock
-        ):  # not the condition, whose entering Ctrl-C could break off with the lock held
+        # Not the condition, whose entering Ctrl-C could break off with the lock held.
+        with backend.session.lock:
             while not call.arrived and not call.finished:
                 if not call.changed.wait(self._patience()):
                     self._check_time()

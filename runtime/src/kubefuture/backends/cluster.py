@@ -147,7 +147,7 @@ class ClusterBackend:
         """Named work that was begun is the scheduler's only when its journal has all of it (R5)."""
         deadline = time.monotonic() + ACCEPT_SECONDS
         with self.session.lock:
-            while not self.session.accepted and self.session.error is None:
+            while self.session.error is None and (call := self.session.unaccepted) is not None:
                 left = deadline - time.monotonic()
                 if left <= 0.0:
                     _say(
@@ -155,11 +155,7 @@ class ClusterBackend:
                         "and is incomplete."
                     )
                     return
-                self.session.lock.release()
-                try:
-                    time.sleep(0.01)
-                finally:
-                    self.session.lock.acquire()
+                call.changed.wait(left)
 
     async def _connect(self) -> None:
         self._welcomed = asyncio.get_running_loop().create_future()
@@ -245,11 +241,7 @@ class ClusterBackend:
             messages: list[Message] = []
             while self._inbox:
                 messages.append(self._inbox.popleft())
-            self._conversation.send(messages)
-            acknowledgement = self._conversation.acknowledgement()
-            if acknowledgement is not None:
-                messages.append(acknowledgement)
-            self._link.send(messages)
+            self._link.send(self._conversation.write(messages))
 
     def _receive(self, messages: list[AnyMessage]) -> None:
         with self.session.lock:

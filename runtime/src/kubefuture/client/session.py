@@ -129,9 +129,10 @@ class Session:
         self._send([*before, call.opening()])
 
     @property
-    def accepted(self) -> bool:
-        """Whether the journal has all named maps, so that the client may leave."""
-        return all(call.accepted for call in self._maps.values() if isinstance(call, NamedCall))
+    def unaccepted(self) -> NamedCall | None:
+        """A named map that the journal does not have all of; None when the client may leave."""
+        named = (call for call in self._maps.values() if isinstance(call, NamedCall))
+        return next((call for call in named if not call.accepted), None)
 
     def acknowledged(self, message: Message) -> None:
         """The scheduler has a message in good hands. The lock is held."""

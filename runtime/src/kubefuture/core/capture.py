@@ -40,16 +40,6 @@ def fingerprint(function: Any) -> Hashable | None:
         A key that is equal for functions that behave alike; None when a copy must be made for each
         element: it captured something mutable, or assigns its globals or captured variables.
     """
-    if type(function) is types.FunctionType:  # the usual case, without a detour
-        if is_by_reference(function):
-            return cast(Hashable, function)
-        facts = _facts.get(id(function.__code__))
-        if (
-            facts is not None
-            and facts.alone
-            and not (function.__dict__ or function.__defaults__ or function.__kwdefaults__)
-        ):
-            return function.__module__, function.__qualname__, facts
     try:
         return _key(function, set())
     except _Mutable:
@@ -126,17 +116,15 @@ class _Facts:
     Attributes:
         names: The global names that it may use.
         writes: It assigns globals or captured variables.
-        alone: It uses nothing but its arguments.
     """
 
-    __slots__ = ("alone", "code", "names", "writes")
+    __slots__ = ("code", "names", "writes")
 
     def __init__(self, code: types.CodeType) -> None:
         codes = list(_codes(code))
         self.code = code
         self.names = tuple(sorted({name for part in codes for name in part.co_names}))
         self.writes = any(_writes(part, frozenset(code.co_freevars)) for part in codes)
-        self.alone = not self.names and not self.writes and not code.co_freevars
 
 
 _facts: dict[int, _Facts] = {}

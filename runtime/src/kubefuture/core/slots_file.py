@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ..errors import StartError
+from .files import replace_text
 
 
 def read_slots(path: Path) -> int:
@@ -24,10 +24,4 @@ def read_slots(path: Path) -> int:
 
 def write_slots(path: Path, slots: int) -> None:
     """Records the wanted number of slots, all or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(f"{slots}\n", encoding="ascii")
-        os.replace(draft, path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    replace_text(path, f"{slots}\n")

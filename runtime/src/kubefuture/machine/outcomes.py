@@ -21,11 +21,9 @@ def done(state: State, worker: WorkerState, message: Done) -> None:
     """Elements finished."""
     settled: SlotState | None = None
     for part in message.parts:
-        lease = state.leases.get(part.lease)
+        lease = _lease_of(state, worker, part.lease)
         if lease is None:
             continue
-        if lease.slot.worker is not worker:
-            raise ProtocolError(f"Lease {part.lease} is another worker's.")
         count = len(part.payloads)
         call, session = lease.call, lease.session
         if count:

@@ -34,7 +34,6 @@ class SessionState:
         "hello",
         "peer",
         "since",
-        "since",
         "slots",
         "told",
         "usage",

@@ -53,6 +53,12 @@ class Conversation:
         """Notes what is sent, or is to be sent over the next connection."""
         self._kept.extend(messages)
 
+    def write(self, messages: Sequence[Message]) -> list[Message]:
+        """Notes what is sent over the present connection, and returns that with what goes with it."""
+        self.send(messages)
+        acknowledgement = self.acknowledgement()
+        return [*messages] if acknowledgement is None else [*messages, acknowledgement]
+
     def receive(self, messages: list[AnyMessage]) -> list[AnyMessage]:
         """Notes what arrived and returns what is for the host.
 

@@ -23,11 +23,11 @@ class Collector:
     def __init__(self, journal: Journal, named: NamedMaps) -> None:
         self._journal = journal
         self._named = named
-        self._parked: dict[tuple[int, int], tuple[Party, Fetch, int]] = {}
+        self._parked: dict[tuple[int, int], tuple[Party, Fetch, int | None]] = {}
 
     def fetch(self, party: Party, message: Fetch) -> None:
         """Somebody wants what follows a cursor."""
-        self._parked[party.number, message.call] = party, message, -2
+        self._parked[party.number, message.call] = party, message, None
         self._try(party.number, message.call)
 
     def look(self) -> None:
@@ -55,10 +55,10 @@ class Collector:
             del self._parked[number, call]
             party.send([NotNamed(call, str(error))])
             return
-        if not found and told == known.total and not known.problem:
-            return
-        if not found and told == -2 and not known.over:
+        if not found and told is None and not known.over:
             self._parked[number, call] = party, message, known.total
+            return
+        if not found and told == known.total and not known.problem:
             return
         del self._parked[number, call]
         spans = [outcome for outcome in found if isinstance(outcome, Span)]

@@ -6,11 +6,11 @@ What they run goes on meanwhile. Leasing it once more, since its worker was a mo
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..core.files import replace_text
 from ..core.identity import is_alive
 from ..core.settings import LEASE_SECONDS
 from ..protocol.messages import Hello
@@ -92,18 +92,16 @@ class Expected:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(told)}\n")
         except OSError as error:
-            self._log(f"the connected workers cannot be recorded in {self._path}: {error}")
+            self._say_unrecorded(error)
 
     def _rewrite(self) -> None:
         """Only those that are here, and those that are waited for."""
         self._lines = 0
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         workers = {**self._missing, **self._known}.values()
         try:
-            draft.write_text(
-                "".join(f"{json.dumps(asdict(worker))}\n" for worker in workers), encoding="utf-8"
-            )
-            os.replace(draft, self._path)
+            replace_text(self._path, "".join(f"{json.dumps(asdict(worker))}\n" for worker in workers))
         except OSError as error:
-            draft.unlink(missing_ok=True)
-            self._log(f"the connected workers cannot be recorded in {self._path}: {error}")
+            self._say_unrecorded(error)
+
+    def _say_unrecorded(self, error: OSError) -> None:
+        self._log(f"the connected workers cannot be recorded in {self._path}: {error}")

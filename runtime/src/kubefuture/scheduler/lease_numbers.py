@@ -5,10 +5,11 @@ Workers outlive schedulers, and name what they bring along by number. The clock 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from ..core.files import replace_text
 
 _ENOUGH = 1 << 36
 """A scheduler that gives 20,000 leases a second needs forty days for so many."""
@@ -28,11 +29,8 @@ def first_lease(path: Path, log: Callable[[str], None]) -> int:
     except (OSError, ValueError):
         last = 0
     first = max(time.time_ns(), last + _ENOUGH if 0 < last < _HIGHEST else 0)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(f"{first}\n", encoding="ascii")
-        os.replace(draft, path)
+        replace_text(path, f"{first}\n")
     except OSError as error:
-        draft.unlink(missing_ok=True)
         log(f"the number of the first lease cannot be recorded in {path}: {error}")
     return first

@@ -59,11 +59,6 @@ class Party:
         self._pending: list[tuple[int, int]] = []
 
     @property
-    def name(self) -> str:
-        """For the log."""
-        return f"{self.hello.role} {self.hello.identity}"
-
-    @property
     def is_lasting(self) -> bool:
         """Whether it may come back when its connection has ended."""
         return self.hello.role in _PATIENCE
@@ -101,10 +96,10 @@ class Party:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Sends messages now, or when it is back."""
-        self.conversation.send(messages)
         if self.peer is not None:
-            acknowledgement = self.conversation.acknowledgement()
-            self.peer.send(list(messages) if acknowledgement is None else [*messages, acknowledgement])
+            self.peer.send(self.conversation.write(messages))
+        else:
+            self.conversation.send(messages)
 
     def receive(self, messages: list[AnyMessage]) -> list[AnyMessage]:
         """Notes what arrived and returns what is for the machine."""

@@ -157,10 +157,10 @@ class Supervisor:
             return
         self._diary.reported(messages)
         self._ledger.reported(messages)
-        self._conversation.send(messages)
         if self._joined is not None:
-            acknowledgement = self._conversation.acknowledgement()
-            self._joined.send(messages if acknowledgement is None else [*messages, acknowledgement])
+            self._joined.send(self._conversation.write(messages))
+        else:
+            self._conversation.send(messages)
         self._say_ready()
 
     def _say_ready(self) -> None:
