@@ -57,7 +57,7 @@ def check_nothing_is_left(world: World) -> None:
     for client in world.clients:
         session = state.sessions[client.name]
         assert not session.calls, "calls"
-        assert sorted(session.functions) == sorted(own.id for own in client.session._functions.sent)
+        assert sorted(session.functions) == sorted(own.id for own in client.session.functions.sent)
         assert client.session.slots == world.machine.slots, "the client knows how many slots there are"
         assert not client.session._calls, "a client's calls"
         assert not client.backend._conversation.kept, "what a client has sent and keeps"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .api.mapping import imap, map
     from .api.named import attach, forget
     from .api.plan import Plan, plan
+    from .api.sharing import share
     from .core.resources import available_cores
     from .errors import KubefutureError
 
@@ -36,6 +37,7 @@ _HOMES = {
     "options": "api.caller",
     "plan": "api.plan",
     "scale": "api.info",
+    "share": "api.sharing",
     "value": "api.futures",
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "options",
     "plan",
     "scale",
+    "share",
     "value",
 ]
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from ..backends.base import Backend
 from ..client.calls import TaskCall
 from ..core import rng
+from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner
 from ..core.packing import pack_element
 from ..core.patience import wait_until
@@ -21,7 +22,7 @@ from ..core.receiver import HelpedCondition
 from ..errors import PlanError
 from .options import Options
 from .plan import current_plan
-from .running import Failed, packed_function, run_in_place
+from .running import Failed, packed_function, run_in_place, with_blobs
 
 T = TypeVar("T")
 
@@ -115,8 +116,11 @@ def submit(
     if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30
-    function = packed_function(fn, given, options.seed, options.task_timeout)
-    payload = pack_element(args, kwargs, None)
+    function, files = packed_function(fn, given, options.seed, options.task_timeout)
+    shared: dict[bytes, BlobFile] = {}
+    payload = pack_element(args, kwargs, None, shared)
+    if shared:
+        function, files = with_blobs(function, files, shared)
     backend = current_plan().backend()
     result: Future[T] = Future()
     if options.label is not None:
@@ -132,7 +136,7 @@ def submit(
         return result
     result._backend = backend
     result._condition.receiver = backend.session.receiver
-    result._call = backend.session.submit(function, payload, options.retries, result)
+    result._call = backend.session.submit(function, payload, options.retries, result, files)
     if options.timeout is not None:
         backend.call_later(options.timeout, partial(_expire, weakref.ref(result), options))
     return result

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ..core import rng
+from ..core.blobs import BlobFile
 from ..core.context import current_element, inside
 from ..core.elements import FunctionRunner, overrun
 from ..core.packing import pack_exception, pack_function, unpack_exception, unpack_result
@@ -28,8 +31,8 @@ class Failed:
 
 def packed_function(
     function: Callable[..., Any], positional: int, seed: rng.Seed, task_timeout: float | None = None
-) -> Function:
-    """A function as a message, with how its elements are called.
+) -> tuple[Function, tuple[BlobFile, ...]]:
+    """A function as a message, with how its elements are called, and the blobs that it refers to.
 
     Args:
         function: What each element calls.
@@ -39,15 +42,25 @@ def packed_function(
     """
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
-    payload, shared = pack_function(function)
-    limit = task_timeout or 0.0
+    payload, shared, files = pack_function(function)
+    limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
     if seed is None:
-        return Function(0, payload, shared, limit=limit)
+        return Function(0, payload, shared, limit=limit, blobs=blobs), files
     own_seeds = rng.is_list(seed)
     root = None if own_seeds else rng.root_of(seed)
     seeded = own_seeds or root is not None
     wants = seeded and wants_rng(function, positional)
-    return Function(0, payload, shared, wants, root.packed() if root is not None else b"", own_seeds, limit)
+    packed = root.packed() if root is not None else b""
+    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs), files
+
+
+def with_blobs(
+    function: Function, files: tuple[BlobFile, ...], more: Mapping[bytes, BlobFile]
+) -> tuple[Function, tuple[BlobFile, ...]]:
+    """The same function, whose elements' arguments refer to more blobs."""
+    known = {file.blob.digest for file in files}
+    files = (*files, *(file for digest, file in more.items() if digest not in known))
+    return msgspec.structs.replace(function, blobs=tuple(file.blob for file in files)), files
 
 
 def wants_rng(function: Callable[..., Any], positional: int) -> bool:

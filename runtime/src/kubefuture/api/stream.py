@@ -11,6 +11,7 @@ from ..backends.base import Backend
 from ..client.calls import MapCall, exception_of
 from ..client.named import NamedCall
 from ..core import rng
+from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
 from ..core.packing import PLAIN, dumps, pack_element, unpack, unpack_result
@@ -21,7 +22,7 @@ from ..protocol.messages import Failure, Span
 from .names import naming_of
 from .options import Options
 from .plan import current_plan
-from .running import Failed, packed_function, run_in_place
+from .running import Failed, packed_function, run_in_place, with_blobs
 
 _FIRST_BATCH, _BATCH = 64, 2048
 _READ_SECONDS = 0.005
@@ -67,7 +68,11 @@ class Stream:
         if self._roots is not None and self.total is not None and len(self._roots) != self.total:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
         self._inputs = enumerate(zip(*iterables, strict=False))
-        self._function = packed_function(function, len(iterables), options.seed, options.task_timeout)
+        self._function, self._files = packed_function(
+            function, len(iterables), options.seed, options.task_timeout
+        )
+        self._shared: dict[bytes, BlobFile] = {}
+        self._referred = 0
         self._naming = naming_of(function, options)
         self.taken = 0
         self._read = 0
@@ -94,7 +99,7 @@ class Stream:
             with undisturbed():
                 naming = self._naming if backend.journaled else None
                 call = backend.session.start_map(
-                    self._function, naming, total=total, chunk_size=chunk_size, retries=retries
+                    self._function, self._files, naming, total=total, chunk_size=chunk_size, retries=retries
                 )
             self._feed(backend, call)
         except BaseException:
@@ -110,6 +115,8 @@ class Stream:
         for index, args in self._inputs:
             self._check_time()
             payload = self._packed(index, args)
+            if self._refers_to_more():
+                runner.learn(self._function.blobs)
             self._read += 1
             outcome = run_in_place(runner, index, payload, self.options.retries, self._named)
             yield index, [outcome], isinstance(outcome, Failed)
@@ -175,6 +182,8 @@ class Stream:
                     return
                 batch = min(batch, room)
             payloads = self._next_inputs(batch)
+            if self._refers_to_more():
+                backend.session.replace_function(call, self._function, self._files)
             with undisturbed():
                 backend.session.add_elements(call, payloads, last=self._exhausted)
             if call.arrived:
@@ -217,12 +226,20 @@ class Stream:
         return _drain(call)
 
     def _packed(self, index: int, args: tuple[Any, ...]) -> bytes:
-        payload = pack_element(args, None, index)
+        payload = pack_element(args, None, index, self._shared)
         if self._roots is None:
             return payload
         if index >= len(self._roots):
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has more elements.")
         return with_own_seed(self._roots[index], payload)
+
+    def _refers_to_more(self) -> bool:
+        """Whether elements refer to shared data that the function's message does not tell of yet; now it does."""
+        if len(self._shared) == self._referred:
+            return False
+        self._referred = len(self._shared)
+        self._function, self._files = with_blobs(self._function, self._files, self._shared)
+        return True
 
     def _unpacked(self, span: Span) -> Outcomes:
         try:

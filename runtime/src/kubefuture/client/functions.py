@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..protocol.messages import Function
+from ..core.blobs import BlobFile
+from ..protocol.messages import Blob, Function
 
 _KEPT = 64
 """So many functions of futures stay on the other side without a call that uses them."""
 
-_Key = tuple[bytes, bool, bytes, float]
-"""What makes two futures' functions the same: payload, rng, seed, limit."""
+_Key = tuple[bytes, bool, bytes, float, tuple[Blob, ...]]
+"""What makes two futures' functions the same: payload, rng, seed, limit, blobs."""
 
 
 class Functions:
@@ -25,6 +26,7 @@ class Functions:
     def __init__(self, ids: Iterator[int]) -> None:
         self._ids = ids
         self._sent: dict[int, Function] = {}
+        self._files: dict[int, tuple[BlobFile, ...]] = {}
         self._uses: dict[int, int] = {}
         self._of_tasks: dict[_Key, int] = {}
         self._resting: dict[int, None] = {}
@@ -34,28 +36,45 @@ class Functions:
         """All that a new scheduler has to be sent again."""
         return list(self._sent.values())
 
-    def use_in_map(self, function: Function) -> Function:
-        """A map's function, under a number of its own."""
+    def use_in_map(self, function: Function, files: tuple[BlobFile, ...]) -> Function:
+        """A map's function, under a number of its own; its blobs are kept as long as it may be used."""
         own = msgspec.structs.replace(function, id=next(self._ids))
         self._sent[own.id] = own
+        if files:
+            self._files[own.id] = files
         self._uses[own.id] = 1
         return own
 
-    def use_in_task(self, function: Function) -> tuple[int, list[Function]]:
+    def replace(self, number: int, function: Function, files: tuple[BlobFile, ...]) -> Function:
+        """A map's function, which refers to more blobs than before."""
+        own = self._sent[number] = msgspec.structs.replace(function, id=number)
+        self._files[number] = files
+        return own
+
+    def blob(self, digest: bytes) -> BlobFile | None:
+        """A blob that the other side may ask for."""
+        for files in self._files.values():
+            for file in files:
+                if file.blob.digest == digest:
+                    return file
+        return None
+
+    def use_in_task(self, function: Function, files: tuple[BlobFile, ...]) -> tuple[int, list[Function]]:
         """A future's function: its number, and what has to be sent before it can be used."""
-        key = function.payload, function.rng, function.seed, function.limit
+        key = function.payload, function.rng, function.seed, function.limit, function.blobs
         known = self._of_tasks.get(key)
         if known is not None:
             self._uses[known] += 1
             self._resting.pop(known, None)
             return known, []
-        own = self.use_in_map(function)
+        own = self.use_in_map(function, files)
         self._of_tasks[key] = own.id
         return own.id, [own]
 
     def end_map(self, function: int) -> int:
         """A map that used it is over. Returns what is to be released."""
         del self._uses[function], self._sent[function]
+        self._files.pop(function, None)
         return function
 
     def end_task(self, function: int) -> int | None:
@@ -69,5 +88,5 @@ class Functions:
         function = next(iter(self._resting))
         known = self._sent[function]
         del self._resting[function]
-        del self._of_tasks[known.payload, known.rng, known.seed, known.limit]
+        del self._of_tasks[known.payload, known.rng, known.seed, known.limit, known.blobs]
         return self.end_map(function)

@@ -22,29 +22,13 @@ from itertools import count
 from typing import Any
 from weakref import WeakSet
 
+from ..core.blobs import BlobFile
 from ..core.receiver import HelpedCondition, Receiver
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
-    AnyMessage,
-    Cancel,
-    Elements,
-    Failure,
-    Fetched,
-    Forgotten,
-    Function,
-    Message,
-    Named,
-    NotNamed,
-    Release,
-    Results,
-    Resumed,
-    Slots,
-    Span,
-    Task,
-    Tasks,
-    UnseededCall,
-    Welcome,
+    AnyMessage, Cancel, Elements, Failure, Fetched, Forgotten, Function, Message, Named, NotNamed, Release, Results,
+    Resumed, Slots, Span, Task, Tasks, UnseededCall, Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
 from .functions import Functions
@@ -76,6 +60,7 @@ class Session:
         slots: How many slots are connected, as far as the scheduler has said.
         slots_changed: Notified when that changes, and when the session breaks.
         outcomes: What `deliver` gives to futures.
+        functions: What the scheduler has been sent to call.
         receiver: What a thread that waits for an outcome can help with.
     """
 
@@ -85,7 +70,7 @@ class Session:
         self._ids = count(1)
         self._calls: dict[int, TaskCall | MapCall] = {}
         self._maps: dict[int, MapCall] = {}
-        self._functions = Functions(self._ids)
+        self.functions = Functions(self._ids)
         self._held: deque[TaskCall] = deque()
         self._outstanding = 0
         self.outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
@@ -101,18 +86,31 @@ class Session:
         return bool(self._calls or self.outcomes)
 
     def start_map(
-        self, function: Function, naming: Naming | None = None, *, total: int, chunk_size: int, retries: int
+        self,
+        function: Function,
+        files: tuple[BlobFile, ...] = (),
+        naming: Naming | None = None,
+        *,
+        total: int,
+        chunk_size: int,
+        retries: int,
     ) -> MapCall:
         """Begins a map, a named one if it is given a name; `add_elements` follows."""
         with self.lock:
             self._check()
-            own = self._functions.use_in_map(function)
+            own = self.functions.use_in_map(function, files)
             kind = MapCall if naming is None else partial(NamedCall, naming=naming)
             call = kind(
                 next(self._ids), own.id, self.lock, total=total, chunk_size=chunk_size, retries=retries
             )
             self._begin(call, [own])
             return call
+
+    def replace_function(self, call: MapCall, function: Function, files: tuple[BlobFile, ...]) -> None:
+        """The next elements of a map refer to more blobs than those before."""
+        with self.lock:
+            if call.id in self._calls:
+                self._send([self.functions.replace(call.function, function, files)])
 
     def ask(self, name: str, *, forget: bool = False) -> NamedCall:
         """Asks for the outcomes of a named map, or that it is forgotten."""
@@ -160,12 +158,19 @@ class Session:
             if call.finished and call.id in self._calls:
                 self._end(call)
 
-    def submit(self, function: Function, payload: bytes, retries: int, future: Future[Any]) -> TaskCall:
+    def submit(
+        self,
+        function: Function,
+        payload: bytes,
+        retries: int,
+        future: Future[Any],
+        files: tuple[BlobFile, ...] = (),
+    ) -> TaskCall:
         """Submits a single future. A function that was sent before is not sent again."""
         with self.lock:
             if self.error is not None:
                 self._check()
-            function_id, new = self._functions.use_in_task(function)
+            function_id, new = self.functions.use_in_task(function, files)
             call = TaskCall(next(self._ids), function_id, payload, retries, future)
             self._calls[call.id] = call
             if self._outstanding > WINDOW_BYTES:  # never in the way of a short task
@@ -235,7 +240,7 @@ class Session:
 
     def resume(self) -> list[Message]:
         """Everything that a new scheduler has to know: what is not settled is sent again (R4)."""
-        messages: list[Message] = [*self._functions.sent]
+        messages: list[Message] = [*self.functions.sent]
         self._held = deque(call for call in self._calls.values() if isinstance(call, TaskCall))
         self._outstanding = 0
         messages += self._held_tasks()
@@ -287,7 +292,7 @@ class Session:
         del self._calls[call.id]
         released: int | None = None
         if isinstance(call, TaskCall):
-            released = self._functions.end_task(call.function)
+            released = self.functions.end_task(call.function)
             if call.sent:
                 self._outstanding -= len(call.payload)
             if self._held and self._outstanding <= WINDOW_BYTES:
@@ -295,7 +300,7 @@ class Session:
         else:
             del self._maps[call.id]
             if call.function:  # else it is somebody else's map
-                released = self._functions.end_map(call.function)
+                released = self.functions.end_map(call.function)
         if released is not None:
             self._send([Release((released,))])
 

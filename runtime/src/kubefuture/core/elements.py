@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from ..protocol.messages import Function
+from ..protocol.messages import Blob, Function
 from .context import Element
 from .packing import PLAIN, dumps, pack_result, unpack
+from .references import Loader
 from .rng import Root, generator, seed_globals, unpack_root
 from .unseeded import State, drawn, may_draw, state
 
@@ -22,12 +24,18 @@ class FunctionRunner:
         self._message = message
         self._shared: Any = None
         self._root = unpack_root(message.seed) if message.seed else None
-        self.plain = message.shared and not message.seed and not message.own_seeds
+        self._load = Loader(message.blobs).load if message.blobs else unpack
+        self.plain = message.shared and not message.seed and not message.own_seeds and not message.blobs
         """Nothing is to be done around its elements, so that they can be run at full speed."""
         self.limit = message.limit
         self.name = ""
         """The function's, for people, once it was unpickled."""
         self._watched = not message.seed and not message.own_seeds
+
+    def learn(self, blobs: Iterable[Blob]) -> None:
+        """Its elements refer to these blobs, too."""
+        self._load = Loader(blobs).load
+        self.plain = False
 
     def element(self, index: int, payload: bytes) -> tuple[Element, bytes]:
         """What element `index` is, for code inside it that asks, and its arguments' part of the payload."""
@@ -50,7 +58,7 @@ class FunctionRunner:
             BaseException: Whatever the user's function raises; ResultError when the result cannot be packed.
         """
         function = self.function()
-        args, kwargs = unpack(payload)
+        args, kwargs = self._load(payload)
         if root is not None:
             seed_globals(root)
             if self._message.rng:
@@ -81,7 +89,7 @@ class FunctionRunner:
         """The function: a fresh copy, or the one copy of a function that nothing can change (R28)."""
         if self._shared is not None:
             return self._shared
-        function = unpack(self._message.payload)
+        function = self._load(self._message.payload)
         if self._message.shared:
             self._shared = function
         if not self.name:

@@ -32,7 +32,7 @@ def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
         sys_path=_module_path() if role == "client" else (),
         folder=os.getcwd() if role == "client" else "",
         place=place,
-        machine=_machine(),
+        machine=this_machine(),
         started=_started(os.getpid()),
     )
 
@@ -44,12 +44,12 @@ def is_gone(other: Hello) -> bool:
 
 def is_alive(machine: str, pid: int, started: int) -> bool:
     """Whether a process may be alive, by what its Hello said; True where that cannot be told from here."""
-    if not machine or machine != _machine():
+    if not machine or machine != this_machine():
         return True
     return _started(pid) == started
 
 
-def _machine() -> str:
+def this_machine() -> str:
     """The running kernel and the process ids' namespace; empty where there is no /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -10,18 +10,23 @@ What is packed:
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 import traceback
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import cloudpickle
 import msgspec
 
 from ..errors import KubefutureError, ResultError, UnpicklableError
 from .blame import find_culprit
+from .blobs import BlobFile
 from .capture import fingerprint
+from .references import Reference, References, is_large, load_shared, raw
+from .settings import BLOB_BYTES
+from .sharing import is_sharing
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 """Types that pickle itself packs as cloudpickle does, only faster."""
@@ -31,6 +36,8 @@ dumps = pickle.dumps
 
 MOST_BYTES = 1 << 30
 """The longest function, argument list or result that is sent at all."""
+
+_T = TypeVar("_T")
 
 _KEPT_FUNCTIONS = 256
 _packed_functions: dict[Hashable, bytes] = {}
@@ -48,48 +55,109 @@ class RemoteTraceback(Exception):
         return f"\n\n{self.text}"
 
 
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Lets large data out of the pickle."""
+
+    def __init__(self, file: io.BytesIO, references: References) -> None:
+        super().__init__(file, protocol=5)
+        self._references = references
+
+    def persistent_id(self, value: Any) -> Reference | None:
+        return self._references.find(value)
+
+
 class _PackedException(msgspec.Struct, array_like=True):
     content: bytes
     summary: str
     text: str
 
 
-def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool]:
+def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[BlobFile, ...]]:
     """Packs a callable.
 
     Args:
         function: What each element calls.
 
     Returns:
-        Its bytes, and whether one copy may serve several elements (R28).
+        Its bytes, whether one copy may serve several elements (R28), and the blobs that it refers to.
 
     Raises:
         UnpicklableError: It cannot be packed; the message names the part that cannot.
     """
     key = fingerprint(function)
     if key is not None and key in _packed_functions:
-        return _packed_functions[key], True
+        return _packed_functions[key], True, ()
     try:
-        payload: bytes = cloudpickle.dumps(function, protocol=5)
+        payload, files = pack_large(function)
     except Exception as error:
         name = getattr(function, "__qualname__", None) or repr(function)
         raise UnpicklableError(_sentence(f"The function {name}", function, error)) from None
     if len(payload) > MOST_BYTES:
         raise UnpicklableError(f"The function with what it captured {_too_long(payload)}")
-    if key is not None:
+    if key is not None and not files:
         if len(_packed_functions) >= _KEPT_FUNCTIONS:
             _packed_functions.clear()
         _packed_functions[key] = payload
-    return payload, key is not None
+    return payload, key is not None, files
 
 
-def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index: int | None) -> bytes:
+def pack_large(value: Any) -> tuple[bytes, tuple[BlobFile, ...]]:
+    """Packs anything; large arrays, frames and bytes in it become blobs (R26).
+
+    Large data is found on the way, so what has some is packed twice, the second time without it.
+    """
+    found: list[memoryview] = []
+    payload: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=_collector(found))
+    if not found and len(payload) <= BLOB_BYTES:
+        return payload, ()
+    return _pack_apart(value, References([view for view in found if view.nbytes > BLOB_BYTES]))
+
+
+def pack_shared(value: _T) -> _T:
+    """The same value, whose large data is in blobs and read-only.
+
+    Raises:
+        UnpicklableError: It cannot be packed; the message names the part that cannot.
+    """
+    try:
+        payload, files = pack_large(value)
+    except Exception as error:
+        raise UnpicklableError(_sentence("What is to be shared", value, error)) from None
+    return cast(_T, load_shared(payload, files)) if files else value
+
+
+def _collector(found: list[memoryview]) -> Callable[[pickle.PickleBuffer], bool]:
+    """Takes note of the large buffers of a pickle, and keeps them out of it."""
+
+    def take(buffer: pickle.PickleBuffer) -> bool:
+        view = raw(buffer)
+        if view is None or not is_large(view):
+            return True
+        found.append(view)
+        return False
+
+    return take
+
+
+def _pack_apart(value: Any, references: References) -> tuple[bytes, tuple[BlobFile, ...]]:
+    file = io.BytesIO()
+    _Pickler(file, references).dump(value)
+    return file.getvalue(), tuple(references.files.values())
+
+
+def pack_element(
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    index: int | None,
+    shared: dict[bytes, BlobFile] | None = None,
+) -> bytes:
     """Packs one element's arguments.
 
     Args:
         args: Positional arguments.
         kwargs: Keyword arguments, or None.
         index: The element's index, for the error message; None for a single future.
+        shared: Takes the blobs that they refer to, by digest; without it nothing is referred to.
 
     Raises:
         UnpicklableError: They cannot be packed; the message names which.
@@ -100,8 +168,13 @@ def pack_element(args: tuple[Any, ...], kwargs: Mapping[str, Any] | None, index:
     else:
         if not kwargs:
             return pickle.dumps((args, None), protocol=5)
+    everything = (args, dict(kwargs) if kwargs else None)
     try:
-        payload: bytes = cloudpickle.dumps((args, dict(kwargs) if kwargs else None), protocol=5)
+        if shared is not None and is_sharing():
+            payload, files = _pack_apart(everything, References(keeps=False))
+            shared.update((file.blob.digest, file) for file in files)
+        else:
+            payload = cloudpickle.dumps(everything, protocol=5)
     except Exception as error:
         where = "" if index is None else f" of element {index}"
         sent = (

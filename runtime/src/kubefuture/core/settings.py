@@ -38,6 +38,12 @@ HANDOVER_SECONDS: Final = 0.001
 INTERRUPT_GRACE: Final = 2.0
 """Seconds between SIGINT and SIGKILL for a running element that was cancelled (R21)."""
 
+BLOB_BYTES: Final = 1 << 20
+"""Captured data of more bytes than this leaves the pickle and travels apart (R26)."""
+
+BLOBS: Final = 32
+"""A function's captured data makes at most about this many blobs, since each takes a descriptor."""
+
 WINDOW_BYTES: Final = 64 << 20
 """At most this many bytes of arguments a session are on the way without a result (R16)."""
 

@@ -47,6 +47,8 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
             _add_elements(state, named, session, message)
         case Function():
             session.add_function(message)
+            if message.blobs:
+                _send_again(state, session, message.id)
         case Open():
             call = session.open(message)
             total = message.total if message.total >= 0 else None
@@ -120,6 +122,14 @@ def _add_elements(state: State, named: NamedMaps, session: SessionState, message
         outcomes.settle_early(state, session, call)
     if call.finished:
         state.finish(owner, call)
+
+
+def _send_again(state: State, session: SessionState, function: int) -> None:
+    """Slots that have a function get it once more with their next lease."""
+    for worker in state.workers.values():
+        for slot in worker.slots.values():
+            if slot.session is session:
+                slot.functions.discard(function)
 
 
 def _forget(state: State, session: SessionState, function: int) -> None:

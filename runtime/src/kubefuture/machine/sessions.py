@@ -60,8 +60,12 @@ class SessionState:
         return bool(self._tasks or self._maps)
 
     def add_function(self, message: Function) -> None:
-        """Takes a function."""
-        self.functions[message.id] = FunctionState(message)
+        """Takes a function; what was measured of the one that it replaces still holds."""
+        known = self.functions.get(message.id)
+        if known is None:
+            self.functions[message.id] = FunctionState(message)
+        else:
+            known.message = message
 
     def open(self, message: Open | OpenNamed) -> Call:
         """Begins a map."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from .blob_messages import Blob
 from .greeting import Message
 
 
 class Function(Message, frozen=True):
-    """A packed function and how its elements are called.
+    """A packed function and how its elements are called. Sent again under its id, it takes the place of before.
 
     Attributes:
         id: Unique in its session.
@@ -18,6 +19,7 @@ class Function(Message, frozen=True):
         seed: The packed root of the elements' random numbers; empty without a seed.
         own_seeds: Each element's payload begins with a packed root of its own.
         limit: Seconds that an element may run, 0 for as long as it takes (R22).
+        blobs: What it and its elements' arguments refer to (R26).
     """
 
     id: int
@@ -27,6 +29,7 @@ class Function(Message, frozen=True):
     seed: bytes = b""
     own_seeds: bool = False
     limit: float = 0.0
+    blobs: tuple[Blob, ...] = ()
 
 
 class Release(Message, frozen=True):

@@ -6,6 +6,7 @@ other content that the scheduler passes on without looking inside.
     client ── Hello Function Open Elements Tasks Cancel Release Bye ──> scheduler
     client <── Welcome Refused Results Failures Slots UnseededCall ── scheduler
     client ── OpenNamed Attach Fetch Forget ──> scheduler ── Named NotNamed Fetched Forgotten ──> client
+    whoever lacks a blob ── BlobWanted ──> who has it ── BlobPart BlobKept BlobMissing ──> back
     client ── StatusRequest Scale ──> scheduler ── Status ──> client
     worker ── Hello SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from .blob_messages import BLOB_MESSAGES, Blob, BlobKept, BlobMissing, BlobPart, BlobWanted
 from .client_messages import (
     Cancel,
     Elements,
@@ -80,11 +82,17 @@ from .worker_messages import (
 )  # fmt: skip
 
 __all__ = (
+    "BLOB_MESSAGES",
     "PROTOCOL",
     "Ack",
     "AnyMessage",
     "Attach",
     "Bind",
+    "Blob",
+    "BlobKept",
+    "BlobMissing",
+    "BlobPart",
+    "BlobWanted",
     "Bye",
     "Cancel",
     "Done",
@@ -144,7 +152,7 @@ AnyMessage = (
     | OpenNamed | Attach | Named | NotNamed | Fetch | Fetched | Forget | Forgotten
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
-    | UnseededLease
+    | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
