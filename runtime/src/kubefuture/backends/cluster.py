@@ -21,6 +21,7 @@ import msgspec
 
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
+from ..core.blob_lane import Lane
 from ..core.connection import Connection
 from ..core.descriptors import require_descriptors
 from ..core.identity import hello
@@ -28,8 +29,9 @@ from ..core.link import Link, connect
 from ..core.patience import wait_until
 from ..core.settings import ACCEPT_SECONDS, RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
+from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import AnyMessage, Bye, Message, Refused, Scale, Status, Welcome
+from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, Scale, Status, Welcome
 
 _PAUSE = 0.2
 _ACKNOWLEDGE_SECONDS = 0.25
@@ -188,6 +190,7 @@ class ClusterBackend:
                 missed.append(self._scaling)
             self._conversation.send(missed)
         self._link = self._greeted
+        self._link.lane = Lane(self._link.send, self._read_blob)
         self._link.send(missed)
         self._flush()
 
@@ -252,6 +255,7 @@ class ClusterBackend:
             if isinstance(first, Welcome):
                 self._join(first)
                 messages = messages[1:]
+            messages, of_blobs = apart(messages)
             for message in self._conversation.receive(messages):
                 if isinstance(message, Status):
                     self._status = message
@@ -261,7 +265,16 @@ class ClusterBackend:
             self._conversation.vouched = self._conversation.received
             if isinstance(first, Welcome):
                 self._answer(None)
+        for asked in of_blobs:
+            if isinstance(asked, BlobWanted) and self._link is not None and self._link.lane is not None:
+                self._link.lane.want(asked)
         self.session.deliver()
+
+    def _read_blob(self, digest: bytes, start: int, stop: int) -> bytes | None:
+        """Bytes of what a function captured; None when nothing refers to it any more."""
+        with self.session.lock:
+            file = self.session.functions.blob(digest)
+        return None if file is None else file.read(start, stop)
 
     def _acknowledge(self) -> None:
         """A scheduler keeps results until it knows that they are here."""

@@ -17,7 +17,7 @@ from ..core.receiver import HelpedCondition
 from ..core.settings import WINDOW_BYTES
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError
-from ..protocol.messages import Elements, Failure, Message, Open, Span
+from ..protocol.messages import BlobKept, BlobRefused, Elements, Failure, Function, Message, Open, Span
 from .poison import poison_error
 
 _BATCH_BYTES = 1 << 20
@@ -134,9 +134,17 @@ class MapCall:
         self.arrived.append(failure)
         self.changed.notify_all()
 
-    def opening(self) -> Message:
-        """The message that begins it."""
-        return Open(self.id, self.function, self.total, self.chunk_size, self.retries)
+    def opening(self) -> list[Message]:
+        """What begins it."""
+        return [Open(self.id, self.function, self.total, self.chunk_size, self.retries)]
+
+    def refer(self, function: Function) -> list[Message]:
+        """Its next elements refer to more blobs, which this function names: what to send now."""
+        return [function]
+
+    def about_blob(self, message: BlobKept | BlobRefused) -> list[Message]:
+        """The scheduler has a blob on disk, or cannot: what to send now."""
+        return []
 
     def next_elements(self) -> list[Message]:
         """The next elements to send: as many as may be on the way (R16)."""

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..errors import NamedMapError
 from ..protocol.messages import (
     Attach,
+    Blob,
+    BlobKept,
+    BlobRefused,
     Elements,
     Fetch,
     Fetched,
     Forget,
     Forgotten,
+    Function,
+    KeepBlob,
     Message,
     Named,
     NotNamed,
@@ -66,6 +72,7 @@ class NamedCall(MapCall):
         chunk_size: int = 0,
         retries: int = 0,
         asked: bool = False,
+        blobs: tuple[Blob, ...] = (),
     ) -> None:
         super().__init__(call_id, function, lock, total=total, chunk_size=chunk_size, retries=retries)
         self.naming = naming
@@ -73,6 +80,10 @@ class NamedCall(MapCall):
         self.complete = self.closed = asked
         self.forgets = False
         self.whole = -1
+        self._blobs = blobs
+        self._unkept: set[bytes] = set()
+        self._opened = False
+        self._function: Function | None = None
         self._key = 0
         self._cursor = 0
 
@@ -86,18 +97,57 @@ class NamedCall(MapCall):
         """The journal has all of it, so that the client may leave."""
         return self.cancelled or self.asked or (self.closed and not self.outstanding)
 
-    def opening(self) -> Message:
-        """The message that begins it, or takes it up again."""
+    def opening(self) -> list[Message]:
+        """What begins it, or takes it up again. What it refers to is on disk before that."""
         self._key = 0
-        naming = self.naming
         if self.forgets:
-            return Forget(self.id, naming.name)
+            return [Forget(self.id, self.naming.name)]
         if self.asked:
-            return Attach(self.id, naming.name)
-        return OpenNamed(
-            self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
-            self.total, self.chunk_size, self.retries, naming.again,
-        )  # fmt: skip
+            return [Attach(self.id, self.naming.name)]
+        self._opened, self._function = False, None
+        return self._keep(self._blobs) or self._proceed()
+
+    def refer(self, function: Function) -> list[Message]:
+        """Its next elements refer to more blobs: what to send now."""
+        known = {blob.digest for blob in self._blobs}
+        self._blobs = function.blobs
+        if not self._opened:
+            return [function, *self._keep(blob for blob in function.blobs if blob.digest not in known)]
+        self._function = function
+        return self._keep(blob for blob in function.blobs if blob.digest not in known)
+
+    def about_blob(self, message: BlobKept | BlobRefused) -> list[Message]:
+        """The scheduler has a blob on disk, or cannot: what to send now."""
+        if message.digest not in self._unkept:
+            return []
+        self._unkept.discard(message.digest)
+        if isinstance(message, BlobRefused):
+            self.broken(
+                NamedMapError(
+                    f"The map {self.naming.name!r} cannot be begun, or not go on: {message.reason}."
+                )
+            )
+            return []
+        return [] if self._unkept else self._proceed()
+
+    def _keep(self, blobs: Iterable[Blob]) -> list[Message]:
+        missing = list(blobs)
+        self._unkept |= {blob.digest for blob in missing}
+        return [KeepBlob(blob.digest, blob.size) for blob in missing]
+
+    def _proceed(self) -> list[Message]:
+        """Everything that it refers to is on disk."""
+        if self._opened:
+            function, self._function = self._function, None
+            return [*([function] if function is not None else []), *self.next_elements()]
+        self._opened = True
+        naming = self.naming
+        return [
+            OpenNamed(
+                self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
+                self.total, self.chunk_size, self.retries, naming.again,
+            )
+        ]  # fmt: skip
 
     def receive(self, message: Named | Fetched | NotNamed | Forgotten) -> list[Message]:
         """The scheduler said something of it: what to send now."""
@@ -123,7 +173,7 @@ class NamedCall(MapCall):
 
     def next_elements(self) -> list[Message]:
         """The next elements to send; none before the scheduler has named it."""
-        return super().next_elements() if self._key and not self.asked else []
+        return super().next_elements() if self._key and not self.asked and not self._unkept else []
 
     def acknowledged(self, message: Elements) -> list[Message]:
         """The journal has these elements: what to send now."""

@@ -27,18 +27,37 @@ from ..core.receiver import HelpedCondition, Receiver
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
-    AnyMessage, Cancel, Elements, Failure, Fetched, Forgotten, Function, Message, Named, NotNamed, Release, Results,
-    Resumed, Slots, Span, Task, Tasks, UnseededCall, Welcome,
+    AnyMessage,
+    BlobKept,
+    BlobRefused,
+    Cancel,
+    Elements,
+    Failure,
+    Fetched,
+    Forgotten,
+    Function,
+    Message,
+    Named,
+    NotNamed,
+    Release,
+    Results,
+    Resumed,
+    Slots,
+    Span,
+    Task,
+    Tasks,
+    UnseededCall,
+    Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
 from .functions import Functions
 from .named import NamedCall, Naming
+from .window import Window
+
+Files = tuple[BlobFile, ...]
+"""The blobs that a function refers to."""
 
 _living: WeakSet[Session] = WeakSet()
-
-
-def _drop(_messages: list[Message]) -> None:
-    """Sends nothing."""
 
 
 def _abandon_all() -> None:
@@ -71,8 +90,7 @@ class Session:
         self._calls: dict[int, TaskCall | MapCall] = {}
         self._maps: dict[int, MapCall] = {}
         self.functions = Functions(self._ids)
-        self._held: deque[TaskCall] = deque()
-        self._outstanding = 0
+        self._window = Window()
         self.outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
         self.receiver: Receiver | None = None
         self.slots = 0
@@ -88,7 +106,7 @@ class Session:
     def start_map(
         self,
         function: Function,
-        files: tuple[BlobFile, ...] = (),
+        files: Files = (),
         naming: Naming | None = None,
         *,
         total: int,
@@ -99,18 +117,18 @@ class Session:
         with self.lock:
             self._check()
             own = self.functions.use_in_map(function, files)
-            kind = MapCall if naming is None else partial(NamedCall, naming=naming)
+            kind = MapCall if naming is None else partial(NamedCall, naming=naming, blobs=own.blobs)
             call = kind(
                 next(self._ids), own.id, self.lock, total=total, chunk_size=chunk_size, retries=retries
             )
             self._begin(call, [own])
             return call
 
-    def replace_function(self, call: MapCall, function: Function, files: tuple[BlobFile, ...]) -> None:
+    def replace_function(self, call: MapCall, function: Function, files: Files) -> None:
         """The next elements of a map refer to more blobs than those before."""
         with self.lock:
             if call.id in self._calls:
-                self._send([self.functions.replace(call.function, function, files)])
+                self._send(call.refer(self.functions.replace(call.function, function, files)))
 
     def ask(self, name: str, *, forget: bool = False) -> NamedCall:
         """Asks for the outcomes of a named map, or that it is forgotten."""
@@ -124,7 +142,7 @@ class Session:
     def _begin(self, call: MapCall, before: list[Message]) -> None:
         call.changed.receiver = self.receiver
         self._calls[call.id] = self._maps[call.id] = call
-        self._send([*before, call.opening()])
+        self._send([*before, *call.opening()])
 
     @property
     def unaccepted(self) -> NamedCall | None:
@@ -159,12 +177,7 @@ class Session:
                 self._end(call)
 
     def submit(
-        self,
-        function: Function,
-        payload: bytes,
-        retries: int,
-        future: Future[Any],
-        files: tuple[BlobFile, ...] = (),
+        self, function: Function, payload: bytes, retries: int, future: Future[Any], files: Files = ()
     ) -> TaskCall:
         """Submits a single future. A function that was sent before is not sent again."""
         with self.lock:
@@ -173,12 +186,11 @@ class Session:
             function_id, new = self.functions.use_in_task(function, files)
             call = TaskCall(next(self._ids), function_id, payload, retries, future)
             self._calls[call.id] = call
-            if self._outstanding > WINDOW_BYTES:  # never in the way of a short task
-                call.sent = False
-                self._held.append(call)
+            if self._window.outstanding > WINDOW_BYTES:  # never in the way of a short task
+                self._window.hold(call)
                 self._send([*new])
                 return call
-            self._outstanding += len(payload)
+            self._window.outstanding += len(payload)
             self._send([*new, Tasks([Task(call.id, function_id, payload, retries)])])
             return call
 
@@ -218,6 +230,9 @@ class Session:
                 self._send(named.receive(message))
                 if named.finished:
                     self._end(named)
+        elif isinstance(message, (BlobKept, BlobRefused)):
+            for waiting in list(self._maps.values()):
+                self._send(waiting.about_blob(message))
         elif isinstance(message, UnseededCall):
             call = self._calls.get(message.call)
             if isinstance(call, (TaskCall, MapCall)):
@@ -241,12 +256,11 @@ class Session:
     def resume(self) -> list[Message]:
         """Everything that a new scheduler has to know: what is not settled is sent again (R4)."""
         messages: list[Message] = [*self.functions.sent]
-        self._held = deque(call for call in self._calls.values() if isinstance(call, TaskCall))
-        self._outstanding = 0
-        messages += self._held_tasks()
+        self._window.restart(call for call in self._calls.values() if isinstance(call, TaskCall))
+        messages += self._window.next(self._calls)
         for call in self._maps.values():
             call.sent, call.outstanding, call.again, call.closed = 0, 0, True, False
-            messages.append(call.opening())
+            messages += call.opening()
             messages.extend(call.next_elements())
         messages.append(Resumed())
         return messages
@@ -267,7 +281,7 @@ class Session:
         """In a fork of the program: all this is the parent's, which goes on with it over the same sockets."""
         self.lock = threading.RLock()  # the thread that held the old one may not be here to give it back
         self.error = KubefutureError("This work belongs to the process that this one was forked from.")
-        self._send = _drop
+        self._send = lambda _: None
         for call in self._maps.values():
             call.changed = HelpedCondition(self.lock)
             with self.lock:
@@ -293,24 +307,11 @@ class Session:
         released: int | None = None
         if isinstance(call, TaskCall):
             released = self.functions.end_task(call.function)
-            if call.sent:
-                self._outstanding -= len(call.payload)
-            if self._held and self._outstanding <= WINDOW_BYTES:
-                self._send(self._held_tasks())
+            if self._window.ended(call):
+                self._send(self._window.next(self._calls))
         else:
             del self._maps[call.id]
             if call.function:  # else it is somebody else's map
                 released = self.functions.end_map(call.function)
         if released is not None:
             self._send([Release((released,))])
-
-    def _held_tasks(self) -> list[Message]:
-        """Futures that could not be sent before, as many as may be on the way (R16)."""
-        tasks: list[Task] = []
-        while self._held and self._outstanding <= WINDOW_BYTES:
-            call = self._held.popleft()
-            if call.id in self._calls:
-                call.sent = True
-                tasks.append(Task(call.id, call.function, call.payload, call.retries))
-                self._outstanding += len(call.payload)
-        return [Tasks(tasks)] if tasks else []

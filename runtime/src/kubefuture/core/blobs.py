@@ -103,29 +103,40 @@ class Mapped:
     Args:
         blob: What is known of it; its path counts here.
 
+    Attributes:
+        handle: Its descriptor.
+
     Raises:
         BlobError: It is not there, or is something else.
     """
 
     def __init__(self, blob: Blob) -> None:
         self._size = blob.size
+        if not blob.path:
+            raise BlobError(
+                f"{blob.size} bytes of captured data could not be had on this worker; its log says why (`make logs`)"
+            )
         try:
-            self._handle = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC)
+            self.handle = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise BlobError(f"captured data of {blob.size} bytes cannot be opened: {error}") from None
-        self._end = weakref.finalize(self, _close, self._handle, "", os.getpid())
+        self._end = weakref.finalize(self, _close, self.handle, "", os.getpid())
         self._whole: bytes | None = None
-        status = os.fstat(self._handle)
+        status = os.fstat(self.handle)
         if status.st_size != blob.size or status.st_uid != os.getuid():
             self._end()
             raise BlobError(f"captured data of {blob.size} bytes is not what {blob.path} holds")
+
+    def close(self) -> None:
+        """Gives its descriptor back; what is mapped stays."""
+        self._end()
 
     def is_sealed(self) -> bool:
         """Whether nobody can change it."""
         if not _SEALED:
             return False
         try:
-            return bool(fcntl.fcntl(self._handle, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE)
+            return bool(fcntl.fcntl(self.handle, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE)
         except OSError:
             return False
 
@@ -133,15 +144,15 @@ class Mapped:
         """All of it, in memory of one's own: writing to it changes nothing elsewhere."""
         flags = mmap.MAP_PRIVATE | _NO_RESERVE
         return memoryview(
-            mmap.mmap(self._handle, self._size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            mmap.mmap(self.handle, self._size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         )
 
     def content(self, start: int, stop: int) -> bytes:
         """Some of it as bytes, which nobody can change: one copy serves all who ask for the whole."""
         if (start, stop) != (0, self._size):
-            return os.pread(self._handle, stop - start, start)
+            return os.pread(self.handle, stop - start, start)
         if self._whole is None:
-            with mmap.mmap(self._handle, self._size, prot=mmap.PROT_READ) as mapping:
+            with mmap.mmap(self.handle, self._size, prot=mmap.PROT_READ) as mapping:
                 self._whole = mapping[:]
         return self._whole
 

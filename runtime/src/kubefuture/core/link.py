@@ -11,9 +11,11 @@ from ..protocol.auth import ClientLogin
 from ..protocol.framing import Decoder, frame
 from ..protocol.limits import LOGIN_SECONDS
 from ..protocol.messages import AnyMessage, Message
+from .blob_lane import Lane
 from .certificate import SERVER_NAME, client_context, refusal
 from .connection import Connection
 from .keepalive import keep_alive
+from .settings import LANE_BYTES
 
 _GOODBYE_SECONDS = 1.0
 """How long the end of TLS may take, in which the other side has no more to say."""
@@ -24,6 +26,7 @@ class Link(asyncio.Protocol):
 
     Attributes:
         lost: Done when the connection has ended, whatever the reason.
+        lane: Sends blobs over it, if any are asked for.
     """
 
     def __init__(self, key: bytes, handle: Callable[[list[AnyMessage]], None]) -> None:
@@ -34,11 +37,12 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.logged_in: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
+        self.lane: Lane | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: it is connected."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=1 << 30)
+        self._transport.set_write_buffer_limits(high=LANE_BYTES)
         keep_alive(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +63,16 @@ class Link(asyncio.Protocol):
             if not self.logged_in.done():
                 self.logged_in.set_exception(error)
             self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """asyncio: much waits to be sent."""
+        if self.lane is not None:
+            self.lane.pause(paused=True)
+
+    def resume_writing(self) -> None:
+        """asyncio: most of it was sent."""
+        if self.lane is not None:
+            self.lane.pause(paused=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it has ended."""

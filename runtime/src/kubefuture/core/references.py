@@ -50,9 +50,8 @@ class References:
         kind = type(value)
         if kind is pickle.PickleBuffer:
             return self._of_buffer(value)
-        if kind is bytes or kind is bytearray:
-            if len(value) > BLOB_BYTES:
-                return self._of_bytes(value, _BYTES if kind is bytes else _BYTEARRAY)
+        if (kind is bytes or kind is bytearray) and len(value) > BLOB_BYTES:
+            return self._of_bytes(value, _BYTES if kind is bytes else _BYTEARRAY)
         return None
 
     def _of_buffer(self, buffer: pickle.PickleBuffer) -> Reference | None:

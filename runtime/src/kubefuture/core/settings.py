@@ -44,6 +44,24 @@ BLOB_BYTES: Final = 1 << 20
 BLOBS: Final = 32
 """A function's captured data makes at most about this many blobs, since each takes a descriptor."""
 
+BLOB_WINDOW: Final = 32 << 20
+"""Of a blob that is fetched at most this many bytes are on the way, or not written yet."""
+
+BLOB_PART: Final = 240 << 10
+"""Bytes of a blob in one message, so that it is one frame and what is urgent can go between two."""
+
+LANE_BYTES: Final = 1 << 20
+"""At most about this many bytes of blobs wait in a connection's buffer, in front of what is urgent (R16)."""
+
+BLOB_STORE_BYTES: Final = 10 << 30
+"""How much a scheduler's, and a worker's, blobs may take on disk; less on a small volume."""
+
+BLOB_VOLUME: Final = 0.8
+"""At most this part of the volume they are on."""
+
+BLOB_SECONDS: Final = 600.0
+"""How long a scheduler keeps a blob that nothing refers to any more: the next call may need it again (R29)."""
+
 WINDOW_BYTES: Final = 64 << 20
 """At most this many bytes of arguments a session are on the way without a result (R16)."""
 

@@ -7,7 +7,7 @@ Its hosts are the client's I/O thread, the scheduler daemon, and the simulator i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias, assert_never, get_args
 
 from ..core.events import Event
@@ -32,6 +32,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from . import outcomes, requests
 from .assign import fill
+from .blob_uses import blob_holders, used_blobs
 from .holding import hold
 from .named import NamedMaps, Restored
 from .outbox import NOBODY, Peer
@@ -252,6 +253,14 @@ class Machine:
         """Takes up the named maps of a journal."""
         for stored in maps:
             self.named.restore(stored, now)
+
+    def used_blobs(self) -> dict[bytes, int]:
+        """The blobs that sessions and named maps refer to: digest to size."""
+        return used_blobs(self._state, self.named)
+
+    def blob_holders(self, digest: bytes) -> Iterator[Peer]:
+        """The clients that are there and have a blob."""
+        return blob_holders(self._state, digest)
 
     def limit_journal(self, *, work: bool, leases: bool) -> None:
         """Says what the journal has room for (R16)."""

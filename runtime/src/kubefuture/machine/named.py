@@ -8,11 +8,13 @@ The machine says what is to be recorded; its host commits it, and acknowledges n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..protocol.messages import (
     PROTOCOL,
     Attach,
+    Blob,
     Environment,
     Forget,
     Forgotten,
@@ -43,6 +45,7 @@ class NamedMap:
         accepted: What it is.
         session: Whose it is.
         feeder: Who hands over its elements: the same, or the same run started anew.
+        feeding: The function's number there.
         call: Its elements.
         cancelled: No more of them are run.
         cut: Its client is gone for good and had not handed over all elements.
@@ -51,6 +54,7 @@ class NamedMap:
     accepted: MapAccepted
     session: SessionState
     feeder: SessionState
+    feeding: int
     call: Call
     cancelled: bool = False
     cut: bool = False
@@ -112,6 +116,18 @@ class NamedMaps:
         self._by_name: dict[str, NamedMap] = {}
         self._by_key: dict[int, NamedMap] = {}
 
+    @property
+    def blobs(self) -> Iterator[Blob]:
+        """What the maps' functions refer to."""
+        for known in self._by_key.values():
+            yield from known.call.function.message.blobs
+
+    def fed_with(self, session: SessionState, function: int) -> Iterator[NamedMap]:
+        """The maps whose elements this client hands over, for this function of its own."""
+        for known in self._by_key.values():
+            if known.feeder is session and known.feeding == function:
+                yield known
+
     def get(self, key: int) -> NamedMap | None:
         """The map with this number, None when it was forgotten."""
         return self._by_key.get(key)
@@ -144,7 +160,7 @@ class NamedMaps:
             key, message.name, hello.identity, message.call, call.function.message, message.function_name,
             message.seed, message.total, message.chunk_size, message.retries, message.created,
         )  # fmt: skip
-        self._add(NamedMap(accepted, session, session, call))
+        self._add(NamedMap(accepted, session, session, message.function, call))
         self._state.records += [SessionOpened(hello.identity, hello.sys_path, hello.folder), accepted]
         self._opened("map-opened", known=self._by_key[key])
         outbox.send(peer, Named(message.call, key, 0, message.total))
@@ -162,7 +178,7 @@ class NamedMaps:
             )
             self._state.outbox.send(session.peer, NotNamed(message.call, reason))
             return
-        known.feeder, known.cut = session, False
+        known.feeder, known.feeding, known.cut = session, message.function, False
         session.fed[message.call] = known.call
         self._state.outbox.send(
             session.peer, Named(message.call, accepted.key, known.call.received, known.total)
@@ -223,7 +239,7 @@ class NamedMaps:
         call = Call(accepted.call, function, accepted.total, accepted.chunk_size, accepted.retries)
         call.restore(stored.payloads, stored.troubles, complete=stored.complete)
         call.key = accepted.key
-        known = NamedMap(accepted, session, session, call, stored.cancelled)
+        known = NamedMap(accepted, session, session, accepted.function.id, call, stored.cancelled)
         self._add(known)
         if known.over:
             if stored.cancelled:

@@ -58,6 +58,18 @@ class MapAccepted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=Tr
     created: float
 
 
+class FunctionReplaced(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
+    """The next elements of a map refer to more blobs than those before.
+
+    Attributes:
+        key: The map.
+        function: What takes the place of its function.
+    """
+
+    key: int
+    function: Function
+
+
 class ElementsAccepted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Consecutive elements' arguments.
 
@@ -141,7 +153,7 @@ class MapForgotten(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=T
 
 
 Record: TypeAlias = (
-    SessionOpened | MapAccepted | ElementsAccepted | ResultsRecorded | FailureRecorded | TroubleCounted
-    | MapCancelled | MapForgotten
+    SessionOpened | MapAccepted | FunctionReplaced | ElementsAccepted | ResultsRecorded | FailureRecorded
+    | TroubleCounted | MapCancelled | MapForgotten
 )  # fmt: skip
 """Anything that is recorded."""

@@ -18,6 +18,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from . import outcomes
 from .assign import cancel_leases, settle_slot
+from .blob_uses import refer
 from .calls import Call
 from .named import NamedMaps, is_lasting
 from .outbox import NOBODY
@@ -48,7 +49,7 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
         case Function():
             session.add_function(message)
             if message.blobs:
-                _send_again(state, session, message.id)
+                refer(state, named, session, message)
         case Open():
             call = session.open(message)
             total = message.total if message.total >= 0 else None
@@ -122,14 +123,6 @@ def _add_elements(state: State, named: NamedMaps, session: SessionState, message
         outcomes.settle_early(state, session, call)
     if call.finished:
         state.finish(owner, call)
-
-
-def _send_again(state: State, session: SessionState, function: int) -> None:
-    """Slots that have a function get it once more with their next lease."""
-    for worker in state.workers.values():
-        for slot in worker.slots.values():
-            if slot.session is session:
-                slot.functions.discard(function)
 
 
 def _forget(state: State, session: SessionState, function: int) -> None:

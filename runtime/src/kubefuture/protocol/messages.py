@@ -6,7 +6,8 @@ other content that the scheduler passes on without looking inside.
     client ── Hello Function Open Elements Tasks Cancel Release Bye ──> scheduler
     client <── Welcome Refused Results Failures Slots UnseededCall ── scheduler
     client ── OpenNamed Attach Fetch Forget ──> scheduler ── Named NotNamed Fetched Forgotten ──> client
-    whoever lacks a blob ── BlobWanted ──> who has it ── BlobPart BlobKept BlobMissing ──> back
+    client ── KeepBlob ──> scheduler ── BlobKept BlobRefused ──> client
+    worker ── BlobWanted ──> scheduler ── BlobWanted ──> client ── BlobPart BlobMissing ──> scheduler ──> worker
     client ── StatusRequest Scale ──> scheduler ── Status ──> client
     worker ── Hello SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
@@ -19,7 +20,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from .blob_messages import BLOB_MESSAGES, Blob, BlobKept, BlobMissing, BlobPart, BlobWanted
+from .blob_messages import Blob, BlobKept, BlobMissing, BlobPart, BlobRefused, BlobWanted, KeepBlob
 from .client_messages import (
     Cancel,
     Elements,
@@ -82,7 +83,6 @@ from .worker_messages import (
 )  # fmt: skip
 
 __all__ = (
-    "BLOB_MESSAGES",
     "PROTOCOL",
     "Ack",
     "AnyMessage",
@@ -92,6 +92,7 @@ __all__ = (
     "BlobKept",
     "BlobMissing",
     "BlobPart",
+    "BlobRefused",
     "BlobWanted",
     "Bye",
     "Cancel",
@@ -109,6 +110,7 @@ __all__ = (
     "Hello",
     "Holding",
     "Interrupt",
+    "KeepBlob",
     "Lease",
     "Message",
     "Named",
@@ -152,7 +154,7 @@ AnyMessage = (
     | OpenNamed | Attach | Named | NotNamed | Fetch | Fetched | Forget | Forgotten
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
-    | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing
+    | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

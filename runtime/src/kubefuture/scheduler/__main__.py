@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -62,7 +63,7 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
             log(f"the wanted number of slots cannot be recorded in {slots_file}: {error}")
 
     expected = Expected(slots_file.with_name(f"{slots_file.name}.workers"), time.monotonic(), log)
-    server = Server(connection.key, machine, log, scaled, journal, expected, events)
+    server = Server(connection.key, machine, log, scaled, journal, expected, events, options.blobs)
     gates = [Gate(listener, server, tls) for listener, tls in listeners]
     log(f"listening at {' and '.join(_address(listener) for listener, _ in listeners)}")
     readiness.ready()
@@ -114,12 +115,22 @@ def main() -> int:
     arguments.add_argument("--listen", metavar="HOST:PORT", help="a network address, with TLS")
     arguments.add_argument("--tls-certificate", type=Path, metavar="FILE", help="PEM")
     arguments.add_argument("--tls-key", type=Path, metavar="FILE", help="PEM; its mode must be 0600")
+    arguments.add_argument(
+        "--blobs", type=Path, metavar="FOLDER",
+        help="where captured data is kept; by default in the journal's folder, or else in a temporary one",
+    )  # fmt: skip
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
     try:
         require_descriptors()
         connection = Connection.load(options.connection)
-        uvloop.run(_serve(connection, options, readiness))
+        with TemporaryDirectory(prefix="kubefuture-blobs-") as folder:
+            options.blobs = options.blobs or (
+                options.journal.with_name(f"{options.journal.name}-blobs")
+                if options.journal
+                else Path(folder)
+            )
+            uvloop.run(_serve(connection, options, readiness))
     except (KubefutureError, OSError) as error:
         log(f"cannot start: {error}")
         readiness.error(str(error))

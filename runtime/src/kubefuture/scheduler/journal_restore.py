@@ -13,6 +13,7 @@ import msgspec
 
 from ..errors import JournalError
 from ..machine.records import (
+    FunctionReplaced,
     MapAccepted,
     MapCancelled,
     MapForgotten,
@@ -132,6 +133,10 @@ class _Reader:
                     continue
                 case MapAccepted():
                     found.accepted = record
+                case FunctionReplaced() if found.accepted is not None:
+                    found.accepted = msgspec.structs.replace(found.accepted, function=record.function)
+                case FunctionReplaced():
+                    raise schema.DamagedRow(f"row {row_id} of its table maps belongs to no map")
                 case TroubleCounted():
                     found.troubles[record.trouble, record.index] = record.count
                 case MapCancelled():

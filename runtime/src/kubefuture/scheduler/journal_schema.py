@@ -3,7 +3,7 @@
 All tables have the same columns. A row holds one record, encoded, and a CRC-32 of its table, id and content,
 since SQLite itself does not notice when a byte of a row is another one::
 
-    maps       SessionOpened, MapAccepted, TroubleCounted, MapCancelled, MapForgotten
+    maps       SessionOpened, MapAccepted, FunctionReplaced, TroubleCounted, MapCancelled, MapForgotten
     elements   ElementsAccepted
     results    ResultsRecorded, FailureRecorded
     state      one row: the last commit's number, the next free key, count and digest of all other rows
@@ -26,6 +26,7 @@ import msgspec
 from ..machine.records import (
     ElementsAccepted,
     FailureRecorded,
+    FunctionReplaced,
     MapAccepted,
     MapCancelled,
     MapForgotten,
@@ -46,6 +47,7 @@ MAP_TABLES: Final = ("maps", "elements", "results")
 TABLE_OF: Final[dict[type[Record], str]] = {
     SessionOpened: "maps",
     MapAccepted: "maps",
+    FunctionReplaced: "maps",
     TroubleCounted: "maps",
     MapCancelled: "maps",
     MapForgotten: "maps",
@@ -63,7 +65,7 @@ _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 
 decode_map = msgspec.msgpack.Decoder(
-    SessionOpened | MapAccepted | TroubleCounted | MapCancelled | MapForgotten
+    SessionOpened | MapAccepted | FunctionReplaced | TroubleCounted | MapCancelled | MapForgotten
 ).decode
 decode_elements = msgspec.msgpack.Decoder(ElementsAccepted).decode
 decode_results = msgspec.msgpack.Decoder(ResultsRecorded | FailureRecorded).decode

@@ -101,6 +101,16 @@ class Party:
         else:
             self.conversation.send(messages)
 
+    def tell(self, messages: Sequence[Message]) -> None:
+        """Sends what the exchange does not count, if there is a connection."""
+        if self.peer is not None:
+            self.peer.send(list(messages))
+
+    def accuse(self, error: Exception) -> None:
+        """It did what it may not; its connection ends, and all that belongs to it."""
+        if self.peer is not None:
+            self.peer.fail(error)
+
     def receive(self, messages: list[AnyMessage]) -> list[AnyMessage]:
         """Notes what arrived and returns what is for the machine."""
         return self.conversation.receive(messages)

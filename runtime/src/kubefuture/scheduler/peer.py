@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from ..core.blob_lane import Lane
 from ..core.keepalive import keep_alive
+from ..core.settings import LANE_BYTES
 from ..errors import LoginError, ProtocolError
 from ..protocol.auth import REFUSAL, ServerLogin
 from ..protocol.framing import Decoder, frame
@@ -31,6 +33,7 @@ class Peer(asyncio.Protocol):
         number: The connection's number.
         party: The number of who it belongs to, another one when that had a connection before.
         name: For the log.
+        lane: Sends blobs over it, if any may be asked for.
         settled: Done when it has introduced itself, or when its connection has ended.
     """
 
@@ -42,6 +45,7 @@ class Peer(asyncio.Protocol):
         self._joined = False
         self._over = False
         self.number = self.party = number
+        self.lane: Lane | None = None
         self.name = f"connection {number}"
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -53,7 +57,7 @@ class Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: it is connected, and TLS is agreed on where there is any."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=1 << 30)
+        self._transport.set_write_buffer_limits(high=LANE_BYTES)
         keep_alive(transport)
         address = transport.get_extra_info("peername")
         if isinstance(address, tuple):
@@ -72,6 +76,20 @@ class Peer(asyncio.Protocol):
                 self._take(data)
         except Exception as error:
             self._server.trouble(self, error)
+
+    def pause_writing(self) -> None:
+        """asyncio: much waits to be sent."""
+        if self.lane is not None:
+            self.lane.pause(paused=True)
+
+    def resume_writing(self) -> None:
+        """asyncio: most of it was sent."""
+        if self.lane is not None:
+            self.lane.pause(paused=False)
+
+    def fail(self, error: Exception) -> None:
+        """It did what it may not, as turned out later."""
+        self._server.trouble(self, error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it has ended."""

@@ -8,14 +8,17 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 from ..core.events import Event, line
 from ..core.trim import Trimmer
 from ..core.version import mismatch, own_environment
 from ..errors import KubefutureError, ProtocolError
 from ..machine.machine import Machine
+from ..protocol.blob_messages import apart
 from ..protocol.limits import MOST_SLOTS
-from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, Refused, Scale, Welcome
+from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, KeepBlob, Refused, Scale, Welcome
+from .blob_traffic import blob_traffic
 from .collecting import Collector
 from .diary import Diary
 from .expecting import Expected
@@ -38,6 +41,7 @@ class Server:
         journal: Holds named work; None where there is none.
         events: What the machine says that happened.
         expected: The workers to wait for, since a scheduler before this one had them.
+        blobs: The folder of what functions captured; None where none can be.
 
     Attributes:
         strangers: The log for those who have not logged in.
@@ -52,6 +56,7 @@ class Server:
         journal: Journal | None = None,
         expected: Expected | None = None,
         events: list[Event] | None = None,
+        blobs: Path | None = None,
     ) -> None:
         self._key = key
         self._machine = machine
@@ -70,6 +75,7 @@ class Server:
         self._trimmer = Trimmer()
         self._journal = journal
         self._expected = expected
+        self._blobs = None if blobs is None else blob_traffic(blobs, machine, log)
         self._collector = Collector(journal, machine.named) if journal is not None else None
         if expected is not None:
             machine.wait(expected.waits(time.monotonic()), time.monotonic())
@@ -113,6 +119,8 @@ class Server:
         self._machine.connected(party.number, hello, now)
         if self._expected is not None and hello.role == "worker":
             self._expected.joined(hello)
+        if self._blobs is not None:
+            self._blobs.joined(party)
         self.flush()
 
     def left(self, peer: Peer) -> None:
@@ -135,6 +143,9 @@ class Server:
         if party is None or party.peer is not peer:
             return
         now = time.monotonic()
+        messages, of_blobs = apart(messages)
+        if of_blobs and self._blobs is not None:
+            self._blobs.received(party, of_blobs)
         for message in party.receive(messages):
             if isinstance(message, Bye):  # the connection itself may live on in a fork of the client
                 self._forget(party, now, reason="goodbye")
@@ -146,6 +157,9 @@ class Server:
                 if self._collector is None:
                     raise ProtocolError("There is no journal to fetch from.")
                 self._collector.fetch(party, message)
+                continue
+            if isinstance(message, KeepBlob) and self._blobs is not None:
+                self._blobs.keep(party, message)
                 continue
             self._machine.received(party.number, message, now)
         if self._expected is not None and self._machine.waits:
@@ -200,6 +214,8 @@ class Server:
             self._machine.limit_journal(work=room is Room.FREE, leases=room is not Room.NO_LEASES)
         if self._expected is not None and self._machine.waits:
             self._machine.wait(self._expected.waits(now), now)
+        if self._blobs is not None:
+            self._blobs.collect(now)
         self._trimmer.look(busy=self._machine.busy, now=now)
         self._machine.tick(now)
         self._record()
@@ -212,6 +228,8 @@ class Server:
         for party in self._parties.values():
             if party.peer is not None:
                 party.peer.close()
+        if self._blobs is not None:
+            self._blobs.close()
 
     def _record(self) -> int:
         """Hands what is to be recorded to the journal; returns its number there, 0 for nothing."""
@@ -239,6 +257,8 @@ class Server:
         welcome = Welcome(exchange, welcomed, party.conversation.received, self._machine.slots)
         peer.send([welcome, *missed])
         self._machine.back(party.number, now)
+        if self._blobs is not None:
+            self._blobs.joined(party)
         self.flush()
 
     def _forget(
@@ -249,6 +269,8 @@ class Server:
         party.end(presence)
         if self._collector is not None:
             self._collector.left(party)
+        if self._blobs is not None:
+            self._blobs.left(party)
         if self._expected is not None:
             self._expected.left(party.hello)
         self._machine.disconnected(party.number, now)

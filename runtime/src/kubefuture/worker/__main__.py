@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvloop
 
@@ -18,7 +20,9 @@ from .supervisor import Supervisor
 
 async def _work(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> str:
     environment = slot_environment(options.threads_per_slot, os.environ)
-    supervisor = Supervisor(connection, options.slots_file, environment, readiness.ready, log, options.place)
+    supervisor = Supervisor(
+        connection, options.slots_file, environment, readiness.ready, log, options.place, options.blobs
+    )
     if options.memory_per_slot:
         supervisor.limit_memory(options.memory_per_slot)
     end_on_signals(options.lifeline_fd, supervisor.end)
@@ -41,12 +45,20 @@ def main() -> int:
         default=0,
         help="bytes; the slots share as many times this; 0 for no limit",
     )
+    arguments.add_argument(
+        "--blobs",
+        type=Path,
+        metavar="FOLDER",
+        help="where captured data is kept; by default a temporary folder",
+    )
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
     try:
         require_descriptors()
         connection = Connection.load(options.connection)
-        reason = uvloop.run(_work(connection, options, readiness))
+        with TemporaryDirectory(prefix="kubefuture-blobs-") as folder:
+            options.blobs = options.blobs or Path(folder)
+            reason = uvloop.run(_work(connection, options, readiness))
     except (KubefutureError, OSError) as error:
         reason = str(error)
     if reason:

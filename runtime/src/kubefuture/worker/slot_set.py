@@ -31,6 +31,8 @@ from ..protocol.messages import (
     StartSlot,
     Welcome,
 )  # fmt: skip
+from .blob_cache import BlobCache
+from .held_back import HeldBack
 from .limits import judged, verdict
 from .output import Outlet
 from .slot_process import SlotProcess
@@ -62,6 +64,7 @@ class SlotSet:
         report: Takes messages for the scheduler, several at a time; the lock is held.
         receiver: Reads the slots' sockets instead of the loop.
         trouble: Takes a sentence for the log when a slot cannot start.
+        blobs: Gets what functions captured; None where slots can map it at once.
     """
 
     def __init__(
@@ -74,11 +77,13 @@ class SlotSet:
         receiver: Receiver | None = None,
         output: int | None = None,
         lock: AbstractContextManager[object] | None = None,
+        blobs: BlobCache | None = None,
     ) -> None:
         self._loop = loop
         self._environment = environment
         self._outlet = Outlet(loop, 1, 2) if output is None else Outlet(loop, output, output)
         self._lock = lock if lock is not None else nullcontext()
+        self._held = HeldBack(blobs)
         self._report = report
         self._receiver = receiver
         self._trouble = trouble
@@ -132,12 +137,15 @@ class SlotSet:
             case StartSlot():
                 self._loop.call_soon_threadsafe(self.start, message.slot)
             case Run() if (slot := self._slots.get(message.slot)) is not None:
-                slot.run(message)
+                ready = self._held.run(message)
+                if ready is not None:
+                    slot.run(ready)
             case Bind() if (slot := self._slots.get(message.slot)) is not None and slot.pid == message.pid:
                 slot.bind(message)
             case Revoke():
                 slot = self._slots.get(message.slot)
-                back = slot.revoke(message.leases) if slot is not None else ()
+                back = self._held.revoke(message.slot, message.leases)
+                back += slot.revoke(message.leases) if slot is not None else ()
                 self._report([Returned(message.slot, back)])
             case Interrupt() if (slot := self._slots.get(message.slot)) is not None:
                 self._interrupt(message, slot)
@@ -151,6 +159,13 @@ class SlotSet:
                 pass
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
+
+    @_locked
+    def go_on(self) -> None:
+        """Blobs have arrived, or cannot be had: passes on what waited for them."""
+        for message in self._held.released():
+            if message.slot in self._slots:
+                self._slots[message.slot].run(message)
 
     @_locked
     def check(self) -> None:
@@ -191,17 +206,6 @@ class SlotSet:
             slot.reap()
         self._outlet.close()
 
-    def restart(self, slots: int) -> None:
-        """Kills all slots and starts fresh ones: the scheduler that knew their work is gone."""
-        for slot in list(self._slots.values()):
-            slot.ending = True
-            slot.kill()
-        self._slots.clear()
-        for number in list(self._starts):
-            self._cancel_start(number)
-        for number in range(slots):
-            self.start(number)
-
     @_locked
     def _retire(self, number: int) -> None:
         slot = self._slots.get(number)
@@ -220,6 +224,7 @@ class SlotSet:
             return  # it died meanwhile, so it is replaced already
         self._finish(slot)
         del self._slots[number]
+        self._held.forget(number)
         self.start(number)
 
     def _finish(self, slot: SlotProcess) -> None:
@@ -228,9 +233,10 @@ class SlotSet:
 
     def _interrupt(self, message: Interrupt, slot: SlotProcess) -> None:
         lease = message.lease
-        if lease not in slot.leases:
+        held = self._held.revoke(message.slot, (lease,))
+        if not held and lease not in slot.leases:
             return
-        if slot.revoke((lease,)):
+        if held or slot.revoke((lease,)):
             self._report([Returned(message.slot, (lease,))])
             return
         self._stop(slot, lease)
@@ -284,6 +290,7 @@ class SlotSet:
         if self._slots.get(number) is not slot:
             return
         del self._slots[number]
+        self._held.forget(number)
         if slot.overrun is not None and slot.overrun[:2] == (lease, index):
             self._report([verdict(slot.overrun, end=True)])
             lease, index, slot.ending = 0, -1, True

@@ -11,17 +11,21 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
+from ..core.blob_folder import BlobFolder
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
+from ..core.nudge import Nudge
 from ..core.slots_file import read_slots
 from ..errors import KubefutureError, NoAnswerError
+from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Message, Refused, Welcome
+from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
 from .memory import MemoryGuard
@@ -43,6 +47,10 @@ class Supervisor:
         ready: Called once when all slots are connected.
         log: Takes one line for the log.
         place: Where no other worker is at the same time; see `Hello`.
+        blobs: The folder for captured data that comes over the connection.
+
+    Raises:
+        StartError: That folder cannot be used.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Supervisor:
         ready: Callable[[], None],
         log: Callable[[str], None],
         place: str = "",
+        blobs: Path | None = None,
     ) -> None:
         self._connection = connection
         self._slots_file = slots_file
@@ -63,12 +72,20 @@ class Supervisor:
         self._guard: MemoryGuard | None = None
         self._hello = hello("worker", place=place)
         self._diary = Diary(log, self._hello.identity)
+        loop = asyncio.get_running_loop()
+        self._blobs: BlobCache | None = None
+        if blobs is not None:
+            folder = BlobFolder(
+                blobs, Nudge(loop, self._blobs_moved), lambda: cast(BlobCache, self._blobs).used
+            )
+            self._blobs = BlobCache(folder, self._tell, self._diary.happened)
         self._slots = SlotSet(
-            asyncio.get_running_loop(),
+            loop,
             environment=environment,
             report=self._report,
             trouble=self._diary.trouble,
             output=sys.stderr.fileno(),
+            blobs=self._blobs,
         )
         self._epoch = ""
         self._told: tuple[int, ...] = ()
@@ -132,6 +149,8 @@ class Supervisor:
         self._slots.check()
         if self._guard is not None:
             self._guard.look()
+        if self._blobs is not None:
+            self._blobs.collect(asyncio.get_running_loop().time())
         acknowledgement = self._conversation.acknowledgement(soon=True)
         if acknowledgement is not None and self._joined is not None:
             self._joined.send([acknowledgement])
@@ -141,6 +160,8 @@ class Supervisor:
         """Kills the slots."""
         self._slots.close()
         self._slots.reap()
+        if self._blobs is not None:
+            self._blobs.close()
 
     def end(self, reason: str = "") -> None:
         """Makes `run` return."""
@@ -163,6 +184,16 @@ class Supervisor:
             self._conversation.send(messages)
         self._say_ready()
 
+    def _tell(self, messages: Sequence[Message]) -> None:
+        """Sends what no exchange counts."""
+        if self._joined is not None:
+            self._joined.send(messages)
+
+    def _blobs_moved(self) -> None:
+        assert self._blobs is not None
+        if self._blobs.look(asyncio.get_running_loop().time()):
+            self._slots.go_on()
+
     def _say_ready(self) -> None:
         if self._joined is not None and len(self._slots.ready) >= self._wanted:
             self._ready()
@@ -175,6 +206,10 @@ class Supervisor:
         if isinstance(first, Welcome):
             self._join(first)
             messages = messages[1:]
+        messages, of_blobs = apart(messages)
+        if of_blobs and self._blobs is not None:
+            self._blobs.received(of_blobs)
+            self._blobs_moved()
         for message in self._conversation.receive(messages):
             self._diary.ordered(message)
             self._ledger.ordered(message)
@@ -196,4 +231,6 @@ class Supervisor:
         self._epoch = welcome.epoch
         self._joined = self._link
         self._joined.send(missed)
+        if self._blobs is not None:
+            self._blobs.joined()
         self._say_ready()
