@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from . import (
+    captured_array,
     chunked_map,
     import_time,
     memory,
@@ -27,6 +28,7 @@ QUESTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "throughput": throughput.rows,
     "chunked_map": chunked_map.rows,
     "skewed_map": skewed_map.rows,
+    "captured_array": captured_array.rows,
     "recovery": recovery.rows,
     "import_time": import_time.rows,
     "memory": memory.rows,

@@ -21,6 +21,8 @@ class Wire:
     Attributes:
         connection: The connection file that leads through the wire.
         carried: How many connections it has carried.
+        bytes_to_scheduler: How many bytes it has carried there.
+        bytes_from_scheduler: How many back.
     """
 
     def __init__(self, connection: Path, folder: Path | None = None) -> None:
@@ -36,6 +38,7 @@ class Wire:
         self._lock = threading.Lock()
         self._parted = False
         self.carried = 0
+        self.bytes_to_scheduler = self.bytes_from_scheduler = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -78,7 +81,22 @@ class Wire:
                 self._ends += [near, far]
                 self.carried += 1
             for source, target in ((near, far), (far, near)):
-                threading.Thread(target=_carry, args=(source, target), daemon=True).start()
+                threading.Thread(
+                    target=self._carry, args=(source, target, source is near), daemon=True
+                ).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, to_scheduler: bool) -> None:
+        try:
+            while content := source.recv(1 << 16):
+                target.sendall(content)
+                if to_scheduler:
+                    self.bytes_to_scheduler += len(content)
+                else:
+                    self.bytes_from_scheduler += len(content)
+        except OSError:
+            pass
+        _hang_up(source)
+        _hang_up(target)
 
     def __enter__(self) -> Wire:
         return self
@@ -87,16 +105,6 @@ class Wire:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _carry(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while content := source.recv(1 << 16):
-            target.sendall(content)
-    except OSError:
-        pass
-    _hang_up(source)
-    _hang_up(target)
 
 
 def _hang_up(end: socket.socket) -> None:

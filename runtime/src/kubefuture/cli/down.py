@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ..keeper.places import Places
-from ..keeper.programs import journal_of
+from ..keeper.programs import BLOBS, journal_of
 from ..keeper.proof import Proof, look
 from ..project import record
 from ..project.errors import ProjectError
@@ -63,7 +63,10 @@ def _down(project: Project) -> int:
 
 def _delete_journal(project: Project, proof: Proof) -> None:
     """Named work stays until `make down` (R10)."""
-    journal = journal_of(project.folder)
+    journal, blobs = journal_of(project.folder), project.folder / BLOBS
+    shutil.rmtree(blobs, ignore_errors=True)
+    if blobs.exists():
+        proof.left.append(f"what functions captured, {blobs}, which cannot be deleted")
     if journal.is_dir():
         shutil.rmtree(journal, ignore_errors=True)
         if journal.exists():

@@ -17,6 +17,9 @@ from ..project.folder import Project
 from ..project.values import Values
 
 _JOURNAL = Path(".kubefuture") / "local" / "journal"
+BLOBS = Path(".kubefuture") / "local" / "blobs"
+"""Where scheduler and worker keep what functions captured, in the project."""
+
 _SQLITE_PATH = 480
 """SQLite opens no file whose path is longer than 512 bytes, its own endings included."""
 
@@ -103,7 +106,8 @@ def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
     place = journal_of(project.folder)
     journal = str(_JOURNAL if place == project.folder / _JOURNAL else place)
     scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common, "--journal", journal)
-    worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common)
+    scheduler += ("--blobs", str(BLOBS / "scheduler"))
+    worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common, "--blobs", str(BLOBS / "worker"))
     worker += ("--threads-per-slot", str(values.threads), "--memory-per-slot", str(values.memory))
     programs = (Program("scheduler", scheduler, {}), Program("worker", worker, values.env))
     return Plan(

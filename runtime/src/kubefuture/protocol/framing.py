@@ -49,6 +49,7 @@ class Decoder:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._long = bytearray()
+        self._needed = 4
 
     @property
     def unfinished(self) -> bool:
@@ -69,6 +70,8 @@ class Decoder:
         """
         if self._buffer:
             self._buffer += data
+            if len(self._buffer) < self._needed:
+                return []  # a long frame comes in many pieces
             data = bytes(self._buffer)
             self._buffer.clear()
         messages: list[AnyMessage] = []
@@ -98,6 +101,9 @@ class Decoder:
                 raise ProtocolError(
                     f"A frame of {length} bytes is no message of this protocol: {error}."
                 ) from None
+        self._needed = 4
         if position < end:
             self._buffer += view[position:]
+            if end - position >= 4:
+                self._needed += int.from_bytes(view[position : position + 4], "little") & ~_MORE
         return messages
