@@ -73,7 +73,9 @@ def use_virtual_time(monkeypatch: Any) -> None:
     monkeypatch.setattr(cluster, "LoopThread", _Thread)
     monkeypatch.setattr(cluster, "_say", lambda text: None)
     monkeypatch.setattr(
-        cluster, "Connection", SimpleNamespace(load=lambda path: SimpleNamespace(provider="", project=""))
+        cluster,
+        "Connection",
+        SimpleNamespace(load=lambda path: SimpleNamespace(provider="", project="", socket_path="")),
     )
 
 

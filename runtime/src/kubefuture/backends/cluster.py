@@ -19,21 +19,27 @@ from pathlib import Path
 
 import msgspec
 
+from ..client.leaving import wait_for_the_journal
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
 from ..core.blob_lane import Lane
 from ..core.connection import Connection
 from ..core.descriptors import require_descriptors
+from ..core.direct_link import DirectLink, connect_directly
 from ..core.identity import hello
-from ..core.link import Link, connect
+from ..core.link import Link, connect, no_answer
 from ..core.patience import wait_until
-from ..core.settings import ACCEPT_SECONDS, RECONNECT_SECONDS
+from ..core.receiver import SUPPORTED, Receiver
+from ..core.settings import RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, Scale, Status, Welcome
 
 _PAUSE = 0.2
+_FEW = 16
+"""With fewer calls under way each message is sent at once; with more, those that come together are sent together."""
+
 _ACKNOWLEDGE_SECONDS = 0.25
 
 
@@ -56,11 +62,16 @@ class ClusterBackend:
         self._connection = Connection.load(path)
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
+        direct = SUPPORTED and bool(self._connection.socket_path)
+        self.receiver = (
+            Receiver("kubefuture-read", self.session.lock, self.session.deliver) if direct else None
+        )
+        self.session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
         self._awake = False
         self._closing = False
-        self._link: Link | None = None
-        self._greeted: Link | None = None
+        self._link: Link | DirectLink | None = None
+        self._greeted: Link | DirectLink | None = None
         self._hello = hello("client")
         self._epoch = ""
         self._conversation = Conversation(self.session.acknowledged)
@@ -72,7 +83,7 @@ class ClusterBackend:
         try:
             started.result()
         except BaseException as error:
-            self._thread.stop()
+            self._end_threads()
             if isinstance(error, OSError) and not isinstance(error, KubefutureError):
                 raise no_answer(self._connection, path, error) from None
             raise
@@ -127,7 +138,11 @@ class ClusterBackend:
         """Says goodbye; the session's unnamed work is cancelled (R10)."""
         if self._pid != os.getpid():
             return
-        self._wait_for_the_journal()
+        if not wait_for_the_journal(self.session):
+            _say(
+                "kubefuture: named work that this program began has not all been accepted by the scheduler, and is "
+                "incomplete."
+            )
         self._closing = True
 
         def leave() -> None:
@@ -140,36 +155,32 @@ class ClusterBackend:
             self._task.result(5.0)  # it ends by itself, soon after the connection
         except Exception:
             self._task.cancel()
-        self._thread.stop()
+        self._end_threads()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
         self.session.deliver()
 
-    def _wait_for_the_journal(self) -> None:
-        """Named work that was begun is the scheduler's only when its journal has all of it (R5)."""
-        deadline = time.monotonic() + ACCEPT_SECONDS
-        with self.session.lock:
-            while self.session.error is None and (call := self.session.unaccepted) is not None:
-                left = deadline - time.monotonic()
-                if left <= 0.0:
-                    _say(
-                        "kubefuture: named work that this program began has not all been accepted by the scheduler, "
-                        "and is incomplete."
-                    )
-                    return
-                call.changed.wait(left)
+    def _end_threads(self) -> None:
+        self._thread.stop()
+        if self.receiver is not None:
+            self.receiver.close()
 
     async def _connect(self) -> None:
         self._welcomed = asyncio.get_running_loop().create_future()
-        link = await connect(self._connection, self._receive)
-        self._greet(link)
+        link: Link | DirectLink
+        if self.receiver is not None and self._connection.socket_path:
+            link = await connect_directly(self._connection, self._receive, self.session.lock, self.receiver)
+        else:
+            link = await connect(self._connection, self._receive)
+        with self.session.lock:
+            self._greet(link)
         lost = asyncio.ensure_future(link.lost)
         await asyncio.wait({lost, self._welcomed}, return_when=asyncio.FIRST_COMPLETED)
         if not self._welcomed.done():
             raise ConnectionResetError("the scheduler closed the connection")
         self._welcomed.result()
 
-    def _greet(self, link: Link) -> None:
+    def _greet(self, link: Link | DirectLink) -> None:
         """Says over a new connection who we are."""
         received = self._conversation.received
         link.send([msgspec.structs.replace(self._hello, epoch=self._epoch, received=received)])
@@ -232,7 +243,14 @@ class ClusterBackend:
 
     def _send(self, messages: list[Message]) -> None:
         self._inbox.extend(messages)
-        if not self._awake:
+        if isinstance(self._link, DirectLink) and self.session.under_way <= _FEW:
+            try:
+                self._flush()
+            except BaseException:  # Ctrl-C: whether it was sent is not known, so the exchange begins anew
+                self._epoch = ""
+                self._link.break_off()
+                raise
+        elif not self._awake:
             self._thread.loop.call_soon_threadsafe(self._flush)
             self._awake = True  # after it, so that Ctrl-C between the two leaves nothing unsent
 
@@ -265,10 +283,12 @@ class ClusterBackend:
             self._conversation.vouched = self._conversation.received
             if isinstance(first, Welcome):
                 self._answer(None)
-        for asked in of_blobs:
-            if isinstance(asked, BlobWanted) and self._link is not None and self._link.lane is not None:
-                self._link.lane.want(asked)
-        self.session.deliver()
+            for asked in of_blobs:
+                if isinstance(asked, BlobWanted) and self._link is not None and self._link.lane is not None:
+                    self._link.lane.want(asked)
+            helped = self.receiver is not None and self.receiver.active
+        if not helped:  # else that is done when the lock is free
+            self.session.deliver()
 
     def _read_blob(self, digest: bytes, start: int, stop: int) -> bytes | None:
         """Bytes of what a function captured; None when nothing refers to it any more."""
@@ -286,20 +306,14 @@ class ClusterBackend:
             self._thread.loop.call_later(_ACKNOWLEDGE_SECONDS, self._acknowledge)
 
     def _answer(self, error: KubefutureError | None) -> None:
+        self._thread.loop.call_soon_threadsafe(self._set_answer, error)
+
+    def _set_answer(self, error: KubefutureError | None) -> None:
         if self._welcomed is not None and not self._welcomed.done():
             if error is None:
                 self._welcomed.set_result(None)
             else:
                 self._welcomed.set_exception(error)
-
-
-def no_answer(connection: Connection, path: Path, error: OSError) -> NoAnswerError:
-    """The error for a connection file whose cluster is not there any more."""
-    return NoAnswerError(
-        f"The cluster of project {connection.project} does not answer at {connection.address} "
-        f"({error.strerror or error}), though {path} says that it is up: its processes have probably ended, "
-        "as after a reboot. Start it again with `make up`."
-    )
 
 
 def _say(text: str) -> None:

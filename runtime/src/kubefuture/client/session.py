@@ -11,7 +11,6 @@ wants the lock.
 
 from __future__ import annotations
 
-import os
 import threading
 import traceback
 from collections import deque
@@ -20,7 +19,6 @@ from concurrent.futures import Future
 from functools import partial
 from itertools import count
 from typing import Any
-from weakref import WeakSet
 
 from ..core.blobs import BlobFile
 from ..core.receiver import HelpedCondition, Receiver
@@ -50,22 +48,13 @@ from ..protocol.messages import (
     Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
+from .forks import abandon_in_forks
 from .functions import Functions
 from .named import NamedCall, Naming
 from .window import Window
 
 Files = tuple[BlobFile, ...]
 """The blobs that a function refers to."""
-
-_living: WeakSet[Session] = WeakSet()
-
-
-def _abandon_all() -> None:
-    for session in list(_living):
-        session.abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_all)
 
 
 class Session:
@@ -96,12 +85,17 @@ class Session:
         self.slots = 0
         self.slots_changed = threading.Condition(lock)
         self.error: KubefutureError | None = None
-        _living.add(self)
+        abandon_in_forks(self)
 
     @property
     def busy(self) -> bool:
         """Whether somebody waits for something."""
         return bool(self._calls or self.outcomes)
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have not ended."""
+        return len(self._calls)
 
     def start_map(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from .receiver import Receiver
 
@@ -27,6 +27,7 @@ class Channel:
         on_end: Called once in the loop's thread when the other side is gone.
         lock: The host's lock; whoever calls `send` holds it, and so does `on_data`.
         receiver: Reads it instead of the loop, in any thread.
+        on_room: Called in the loop's thread when all that had to wait was sent; the lock is held.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Channel:
         on_end: Callable[[], None],
         lock: AbstractContextManager[object],
         receiver: Receiver | None = None,
+        on_room: Callable[[], None] | None = None,
     ) -> None:
         self._loop = loop
         self._receiver = receiver
@@ -44,6 +46,7 @@ class Channel:
         self._on_data = on_data
         self._on_end = on_end
         self._lock = lock
+        self._on_room = on_room
         self._unsent = bytearray()
         sock.setblocking(False)
         if receiver is None:
@@ -65,6 +68,17 @@ class Channel:
             content = content[sent:]
             self._loop.call_soon_threadsafe(self._watch_writable)
         self._unsent += content
+
+    @property
+    def backlog(self) -> int:
+        """How many bytes wait to be sent."""
+        return len(self._unsent)
+
+    def finish(self, seconds: float) -> None:
+        """Sends what waits, for at most so long; before `close`."""
+        with suppress(OSError), self._lock:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(self._unsent)
 
     def drain(self) -> None:
         """The other side is known to be gone: delivers what it sent, then calls `on_end`.
@@ -109,6 +123,8 @@ class Channel:
             del self._unsent[:sent]
             if not self._unsent:
                 self._loop.remove_writer(self._socket.fileno())
+                if self._on_room is not None:
+                    self._on_room()
 
     def _readable_in_loop(self) -> None:
         with self._lock:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 from ..errors import KubefutureError, NoAnswerError
@@ -107,16 +109,30 @@ async def connect(connection: Connection, handle: Callable[[list[AnyMessage]], N
     """
     link = Link(connection.key, handle)
     try:
-        async with asyncio.timeout(LOGIN_SECONDS):
+        async with answered(connection):
             await _open(connection, link)
             await asyncio.shield(link.logged_in)
-    except TimeoutError:
+    except NoAnswerError:
         link.close()
+        raise
+    return link
+
+
+@asynccontextmanager
+async def answered(connection: Connection) -> AsyncIterator[None]:
+    """For connecting and logging in, which must not take long.
+
+    Raises:
+        NoAnswerError: It does.
+    """
+    try:
+        async with asyncio.timeout(LOGIN_SECONDS):
+            yield
+    except TimeoutError:
         raise NoAnswerError(
             f"The scheduler of project {connection.project} does not answer at {connection.address} "
             f"({LOGIN_SECONDS:.0f} s). See `make logs`; `make down` and `make up` start it anew."
         ) from None
-    return link
 
 
 async def _open(connection: Connection, link: Link) -> None:
@@ -134,3 +150,12 @@ async def _open(connection: Connection, link: Link) -> None:
         )  # fmt: skip
     except ssl.SSLError as error:
         raise refusal(error, connection.address) or error from None
+
+
+def no_answer(connection: Connection, path: Path, error: OSError) -> NoAnswerError:
+    """The error for a connection file whose cluster is not there any more."""
+    return NoAnswerError(
+        f"The cluster of project {connection.project} does not answer at {connection.address} "
+        f"({error.strerror or error}), though {path} says that it is up: its processes have probably ended, "
+        "as after a reboot. Start it again with `make up`."
+    )
