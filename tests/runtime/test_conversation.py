@@ -32,6 +32,29 @@ def test_a_new_connection_goes_on_with_what_did_not_arrive():
     assert conversation.resume(5) == messages(5, 6)
 
 
+def test_R6_what_arrived_before_a_connection_broke_is_kept_until_the_other_side_vouches_for_it():
+    told = []
+    conversation = Conversation(told.append)
+    conversation.send(messages(0, 5))
+    assert conversation.resume(4) == messages(4, 5), "only what has not arrived is sent again"
+    assert list(conversation.kept) == messages(0, 5) and not told, "it is not in the journal yet"
+    assert conversation.resume(3) == messages(3, 5), "nor does it matter how often"
+    conversation.receive([Ack(4)])
+    assert list(conversation.kept) == messages(4, 5) and told == messages(0, 4)
+    assert conversation.resume(4) == messages(4, 5)
+
+
+def test_an_acknowledgement_that_is_lost_with_its_connection_is_told_over_the_next_one():
+    conversation = Conversation()
+    conversation.receive(messages(0, 3))
+    conversation.vouched = 2
+    assert conversation.acknowledgement(soon=True) == Ack(2)
+    assert conversation.acknowledgement(soon=True) is None
+    conversation.resume(0)
+    assert conversation.acknowledgement(soon=True) == Ack(2)
+    assert conversation.acknowledgement(soon=True) is None
+
+
 def test_what_arrives_is_counted_and_acknowledged_once_somebody_vouches_for_it():
     conversation = Conversation()
     assert conversation.receive(messages(0, 70)) == messages(0, 70)
@@ -59,7 +82,7 @@ def test_an_acknowledgement_of_what_was_never_sent_or_was_acknowledged_before_is
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
-@given(st.lists(st.tuples(st.sampled_from(["send", "arrive", "acknowledge", "break"]), st.integers(0, 5))))
+@given(st.lists(st.tuples(st.sampled_from(["send", "arrive", "vouch", "acknowledge", "break"]), st.integers(0, 5))))
 def test_whatever_breaks_everything_arrives_once_and_in_order(events):
     sender, receiver = Conversation(), Conversation()
     wire, back, arrived, sent = [], [], [], 0
@@ -77,7 +100,8 @@ def test_whatever_breaks_everything_arrives_once_and_in_order(events):
         elif event == "arrive":
             arrived += receiver.receive(wire[:number])
             del wire[:number]
-            receiver.vouched = receiver.received
+        elif event == "vouch":
+            receiver.vouched = max(receiver.vouched, receiver.received - number)
         elif event == "acknowledge":
             if (acknowledgement := receiver.acknowledgement(soon=True)) is not None:
                 back.append(acknowledgement)
@@ -86,8 +110,12 @@ def test_whatever_breaks_everything_arrives_once_and_in_order(events):
                 del back[:]
         else:
             again()
+        assert len(sender.kept) >= sent - receiver.vouched, "nothing is dropped that nobody vouches for"
     again()
     arrived += receiver.receive(wire)
     assert arrived == messages(0, sent)
-    sender.resume(receiver.received)
+    receiver.vouched = receiver.received
+    receiver.resume(0)  # an acknowledgement that was lost with a connection is told once more
+    acknowledgement = receiver.acknowledgement(soon=True)
+    sender.receive([] if acknowledgement is None else [acknowledgement])
     assert not sender.kept

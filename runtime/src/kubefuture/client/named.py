@@ -86,6 +86,7 @@ class NamedCall(MapCall):
         self._function: Function | None = None
         self._key = 0
         self._cursor = 0
+        self._under_way = 0
 
     @property
     def finished(self) -> bool:
@@ -95,11 +96,11 @@ class NamedCall(MapCall):
     @property
     def accepted(self) -> bool:
         """The journal has all of it, so that the client may leave."""
-        return self.cancelled or self.asked or (self.closed and not self.outstanding)
+        return self.cancelled or self.asked or (self.closed and not self._under_way)
 
     def opening(self) -> list[Message]:
         """What begins it, or takes it up again. What it refers to is on disk before that."""
-        self._key = 0
+        self._key = self._under_way = 0
         if self.forgets:
             return [Forget(self.id, self.naming.name)]
         if self.asked:
@@ -173,11 +174,16 @@ class NamedCall(MapCall):
 
     def next_elements(self) -> list[Message]:
         """The next elements to send; none before the scheduler has named it."""
-        return super().next_elements() if self._key and not self.asked and not self._unkept else []
+        if not self._key or self.asked or self._unkept:
+            return []
+        messages = super().next_elements()
+        self._under_way += len(messages)  # the last one may be empty, and is to be accepted too
+        return messages
 
     def acknowledged(self, message: Elements) -> list[Message]:
         """The journal has these elements: what to send now."""
         self.outstanding -= sum(map(len, message.payloads))
+        self._under_way -= 1
         self.changed.notify_all()
         return self.next_elements()
 

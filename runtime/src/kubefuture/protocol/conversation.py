@@ -10,13 +10,18 @@ lost, and nothing arrives twice or in another order::
                        <── messages 8, 9, ...   and from now on, now and then, Ack(n)
 
 Acknowledging means more than having received: whoever does it vouches for the content, so what is to be
-journaled is acknowledged once it is (R6, R8).
+journaled is acknowledged once it is (R6, R8). What was received and is not acknowledged is kept, though it is
+not sent again: the other side may die before it is in the journal::
+
+    kept    what the other side has and does not vouch for yet │ what is on the way, or is to be sent
+            ^ acknowledged                                     ^ received, as its Hello or Welcome says
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from ..errors import ProtocolError
 from .messages import Ack, AnyMessage, Message
@@ -93,18 +98,24 @@ class Conversation:
     def resume(self, received: int) -> list[Message]:
         """A new connection: the other side has so many messages; returns those that it has not.
 
+        It does not vouch for them yet, so they are kept. What this side has told may be lost with the old connection.
+
         Raises:
             ProtocolError: It never got so many, or acknowledged more before.
         """
-        self._drop(received)
-        return list(self._kept)
+        self._require(received)
+        self._told = 0
+        return list(islice(self._kept, received - self._acknowledged, None))
 
-    def _drop(self, received: int) -> None:
+    def _require(self, received: int) -> None:
         if not self.can_resume(received):
             raise ProtocolError(
                 f"{received} messages are acknowledged, but {self._acknowledged} were before, and "
                 f"{self._acknowledged + len(self._kept)} were sent."
             )
+
+    def _drop(self, received: int) -> None:
+        self._require(received)
         kept, settled = self._kept, self._settled
         for _ in range(received - self._acknowledged):
             message = kept.popleft()

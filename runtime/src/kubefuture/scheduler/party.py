@@ -121,10 +121,13 @@ class Party:
         Args:
             pending: The last record that has to be committed before it is in good hands, 0 for none.
         """
+        received = self.conversation.received
         if pending:
-            self._pending.append((pending, self.conversation.received))
-        elif not self._pending:
-            self.conversation.vouched = self.conversation.received
+            self._pending.append((pending, received))
+        elif self._pending:
+            self._pending[-1] = self._pending[-1][0], received  # in good hands when those before it are
+        else:
+            self.conversation.vouched = received
 
     def committed(self, record: int) -> None:
         """Records up to this one are on disk."""
