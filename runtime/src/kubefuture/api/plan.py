@@ -62,7 +62,9 @@ class Plan:
     def retire(self) -> None:
         """Another plan took over: ends the back end unless somebody still waits for its work."""
         backend = self._backend
-        if backend is not None and not backend.session.busy:
+        if backend is not None and backend.session.busy:
+            _waited_for.append(self)
+        elif backend is not None:
             self.close()
 
     def __enter__(self) -> Plan:
@@ -104,6 +106,9 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 _current: Plan | None = None
+_waited_for: list[Plan] = []
+"""Plans that were replaced while somebody waited for their work; they end with the program at the latest."""
+
 _choosing = threading.Lock()
 _sequential = Plan("sequential", None, None)
 
@@ -211,8 +216,8 @@ def _find_connection() -> Path | None:
 
 @atexit.register
 def _at_exit() -> None:
-    if _current is not None:
+    for chosen in [*_waited_for, *([] if _current is None else [_current])]:
         try:
-            _current.close()
+            chosen.close()
         except Exception as error:
             print(f"kubefuture: the plan did not end cleanly: {error}", file=sys.stderr)
