@@ -82,7 +82,11 @@ def test_an_acknowledgement_of_what_was_never_sent_or_was_acknowledged_before_is
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
-@given(st.lists(st.tuples(st.sampled_from(["send", "arrive", "vouch", "acknowledge", "break"]), st.integers(0, 5))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["send", "arrive", "vouch", "acknowledge", "break"]), st.integers(0, 5))
+    )
+)
 def test_whatever_breaks_everything_arrives_once_and_in_order(events):
     sender, receiver = Conversation(), Conversation()
     wire, back, arrived, sent = [], [], [], 0

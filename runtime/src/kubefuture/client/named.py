@@ -17,6 +17,7 @@ from ..protocol.messages import (
     Blob,
     BlobKept,
     BlobRefused,
+    Cancel,
     Elements,
     Fetch,
     Fetched,
@@ -30,6 +31,7 @@ from ..protocol.messages import (
     OpenNamed,
     Span,
 )
+from ..protocol.named_messages import IF_THERE
 from .calls import MapCall
 
 
@@ -85,6 +87,7 @@ class NamedCall(MapCall):
         self._opened = False
         self._function: Function | None = None
         self._key = 0
+        self._named_as = 0
         self._cursor = 0
         self._under_way = 0
 
@@ -92,6 +95,11 @@ class NamedCall(MapCall):
     def finished(self) -> bool:
         """All outcomes are here, or nobody waits."""
         return self.cancelled or (self.whole >= 0 and self.settled >= self.whole)
+
+    @property
+    def number(self) -> int:
+        """The journal's number of it, 0 while that is not known."""
+        return self._named_as
 
     @property
     def accepted(self) -> bool:
@@ -102,9 +110,9 @@ class NamedCall(MapCall):
         """What begins it, or takes it up again. What it refers to is on disk before that."""
         self._key = self._under_way = 0
         if self.forgets:
-            return [Forget(self.id, self.naming.name)]
+            return [Forget(self.id, self.naming.name, self._named_as)]
         if self.asked:
-            return [Attach(self.id, self.naming.name)]
+            return [Attach(self.id, self.naming.name, self._named_as)]
         self._opened, self._function = False, None
         return self._keep(self._blobs) or self._proceed()
 
@@ -142,13 +150,15 @@ class NamedCall(MapCall):
             function, self._function = self._function, None
             return [*([function] if function is not None else []), *self.next_elements()]
         self._opened = True
+        return [self.open_named(self._named_as)]
+
+    def open_named(self, key: int) -> OpenNamed:
+        """The message that begins it, or takes up the map with this number; see there."""
         naming = self.naming
-        return [
-            OpenNamed(
-                self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
-                self.total, self.chunk_size, self.retries, naming.again,
-            )
-        ]  # fmt: skip
+        return OpenNamed(
+            self.id, naming.name, self.function, naming.function_name, naming.seed, naming.created,
+            self.total, self.chunk_size, self.retries, naming.again, key,
+        )  # fmt: skip
 
     def receive(self, message: Named | Fetched | NotNamed | Forgotten) -> list[Message]:
         """The scheduler said something of it: what to send now."""
@@ -156,7 +166,7 @@ class NamedCall(MapCall):
             return self._named(message)
         if isinstance(message, Fetched):
             return self._fetched(message)
-        if isinstance(message, NotNamed):
+        if isinstance(message, NotNamed) and not (self.forgets and self._named_as):
             begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(message.begun))
             self.broken(NamedMapError(message.reason.replace("{begun}", begun)))
         else:
@@ -165,7 +175,9 @@ class NamedCall(MapCall):
         return []
 
     def _named(self, message: Named) -> list[Message]:
-        self._key = message.key
+        self._key = self._named_as = message.key
+        if self.forgets:
+            return self.opening()
         self.whole = message.total
         self.sent, self.outstanding, self.closed = message.received, 0, False
         self.again = False
@@ -203,3 +215,33 @@ class NamedCall(MapCall):
     def span(self, span: Span) -> None:
         """Never called: outcomes are fetched."""
         raise AssertionError("a named map's outcomes are fetched")
+
+
+class Cancelling:
+    """Named maps that were cancelled; a scheduler that is started anew is told, as long as the journal may not know."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, NamedCall] = {}
+
+    @property
+    def first(self) -> NamedCall | None:
+        """One of them; None when the client may leave."""
+        return next(iter(self._calls.values()), None)
+
+    def add(self, call: MapCall) -> None:
+        """A call is being cancelled."""
+        if isinstance(call, NamedCall) and not call.asked:
+            self._calls[call.id] = call
+
+    def acknowledged(self, message: Cancel) -> None:
+        """The journal has it."""
+        for number in message.calls:
+            if (call := self._calls.pop(number, None)) is not None:
+                call.changed.notify_all()
+
+    def again(self) -> list[Message]:
+        """What a new scheduler has to know; a map that it does not have is not begun."""
+        messages: list[Message] = []
+        for call in self._calls.values():
+            messages += [call.open_named(call.number or IF_THERE), Cancel((call.id,))]
+        return messages

@@ -50,7 +50,7 @@ from ..protocol.messages import (
 from .calls import MapCall, TaskCall
 from .forks import abandon_in_forks
 from .functions import Functions
-from .named import NamedCall, Naming
+from .named import Cancelling, NamedCall, Naming
 from .window import Window
 
 Files = tuple[BlobFile, ...]
@@ -78,6 +78,7 @@ class Session:
         self._ids = count(1)
         self._calls: dict[int, TaskCall | MapCall] = {}
         self._maps: dict[int, MapCall] = {}
+        self._cancelling = Cancelling()
         self.functions = Functions(self._ids)
         self._window = Window()
         self.outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
@@ -140,9 +141,9 @@ class Session:
 
     @property
     def unaccepted(self) -> NamedCall | None:
-        """A named map that the journal does not have all of; None when the client may leave."""
+        """A named map that the journal does not have all of, or whose cancel; None when the client may leave."""
         named = (call for call in self._maps.values() if isinstance(call, NamedCall))
-        return next((call for call in named if not call.accepted), None)
+        return next((call for call in named if not call.accepted), None) or self._cancelling.first
 
     def acknowledged(self, message: Message) -> None:
         """The scheduler has a message in good hands. The lock is held."""
@@ -150,6 +151,8 @@ class Session:
             call = self._calls.get(message.call)
             if isinstance(call, NamedCall):
                 self._send(call.acknowledged(message))
+        elif isinstance(message, Cancel):
+            self._cancelling.acknowledged(message)
 
     def leave(self, call: MapCall) -> None:
         """The caller does not wait for a named map any more; it goes on."""
@@ -194,6 +197,7 @@ class Session:
             if call.id in self._calls:
                 if isinstance(call, MapCall):
                     call.cancelled = True
+                    self._cancelling.add(call)
                 else:
                     call.future = None
                 self._send([Cancel((call.id,))])
@@ -256,6 +260,7 @@ class Session:
             call.sent, call.outstanding, call.again, call.closed = 0, 0, True, False
             messages += call.opening()
             messages.extend(call.next_elements())
+        messages += self._cancelling.again()
         messages.append(Resumed())
         return messages
 

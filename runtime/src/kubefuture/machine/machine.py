@@ -34,7 +34,8 @@ from . import outcomes, requests
 from .assign import fill
 from .blob_uses import blob_holders, used_blobs
 from .holding import hold
-from .named import NamedMaps, Restored
+from .named import NamedMaps
+from .named_map import Restored
 from .outbox import NOBODY, Peer
 from .records import Record
 from .roster import Roster

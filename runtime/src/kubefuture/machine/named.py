@@ -2,14 +2,13 @@
 
 The machine says what is to be recorded; its host commits it, and acknowledges nothing before::
 
-    OpenNamed, Elements ──> State.records ──> journal ──> acknowledged
-    outcomes            ──>               ──>         ──> acknowledged to the worker, told to who fetches
+    OpenNamed, Elements, Forget ──> State.records ──> journal ──> acknowledged, answered
+    outcomes                    ──>               ──>         ──> acknowledged to the worker, told to who fetches
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..protocol.messages import (
     PROTOCOL,
@@ -24,6 +23,7 @@ from ..protocol.messages import (
     OpenNamed,
 )
 from .calls import Call, FunctionState
+from .named_map import FORGOTTEN, NamedMap, Restored
 from .records import (
     ElementsAccepted,
     MapAccepted,
@@ -35,71 +35,6 @@ from .records import (
 from .sessions import SessionState
 from .slots import LeaseState
 from .state import State
-
-
-@dataclass
-class NamedMap:
-    """One of them.
-
-    Attributes:
-        accepted: What it is.
-        session: Whose it is.
-        feeder: Who hands over its elements: the same, or the same run started anew.
-        feeding: The function's number there.
-        call: Its elements.
-        cancelled: No more of them are run.
-        cut: Its client is gone for good and had not handed over all elements.
-    """
-
-    accepted: MapAccepted
-    session: SessionState
-    feeder: SessionState
-    feeding: int
-    call: Call
-    cancelled: bool = False
-    cut: bool = False
-
-    @property
-    def total(self) -> int:
-        """How many elements it has, or -1 while that is not known."""
-        return self.call.received if self.call.complete and not self.cancelled else self.accepted.total
-
-    @property
-    def over(self) -> bool:
-        """Nothing of it is run any more."""
-        return self.cancelled or self.call.finished or (self.cut and self.call.settled == self.call.received)
-
-    @property
-    def problem(self) -> str:
-        """Why outcomes are missing for good, as a sentence; else empty."""
-        if self.cancelled:
-            return f"The map {self.accepted.name!r} was cancelled. It can be removed with kf.forget."
-        if self.cut and self.over:
-            whole = f" of {self.accepted.total}" if self.accepted.total >= 0 else ""
-            return (
-                f"The map {self.accepted.name!r} is incomplete: the program that began it ended when "
-                f"{self.call.received}{whole} elements had been accepted. Those are finished; "
-                f"remove it with kf.forget({self.accepted.name!r}) and run it again."
-            )
-        return ""
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A map as the journal had it.
-
-    Attributes:
-        payloads: Its elements' arguments, None for those that have their outcome.
-        complete: No more elements follow.
-        troubles: How often an element had what.
-    """
-
-    session: SessionOpened
-    accepted: MapAccepted
-    payloads: list[bytes | None]
-    complete: bool
-    troubles: dict[tuple[str, int], int]
-    cancelled: bool
 
 
 class NamedMaps:
@@ -140,8 +75,13 @@ class NamedMaps:
     def open(self, session: SessionState, message: OpenNamed) -> None:
         """Begins a map, or finds the one that the same client began before."""
         outbox, peer = self._state.outbox, session.peer
-        known = self._by_name.get(message.name)
-        if known is not None and known.session is session and known.accepted.call == message.call:
+        known = self._found(message)
+        if known is None and message.key:
+            outbox.send(peer, NotNamed(message.call, FORGOTTEN))
+            return
+        mine = session.hello.identity, message.call
+        if known is not None and (known.accepted.session, known.accepted.call) == mine:
+            known.feeder, known.feeding, known.cut = session, message.function, False
             outbox.send(peer, Named(message.call, known.accepted.key, known.call.received, known.total))
             return
         if known is not None and message.again:
@@ -186,9 +126,10 @@ class NamedMaps:
 
     def attach(self, session: SessionState, message: Attach) -> None:
         """Somebody wants the results of a map."""
-        known = self._by_name.get(message.name)
+        known = self._found(message)
         if known is None:
-            self._state.outbox.send(session.peer, NotNamed(message.call, self._unknown(message.name)))
+            reason = FORGOTTEN if message.key else self._unknown(message.name)
+            self._state.outbox.send(session.peer, NotNamed(message.call, reason))
         else:
             key = known.accepted.key
             self._state.happened("map-attached", known.session, known.call, by=session.hello.identity)
@@ -196,16 +137,26 @@ class NamedMaps:
 
     def forget(self, session: SessionState, message: Forget) -> NamedMap | None:
         """A map is not wanted any more. Returns it if it is to be cancelled."""
-        known = self._by_name.pop(message.name, None)
+        known, outbox = self._found(message), self._state.outbox
         if known is None:
-            self._state.outbox.send(session.peer, NotNamed(message.call, self._unknown(message.name)))
+            outbox.send(session.peer, NotNamed(message.call, self._unknown(message.name)))
             return None
-        del self._by_key[known.accepted.key]
+        if not message.key:
+            outbox.send(
+                session.peer, Named(message.call, known.accepted.key, known.call.received, known.total)
+            )
+            return None
+        del self._by_name[message.name], self._by_key[known.accepted.key]
         known.call.key = 0
         self._state.records.append(MapForgotten(known.accepted.key))
         self._state.happened("map-forgotten", known.session, known.call, name=message.name)
-        self._state.outbox.send(session.peer, Forgotten(message.call))
-        return None if known.over else known
+        outbox.send(session.peer, Forgotten(message.call))
+        return known
+
+    def feeds(self, session: SessionState, call: Call) -> bool:
+        """Whether a client is the one that hands over a map's elements, and there are more to come."""
+        known = self._by_key.get(call.key)
+        return known is not None and known.feeder is session and not (call.complete or call.cancelled)
 
     def accept(self, call: Call, start: int, payloads: list[bytes], *, last: bool) -> None:
         """Elements arrived."""
@@ -261,6 +212,12 @@ class NamedMaps:
     def _add(self, named: NamedMap) -> None:
         self._by_name[named.accepted.name] = named
         self._by_key[named.accepted.key] = named
+
+    def _found(self, message: OpenNamed | Attach | Forget) -> NamedMap | None:
+        """The map of this name; none when it is another one than the client means."""
+        known = self._by_name.get(message.name)
+        fits = known is not None and (message.key <= 0 or message.key == known.accepted.key)
+        return known if fits else None
 
     def _refusal(self, name: str, known: NamedMap | None) -> str:
         if self._next_key is None:

@@ -112,7 +112,7 @@ def end(state: State, named: NamedMaps, session: SessionState, now: float) -> No
 
 def _add_elements(state: State, named: NamedMaps, session: SessionState, message: Elements) -> None:
     call = session.calls.get(message.call) or session.fed.get(message.call)
-    if call is None or (call.key and (call.complete or call.cancelled)):
+    if call is None or call.cancelled or (call.key and not named.feeds(session, call)):
         return
     start = call.received
     owner = named.owner(call) or session

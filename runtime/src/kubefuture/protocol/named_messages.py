@@ -1,9 +1,19 @@
-"""What a client and a scheduler say to each other about named maps, which the scheduler's journal holds (R5)."""
+"""What a client and a scheduler say to each other about named maps, which the scheduler's journal holds (R5).
+
+An answer is sent when the journal has committed what it says (R8). So the number in a Named is that of one map for
+ever, and a client that asks once more names it: a map that was forgotten meanwhile does not come back, and
+another one of the same name is left alone.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 from .client_messages import Failure, Span
 from .greeting import Message
+
+IF_THERE: Final = -1
+"""In place of a map's number: whichever has the name, but none is begun."""
 
 
 class OpenNamed(Message, frozen=True):
@@ -19,6 +29,8 @@ class OpenNamed(Message, frozen=True):
         retries: How often an element whose function raised runs again.
         created: When, in seconds since 1970 (UTC), by the client's clock.
         again: A run that was started anew may take up what it began before.
+        key: The journal's number of it, 0 when it is not known yet that the journal has it, and `IF_THERE` to take
+            it up only if the journal has it.
     """
 
     call: int
@@ -31,6 +43,7 @@ class OpenNamed(Message, frozen=True):
     chunk_size: int = 0
     retries: int = 0
     again: bool = False
+    key: int = 0
 
 
 class Attach(Message, frozen=True):
@@ -38,10 +51,12 @@ class Attach(Message, frozen=True):
 
     Attributes:
         call: What the client calls it from now on.
+        key: The journal's number of it, 0 for whichever has the name.
     """
 
     call: int
     name: str
+    key: int = 0
 
 
 class Named(Message, frozen=True):
@@ -101,14 +116,18 @@ class Fetched(Message, frozen=True):
 
 
 class Forget(Message, frozen=True):
-    """A named map and all its results are to be deleted. Forgotten or NotNamed answers.
+    """A named map and all its results are to be deleted. Named answers while no number is said, then Forgotten.
+
+    NotNamed answers when there is none: that is an error, or says that an earlier one was heard.
 
     Attributes:
         call: What the client calls the question.
+        key: The journal's number of it, 0 for whichever has the name.
     """
 
     call: int
     name: str
+    key: int = 0
 
 
 class Forgotten(Message, frozen=True):

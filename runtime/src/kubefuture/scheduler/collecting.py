@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..errors import JournalError
 from ..machine.named import NamedMaps
+from ..machine.named_map import FORGOTTEN
 from ..protocol.messages import Failure, Fetch, Fetched, NotNamed, Span
+from .answers import Answers
 from .journal import Journal
 from .party import Party
 
@@ -18,11 +20,13 @@ class Collector:
     Args:
         journal: Where outcomes are.
         named: Which maps there are.
+        answers: Where answers go.
     """
 
-    def __init__(self, journal: Journal, named: NamedMaps) -> None:
+    def __init__(self, journal: Journal, named: NamedMaps, answers: Answers) -> None:
         self._journal = journal
         self._named = named
+        self._answers = answers
         self._parked: dict[tuple[int, int], tuple[Party, Fetch, int | None]] = {}
 
     def fetch(self, party: Party, message: Fetch) -> None:
@@ -45,15 +49,13 @@ class Collector:
         known = self._named.get(message.key)
         if known is None:
             del self._parked[number, call]
-            party.send(
-                [NotNamed(call, "The map was forgotten (kf.forget) while its results were collected.")]
-            )
+            self._answers.send(party, [NotNamed(call, FORGOTTEN)])
             return
         try:
             found, cursor = self._journal.results(message.key, message.after, _BYTES)
         except JournalError as error:
             del self._parked[number, call]
-            party.send([NotNamed(call, str(error))])
+            self._answers.send(party, [NotNamed(call, str(error))])
             return
         if not found and told is None and not known.over:
             self._parked[number, call] = party, message, known.total
@@ -64,4 +66,4 @@ class Collector:
         spans = [outcome for outcome in found if isinstance(outcome, Span)]
         failures = [outcome for outcome in found if isinstance(outcome, Failure)]
         problem = "" if found else known.problem
-        party.send([Fetched(call, cursor, spans, failures, known.total, problem)])
+        self._answers.send(party, [Fetched(call, cursor, spans, failures, known.total, problem)])

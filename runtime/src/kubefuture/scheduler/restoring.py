@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..machine.named import Restored
+from ..machine.named_map import Restored
 from .journal import Journal
 from .journal_restore import StoredMap
 

@@ -18,6 +18,7 @@ from ..machine.machine import Machine
 from ..protocol.blob_messages import apart
 from ..protocol.limits import MOST_SLOTS
 from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, KeepBlob, Refused, Scale, Welcome
+from .answers import Answers
 from .blob_traffic import blob_traffic
 from .collecting import Collector
 from .diary import Diary
@@ -76,7 +77,8 @@ class Server:
         self._journal = journal
         self._expected = expected
         self._blobs = None if blobs is None else blob_traffic(blobs, machine, log)
-        self._collector = Collector(journal, machine.named) if journal is not None else None
+        self._answers = Answers(journal.committed if journal is not None else 0)
+        self._collector = Collector(journal, machine.named, self._answers) if journal is not None else None
         if expected is not None:
             machine.wait(expected.waits(time.monotonic()), time.monotonic())
         if journal is not None:
@@ -142,7 +144,7 @@ class Server:
         party = self._parties.get(peer.party)
         if party is None or party.peer is not peer:
             return
-        now = time.monotonic()
+        now, before = time.monotonic(), self._answers.recorded
         messages, of_blobs = apart(messages)
         if of_blobs and self._blobs is not None:
             self._blobs.received(party, of_blobs)
@@ -156,6 +158,7 @@ class Server:
             if isinstance(message, Fetch):
                 if self._collector is None:
                     raise ProtocolError("There is no journal to fetch from.")
+                self._record()  # what it is told may come from a message just before
                 self._collector.fetch(party, message)
                 continue
             if isinstance(message, KeepBlob) and self._blobs is not None:
@@ -165,7 +168,9 @@ class Server:
         if self._expected is not None and self._machine.waits:
             self._expected.told(party.hello)  # its first message says what it has
             self._machine.wait(self._expected.waits(now), now)
-        party.vouch(self._record())
+        self._record()
+        recorded = self._answers.recorded
+        party.vouch(recorded if recorded > before else 0)
         self.flush()
 
     def flush(self) -> None:
@@ -176,7 +181,7 @@ class Server:
         for number, messages in self._machine.take().items():
             party = self._parties.get(number)
             if party is not None:
-                party.send(messages)
+                self._answers.send(party, messages)
         if self._machine.wanted != self._wanted and self._machine.wanted is not None:
             self._wanted = self._machine.wanted
             self._log(line("scaled", slots=self._wanted))
@@ -231,14 +236,13 @@ class Server:
         if self._blobs is not None:
             self._blobs.close()
 
-    def _record(self) -> int:
-        """Hands what is to be recorded to the journal; returns its number there, 0 for nothing."""
-        if self._journal is None:
-            return 0
-        records = self._machine.take_records()
-        return self._journal.append(records) if records else 0
+    def _record(self) -> None:
+        """Hands what is to be recorded to the journal."""
+        if self._journal is not None and (records := self._machine.take_records()):
+            self._answers.recorded = self._journal.append(records)
 
     def _committed(self, number: int) -> None:
+        self._answers.committed(number)
         for party in self._parties.values():
             party.committed(number)
             party.acknowledge()
@@ -267,6 +271,7 @@ class Server:
         self._diary.about(presence.value, party.hello, reason=reason)
         del self._parties[party.number], self._by_identity[party.hello.identity]
         party.end(presence)
+        self._answers.left(party)
         if self._collector is not None:
             self._collector.left(party)
         if self._blobs is not None:
