@@ -184,9 +184,7 @@ class NamedMaps:
         )  # fmt: skip
         session = self._state.session(hello)
         session.since, session.told = now, False
-        function = session.functions.get(accepted.function.id)
-        if function is None:
-            function = session.functions[accepted.function.id] = FunctionState(accepted.function)
+        function = session.functions.get(accepted.function.id) or FunctionState(accepted.function)
         call = Call(accepted.call, function, accepted.total, accepted.chunk_size, accepted.retries)
         call.restore(stored.payloads, stored.troubles, complete=stored.complete)
         call.key = accepted.key
@@ -198,7 +196,9 @@ class NamedMaps:
             return
         self._opened("map-restored", known)
         session.calls[call.id] = call
+        session.functions[accepted.function.id] = function
         function.calls += 1
+        function.released = True  # unless its client is back and uses it
         session.enqueue(call)
 
     def _opened(self, event: str, known: NamedMap) -> None:

@@ -48,7 +48,7 @@ class NamedMap:
         """Why outcomes are missing for good, as a sentence; else empty."""
         if self.cancelled:
             return f"The map {self.accepted.name!r} was cancelled. It can be removed with kf.forget."
-        if self.cut and self.over and not self.call.finished:
+        if self.cut and self.over:
             whole = f" of {self.accepted.total}" if self.accepted.total >= 0 else ""
             return (
                 f"The map {self.accepted.name!r} is incomplete: the program that began it ended when "

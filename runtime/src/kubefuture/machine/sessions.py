@@ -66,6 +66,7 @@ class SessionState:
             self.functions[message.id] = FunctionState(message)
         else:
             known.message = message
+            known.released = False
 
     def open(self, message: Open | OpenNamed) -> Call:
         """Begins a map."""
