@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import pickle
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kubefuture.backends.cluster import ClusterBackend
 from kubefuture.client.calls import MapCall, TaskCall, exception_of
-from kubefuture.protocol.messages import AnyMessage, Bye, Failure, Function, Results, Scale, Status
+from kubefuture.client.named import NamedCall, Naming
+from kubefuture.protocol.messages import AnyMessage, Bye, Failure, Function, Message, Results, Scale, Status
 from kubefuture.worker.supervisor import Supervisor
 
 from tests.runtime.clock import Process
@@ -68,11 +70,28 @@ class End:
         raise NotImplementedError
 
 
+@dataclass
+class NamedMap:
+    """A named map that a client hands over.
+
+    Attributes:
+        fed: So many of its elements were handed over.
+    """
+
+    name: str
+    kinds: list[str]
+    call: NamedCall
+    fed: int = 0
+
+
 class Client(End):
     """A program with a session.
 
     Attributes:
         over: The calls that nobody waits for any more.
+        named: The named maps that it began.
+        fetched: The outcomes that named calls have got, by the calls' numbers.
+        keys: Which maps they are.
     """
 
     role = "client"
@@ -87,6 +106,16 @@ class Client(End):
         self.futures: list[tuple[str, Future[Any], TaskCall]] = []
         self.maps: list[tuple[list[str], MapCall]] = []
         self.over: set[int] = set()
+        self.named: list[NamedMap] = []
+        self.fetched: dict[int, set[int]] = {}
+        self.keys: dict[int, int] = {}
+        settled = self.session.acknowledged
+
+        def acknowledged(message: Message) -> None:
+            settled(message)
+            world.book.acknowledged(self, message)
+
+        self.session.acknowledged = self.backend._conversation._settled = acknowledged  # type: ignore[method-assign]
         self.connect()
 
     @property
@@ -103,7 +132,9 @@ class Client(End):
                 self._expects(message.call, range(message.index, message.index + 1))
             elif isinstance(message, Status):
                 self.backend._scaling = None
+            self.world.book.hears(self, message)
         super().receive(messages)
+        self.world.book.heard(self)
 
     def parted(self, wire: Wire) -> None:
         """The connection has ended."""
@@ -129,6 +160,53 @@ class Client(End):
             self.session.add_elements(call, payloads[:half], last=False)
             self.session.add_elements(call, payloads[half:], last=True)
         self.maps.append((kinds, call))
+
+    def begin(self, name: str, kinds: list[str], chunk_size: int = 0, *, again: bool = False) -> None:
+        """A named map, without elements at first; one that is begun again has the same ones."""
+        kinds = [f"{kind}-{name if again else next(_serial)}-{number}" for number, kind in enumerate(kinds)]
+        function = Function(0, self.name.encode(), limit=LIMIT)
+        total = len(kinds) if again or len(kinds) % 2 else -1
+        with self.process.running():
+            call = self.session.start_map(
+                function, Naming(name, "f", again=again), total=total, chunk_size=chunk_size, retries=0
+            )
+        assert isinstance(call, NamedCall)
+        self.named.append(NamedMap(name, kinds, call))
+
+    def feed(self, one: NamedMap, elements: int) -> None:
+        """Hands over some more elements of a named map; with the last one that there are no more, or later."""
+        if one.call.id in self.session._calls and not one.call.complete:
+            start, one.fed = one.fed, min(one.fed + elements, len(one.kinds))
+            payloads = [kind.encode() for kind in one.kinds[start : one.fed]]
+            with self.process.running():
+                self.session.add_elements(one.call, payloads, last=start + elements > len(one.kinds))
+
+    def feed_all(self) -> None:
+        """Hands over what is left of all named maps."""
+        for one in self.named:
+            self.feed(one, len(one.kinds) + 1)
+
+    def attach(self, name: str) -> NamedCall:
+        """Asks for a named map's outcomes."""
+        with self.process.running():
+            return self.session.ask(name)
+
+    def forget(self, name: str) -> NamedCall:
+        """Asks that a named map is forgotten."""
+        with self.process.running():
+            return self.session.ask(name, forget=True)
+
+    def leave_named(self, number: int) -> None:
+        """The caller does not wait for one of the named maps any more."""
+        if self.named:
+            with self.process.running():
+                self.session.leave(self.named[number % len(self.named)].call)
+
+    def cancel_named(self, number: int) -> None:
+        """The caller cancels one of the named maps."""
+        if self.named:
+            with self.process.running():
+                self.session.cancel(self.named[number % len(self.named)].call)
 
     def scale(self, slots: int) -> None:
         """Somebody wants another number of slots."""

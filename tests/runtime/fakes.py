@@ -27,8 +27,9 @@ from kubefuture.worker.limits import Overrun, Stopwatch
 class FakeSlot:
     """What SlotProcess is to a SlotSet, with a process that does one thing at a time when it is told to.
 
-    An element's payload says what it does: `ok…` returns, `draw…` does too and draws without a seed,
-    `raise…` raises, `deaf…` ignores SIGINT, `die…` kills its slot, `slow…` does not end before it is interrupted.
+    An element's payload says what it does: `ok…` returns, `roll…` returns something else each time, `draw…` draws
+    without a seed, `raise…` raises, `deaf…` ignores SIGINT, `die…` kills its slot, `slow…` does not end before it is
+    interrupted.
 
     Attributes:
         gone: It is dead, and its supervisor knows.
@@ -167,7 +168,8 @@ class FakeSlot:
         else:
             if kind.startswith("draw"):
                 self._outbox.append(UnseededLease(lease.id, "draw"))
-            part = Part(lease.id, index, [pickle.dumps((self._session, kind))], self.seconds, end)
+            times = (RUNS[self._session, kind],) if kind.startswith("roll") else ()
+            part = Part(lease.id, index, [pickle.dumps((self._session, kind, *times))], self.seconds, end)
             self._outbox.append(Done([part]))
         self._position += 1
         if end:

@@ -31,11 +31,13 @@ class Runtime(RuleBasedStateMachine):
 
     numbers = st.integers(0, 60)
 
+    named = False
+
     @initialize(
         slots=st.integers(1, 3), clients=st.integers(1, 3), workers=st.integers(1, 3), scaling=st.booleans()
     )
     def begin(self, slots: int, clients: int, workers: int, scaling: bool) -> None:
-        self.world = World(slots, clients, workers, scaling=scaling)
+        self.world = World(slots, clients, workers, scaling=scaling, named=self.named)
 
     @rule(choice=numbers, times=st.integers(1, 8))
     def arrive(self, choice: int, times: int) -> None:
@@ -142,6 +144,9 @@ def finish(world: World) -> None:
     world.check()
     world.later(24 * 3600.0 + 1)
     world.settle()
+    world.check()
+    if world.shelf is not None:
+        world.book.finish()
     world.check()
     assert len(world.machine._state.sessions) == len(world.clients)
     for client in world.clients:

@@ -20,12 +20,16 @@ from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import PROTOCOL, Environment, Hello
 from kubefuture.scheduler import expecting, party, server
 from kubefuture.scheduler.expecting import Expected
+from kubefuture.scheduler.journal import Room
+from kubefuture.scheduler.restoring import restored_maps
 from kubefuture.worker import supervisor
 
+from tests.runtime.book import Book
 from tests.runtime.clock import FakeLoop, Process
 from tests.runtime.consistency import check_machine, check_nothing_is_left
 from tests.runtime.ends import Client, End, Worker
 from tests.runtime.fakes import RUNS, SLOTS, FakeSlot, use_fake_slots
+from tests.runtime.stepped import Shelf, use_stepped_writer
 from tests.runtime.wires import Wire
 
 _DEAD: set[str] = set()
@@ -56,6 +60,7 @@ def _run_nowhere(coroutine: Any, loop: Any) -> Any:
 def use_virtual_time(monkeypatch: Any) -> None:
     """Puts the hosts' sockets, threads and clock out of the way; what they do with messages is real."""
     use_fake_slots(monkeypatch)
+    use_stepped_writer(monkeypatch)
     loops = SimpleNamespace(
         get_running_loop=lambda: Process.current, run_coroutine_threadsafe=_run_nowhere, Future=object
     )
@@ -101,12 +106,20 @@ class Scheduler:
 
     def __init__(self, world: World, generation: int) -> None:
         self.process = Process(world.loop)
+        self.journal = world.shelf.open() if world.shelf is not None else None
         self.machine = Machine(
-            hello("scheduler"), now=world.loop.now, wanted=world.wanted, first_lease=(generation << 32) + 1
+            hello("scheduler"),
+            now=world.loop.now,
+            wanted=world.wanted,
+            first_lease=(generation << 32) + 1,
+            next_key=None if self.journal is None else self.journal.next_key,
         )
+        if self.journal is not None:
+            self.journal.room = lambda: world.room  # type: ignore[method-assign]
+            self.machine.restore(restored_maps(self.journal), world.loop.now)
         with self.process.running():
             self.server = server.Server(
-                b"", self.machine, lambda line: None, world.scaled, expected=Waited(world)
+                b"", self.machine, lambda line: None, world.scaled, self.journal, expected=Waited(world)
             )
 
 
@@ -118,8 +131,12 @@ class World:
         clients: How many there are at first.
         workers: Likewise.
         scaling: The scheduler says how many slots there are to be, as with one worker that it can order about.
+        named: There is a journal, so that there can be named maps.
 
     Attributes:
+        shelf: Where the journal is.
+        book: What was promised of named maps.
+        room: What there is room for on the journal's disk.
         wanted: How many slots there are to be, as it is kept for the next scheduler.
         known: The workers that a scheduler knew.
         wires: All connections of which one side knows.
@@ -129,7 +146,9 @@ class World:
 
     standing = True
 
-    def __init__(self, slots: int = 2, clients: int = 1, workers: int = 1, *, scaling: bool = True) -> None:
+    def __init__(
+        self, slots: int = 2, clients: int = 1, workers: int = 1, *, scaling: bool = True, named: bool = False
+    ) -> None:
         SLOTS.clear()
         RUNS.clear()
         _DEAD.clear()
@@ -139,6 +158,9 @@ class World:
         self.wires: list[Wire] = []
         self.known: dict[str, Any] = {}
         self.generations = itertools.count(1)
+        self.shelf = Shelf() if named else None
+        self.book = Book(self)
+        self.room = Room.FREE
         self.scheduler: Scheduler | None = None
         self.clients: list[Client] = []
         self.workers: list[Worker] = []
@@ -202,6 +224,8 @@ class World:
             return
         self.scheduler.process.alive = False
         self.scheduler = None
+        if self.shelf is not None:
+            self.shelf.die()
         for wire in self.wires:
             wire.dies()
             if quietly:
@@ -236,6 +260,13 @@ class World:
         """A client loses interest in one of its calls."""
         self.cancelled.extend((client.name, kind) for kind in client.cancel(number))
 
+    def commit(self) -> bool:
+        """The journal commits what waits. Returns whether anything did."""
+        if self.scheduler is None or self.scheduler.journal is None:
+            return False
+        with self.scheduler.process.running():
+            return self.scheduler.journal._writer.commit()  # type: ignore[attr-defined, no-any-return]
+
     def later(self, seconds: float) -> None:
         """Time passes; what is to be done regularly is done once."""
         self.loop.now += seconds
@@ -247,15 +278,19 @@ class World:
         self.wires = [wire for wire in self.wires if wire.near or wire.far]
         if self.scheduler is not None:
             check_machine(self.machine)
+            self.book.look()
 
     def settle(self, limit: int = 20_000) -> None:
         """Everything happens that still can, until nothing is left to do."""
         self.restart()
+        self.room = Room.FREE
         quiet = 0
         for _ in range(limit):
             for end in self.ends:
                 end.connect()
-            moved = False
+            moved = self.commit()
+            for client in self.clients:
+                client.feed_all()
             while self.loop.step():
                 pass
             for wire in list(self.wires):
@@ -282,6 +317,7 @@ class World:
         for element, runs in self._over.items():
             assert RUNS[element] == runs, f"{element} was cancelled and has come back"
         self._over = {element: RUNS[element] for element in self.cancelled}
+        self.book.check()
         check_nothing_is_left(self)
 
 
