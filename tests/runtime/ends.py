@@ -167,8 +167,9 @@ class Client(End):
         function = Function(0, self.name.encode(), limit=LIMIT)
         total = len(kinds) if again or len(kinds) % 2 else -1
         with self.process.running():
+            naming = Naming(name, "f", again=again)
             call = self.session.start_map(
-                function, Naming(name, "f", again=again), total=total, chunk_size=chunk_size, retries=0
+                function, naming=naming, total=total, chunk_size=chunk_size, retries=0
             )
         assert isinstance(call, NamedCall)
         self.named.append(NamedMap(name, kinds, call))

@@ -147,12 +147,10 @@ class Session:
 
     def acknowledged(self, message: Message) -> None:
         """The scheduler has a message in good hands. The lock is held."""
-        if isinstance(message, Elements):
-            call = self._calls.get(message.call)
-            if isinstance(call, NamedCall):
-                self._send(call.acknowledged(message))
-        elif isinstance(message, Cancel):
+        if isinstance(message, Cancel):
             self._cancelling.acknowledged(message)
+        elif isinstance(message, Elements) and isinstance(call := self._calls.get(message.call), NamedCall):
+            self._send(call.acknowledged(message))
 
     def leave(self, call: MapCall) -> None:
         """The caller does not wait for a named map any more; it goes on."""
