@@ -33,6 +33,17 @@ class MemoryGroup:
         for member in (pid, *(process.pid for process in processes.descendants(pid))):
             (self.folder / "cgroup.procs").write_text(str(member))
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """What is started meanwhile begins in it, and so can read its limits."""
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        path = next(line.split(":", 2)[2] for line in lines if line.split(":")[1] == "memory")
+        (self.folder / "cgroup.procs").write_text(str(os.getpid()))
+        try:
+            yield
+        finally:
+            (_ROOT / path.lstrip("/") / "cgroup.procs").write_text(str(os.getpid()))
+
     @property
     def kills(self) -> int:
         """How many processes the kernel has ended for want of memory."""

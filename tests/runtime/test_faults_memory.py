@@ -1,16 +1,23 @@
-"""A worker in a container with a memory limit: what grows is ended before the kernel ends everything (R20)."""
+"""In a container with a memory limit, or on a machine with little left: what grows is ended before the kernel ends everything (R20)."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from contextlib import nullcontext
 
 import kubefuture as kf
 import pytest
+from kubefuture.api.plan import current_plan
+from kubefuture.backends import local
+from kubefuture.core.resources import MachineMemory
 from kubefuture.errors import PoisonError
+from kubefuture.worker.memory import resident_bytes_of_groups
 
 from tests.faults.cgroup import memory_group
 from tests.faults.checkpoint import reach
-from tests.faults.programs import Cluster
+from tests.faults.programs import Cluster, environment
 from tests.faults.waiting import eventually
 
 MIB = 1 << 20
@@ -21,10 +28,63 @@ def grow(mebibytes: int) -> int:
     held, pause = [], threading.Event()
     for _ in range(0, mebibytes, 2):
         held.append(b"x" * (2 * MIB))
-        pause.wait(0.002)
+        pause.wait(0.01)  # as slow that it is seen several times before it is too much
     if mebibytes > 100:
         pause.wait()
     return sum(map(len, held))
+
+
+def write(path: str) -> None:
+    """Makes a file that is larger than the container."""
+    with open(path, "wb") as file:
+        for _ in range(600):
+            file.write(b"x" * MIB)
+
+
+PROGRAM = """
+import os, sys
+import kubefuture as kf
+from tests.runtime.test_faults_memory import grow
+
+with kf.plan("local", workers=2):
+    results = kf.options(on_error="return", chunk_size=1).map(grow, [2, 4, 2000, 6, 8])
+    print(results.pop(2))
+    assert results == [size << 20 for size in (2, 4, 6, 8)], results
+    assert kf.map(grow, [2, 4]) == [2 << 20, 4 << 20]
+"""
+
+
+def test_R20_on_plan_local_the_element_that_fills_the_container_is_named_and_the_program_lives():
+    with memory_group(480 * MIB) as group:
+        with group.inside():
+            program = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM], env=environment(), stdout=subprocess.PIPE, text=True
+            )
+        said, _ = program.communicate(timeout=60)
+        assert program.returncode == 0 and group.kills == 0
+    assert said.startswith("Element 2 ended its worker process 3 times")
+    assert said.count("ended for want of memory, as the container used") == 3
+
+
+def test_R20_on_plan_local_the_machine_keeps_a_part_of_its_memory_free(monkeypatch):
+    """What is free is made up: it sinks while a slot has grown."""
+    grown = threading.Event()
+
+    def memory():
+        backend = current_plan().backend()
+        sizes = resident_bytes_of_groups(pid for _, pid in backend._slots.ready)
+        if max(sizes.values(), default=0) < 200 * MIB:
+            return MachineMemory(2000 * MIB, 500 * MIB)
+        grown.set()
+        return MachineMemory(2000 * MIB, 90 * MIB)
+
+    monkeypatch.setattr(local, "memory_groups", lambda: [])
+    monkeypatch.setattr(local, "machine_memory", memory)
+    with kf.plan("local", workers=2):
+        with pytest.raises(PoisonError, match=r"Element 1 .*memory, as this machine had 90 MiB left of its 2000 MiB"):
+            kf.map(grow, [2, 300, 4], chunk_size=1)
+        assert grown.is_set()
+        assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]
 
 
 @pytest.fixture
@@ -35,9 +95,10 @@ def container():
         try:
             cluster.start_scheduler()
 
-            def start(*limit: str) -> None:
-                cluster.worker = cluster.program("worker", *limit)
-                assert cluster.worker.answer() == "ready", cluster.worker.text()
+            def start(*limit: str, knowing: bool = False) -> None:
+                with group.inside() if knowing else nullcontext():
+                    cluster.worker = cluster.program("worker", *limit)
+                    assert cluster.worker.answer() == "ready", cluster.worker.text()
                 group.take(cluster.worker.pid)
 
             with kf.plan("cluster", connection=cluster.connection):
@@ -57,7 +118,26 @@ def test_R20_a_slot_that_grows_is_ended_by_its_worker_before_the_kernel_ends_any
     assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]
 
 
+def test_R20_the_containers_own_limit_counts_where_no_other_is_set(container):
+    cluster, group, start = container
+    start(knowing=True)
+    with pytest.raises(PoisonError, match=r"Element 2 .*the container used .* MiB of the 480 MiB") as caught:
+        kf.map(grow, [2, 4, 2000, 6, 8], chunk_size=1)
+    assert len(caught.value.reasons) == 3 and group.kills == 0 and cluster.worker.process.poll() is None
+    assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]
+
+
+def test_R20_a_file_that_an_element_writes_fills_the_cache_and_ends_nobody(container, tmp_path):
+    cluster, group, start = container
+    start(knowing=True)
+    path = tmp_path / "large"
+    assert kf.map(write, [str(path)]) == [None]
+    assert int((group.folder / "memory.max_usage_in_bytes").read_text()) > 0.9 * 480 * MIB, "they filled it"
+    assert group.kills == 0 and "slot-killed" not in cluster.worker.text()
+
+
 def test_R20_a_slot_that_the_kernel_ends_costs_only_itself(container):
+    """Where nobody looks: the supervisor does not know of the limit."""
     _, group, start = container
     start()
     with pytest.raises(PoisonError, match=r"Element 1 .*SIGKILL"):

@@ -1,4 +1,4 @@
-"""R20: slots that need more memory than workers.memory allows are ended one by one, and named."""
+"""R20: what needs more memory than workers.memory, the container or the machine allows is ended, and named."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import kubefuture as kf
 import pytest
 from kubefuture.core.connection import Connection
 from kubefuture.errors import PoisonError
-from kubefuture.worker.memory import resident_bytes
+from kubefuture.worker.memory import resident_bytes, resident_bytes_of_groups
 
 from tests.faults.waiting import eventually
 
@@ -53,7 +53,7 @@ def test_R20_an_element_that_needs_too_much_memory_is_named_and_the_others_finis
         kf.map(fill, [1, 400, 2, 3])
     assert caught.value.index == 1
     assert kf.map(fill, [1, 2, 3]) == [MIB, 2 * MIB, 3 * MIB]
-    assert "ended by the worker" in (cluster / "worker.log").read_text()
+    assert "ended for want of memory" in (cluster / "worker.log").read_text()
 
 
 def test_the_memory_of_a_process_that_is_gone_is_none():
@@ -66,3 +66,13 @@ def test_shared_pages_do_not_count(tmp_path):
     (tmp_path / "1").mkdir()
     (tmp_path / "1/statm").write_text("1000 500 100 1 0 300 0\n")
     assert resident_bytes(1, tmp_path) == 400 * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_a_slot_has_started_counts_as_its_own(tmp_path):
+    for pid, group, pages in ((10, 10, 100), (11, 10, 7), (20, 20, 1), (30, 30, 1000)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / f"{pid}/statm").write_text(f"5000 {pages} 0 1 0 300 0\n")
+        (tmp_path / f"{pid}/stat").write_text(f"{pid} (a ) b) S 1 {group} 1 0\n")
+    (tmp_path / "12").mkdir()
+    page = os.sysconf("SC_PAGE_SIZE")
+    assert resident_bytes_of_groups([10, 20], tmp_path) == {10: 107 * page, 20: page}

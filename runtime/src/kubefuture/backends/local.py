@@ -19,14 +19,16 @@ from collections.abc import Callable, Sequence
 
 from ..client.loop_thread import LoopThread
 from ..client.session import Session
+from ..core.cgroups import memory_groups
 from ..core.descriptors import require_descriptors
 from ..core.identity import hello
 from ..core.patience import wait_until
 from ..core.receiver import SUPPORTED, Receiver
-from ..core.resources import slot_environment
+from ..core.resources import machine_memory, slot_environment
 from ..errors import KubefutureError
 from ..machine.machine import Machine
 from ..protocol.messages import Message, Scale, Status
+from ..worker.memory import LOOK_SECONDS, MemoryGuard
 from ..worker.slot_set import SlotSet
 
 _CLIENT, _WORKER = 1, 2
@@ -71,6 +73,9 @@ class LocalBackend:
             receiver=self.receiver,
             trouble=self._slot_trouble,
             lock=self.session.lock,
+        )
+        self._guard = MemoryGuard(
+            self._slots, _unlogged, groups=memory_groups(), machine=lambda: machine_memory()
         )
         self._thread.call(lambda: self._begin(workers))
 
@@ -124,6 +129,7 @@ class LocalBackend:
                 self._slots.start(number)
             self._pump()
         self._tick()
+        self._watch_memory()
 
     def _tick(self) -> None:
         self._thread.loop.call_later(_TICK, self._tick)
@@ -131,6 +137,11 @@ class LocalBackend:
         with self.session.lock:
             self._machine.tick(time.monotonic())
             self._pump()
+
+    def _watch_memory(self) -> None:
+        self._thread.loop.call_later(LOOK_SECONDS, self._watch_memory)
+        with self.session.lock:
+            self._guard.look()
 
     def _send(self, messages: list[Message]) -> None:
         with self.session.lock:
@@ -181,3 +192,7 @@ class LocalBackend:
             self._pumping = False
             if self.session.outcomes and not (self.receiver is not None and self.receiver.active):
                 self._thread.loop.call_soon_threadsafe(self.session.deliver)
+
+
+def _unlogged(_name: str, /, **_fields: object) -> None:
+    """There is no log here: what is to be known of a slot's end is in its elements' reports."""

@@ -1,4 +1,4 @@
-"""How many cores this process may use, and how many threads a library may start."""
+"""What this machine has for us: cores, threads of libraries, memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from .cgroups import cpu_quotas
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -59,7 +61,7 @@ def available_cores() -> int:
 def _cores(root: Path, environ: Mapping[str, str]) -> int:
     """The same for a machine whose /proc and /sys are below this root, and for this environment."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    limits += _quotas(root)
+    limits += cpu_quotas(root)
     for name in ("SLURM_CPUS_PER_TASK", "NCPUS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC", "NSLOTS"):
         value = environ.get(name, "")
         if value.isdigit() and int(value) > 0:
@@ -67,47 +69,25 @@ def _cores(root: Path, environ: Mapping[str, str]) -> int:
     return max(1, min(limits))
 
 
-def _quotas(root: Path) -> list[int]:
-    """The CPU quotas of this process' cgroup and those above it, in cores, rounded up."""
+class MachineMemory(NamedTuple):
+    """Bytes of memory that the machine has, and that could be had without pushing anything out of it."""
+
+    total: int
+    available: int
+
+
+def machine_memory(root: Path = Path("/")) -> MachineMemory | None:
+    """The machine's memory; None where the kernel does not tell.
+
+    Args:
+        root: What /proc is below.
+    """
+    found = {}
     try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        mount = root / "sys/fs/cgroup"
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        bases = [mount] if not controllers else [mount / controllers, mount / "cpu"]
-        for base in bases:
-            for folder in _upward(base, path):
-                found += _quota(folder)
-    return found
-
-
-def _upward(base: Path, path: str) -> list[Path]:
-    parts = [part for part in path.split("/") if part and part != ".."]
-    return [base.joinpath(*parts[:depth]) for depth in range(len(parts) + 1)]
-
-
-def _quota(folder: Path) -> list[int]:
-    for read in (_quota_of_version_2, _quota_of_version_1):
-        try:
-            quota, period = read(folder)
-        except (OSError, ValueError):
-            continue
-        if quota > 0 and period > 0:
-            return [max(1, -(-quota // period))]
-    return []
-
-
-def _quota_of_version_2(folder: Path) -> tuple[int, int]:
-    quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-    return int(quota), int(period)  # "max" is no number: no limit
-
-
-def _quota_of_version_1(folder: Path) -> tuple[int, int]:
-    quota = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
-    return quota, int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
+        for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name in ("MemTotal", "MemAvailable"):
+                found[name] = int(value.split()[0]) << 10
+        return MachineMemory(found["MemTotal"], found["MemAvailable"])
+    except (OSError, ValueError, KeyError, IndexError):
+        return None

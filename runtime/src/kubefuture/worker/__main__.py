@@ -23,8 +23,7 @@ async def _work(connection: Connection, options: argparse.Namespace, readiness: 
     supervisor = Supervisor(
         connection, options.slots_file, environment, readiness.ready, log, options.place, options.blobs
     )
-    if options.memory_per_slot:
-        supervisor.limit_memory(options.memory_per_slot)
+    supervisor.limit_memory(options.memory_per_slot)
     end_on_signals(options.lifeline_fd, supervisor.end)
     try:
         return await supervisor.run()
@@ -43,7 +42,7 @@ def main() -> int:
         "--memory-per-slot",
         type=int,
         default=0,
-        help="bytes; the slots share as many times this; 0 for no limit",
+        help="bytes; the slots share as many times this; 0 for no limit but the container's",
     )
     arguments.add_argument(
         "--blobs",

@@ -16,6 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from ..core.blob_folder import BlobFolder
+from ..core.cgroups import memory_groups
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
@@ -28,12 +29,12 @@ from ..protocol.messages import AnyMessage, Message, Refused, Welcome
 from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
-from .memory import MemoryGuard
+from .memory import LOOK_SECONDS, MemoryGuard
 from .slot_set import SlotSet
 
 _LONGEST_PAUSE = 2.0
 
-TICK_SECONDS = 0.1
+TICK_SECONDS = LOOK_SECONDS
 """Time between two looks at the slots: are they alive, and do they need too much memory (R20)?"""
 
 
@@ -142,8 +143,13 @@ class Supervisor:
         self._link = self._joined = None
 
     def limit_memory(self, per_slot: int) -> None:
-        """Ends the largest slot whenever all of them need nearly as many times `per_slot` bytes (R20)."""
-        self._guard = MemoryGuard(self._slots, per_slot, self._diary.happened)
+        """Ends the largest slot when memory runs short (R20).
+
+        Args:
+            per_slot: Bytes for each slot, which they share; 0 for only what the container may have.
+        """
+        happened = self._diary.happened
+        self._guard = MemoryGuard(self._slots, happened, per_slot=per_slot, groups=memory_groups())
 
     def _tick(self) -> None:
         self._slots.check()
