@@ -31,7 +31,8 @@ class MemoryGroup:
     def take(self, pid: int) -> None:
         """A process and its descendants belong to it from now on, and what they start."""
         for member in (pid, *(process.pid for process in processes.descendants(pid))):
-            (self.folder / "cgroup.procs").write_text(str(member))
+            with suppress(ProcessLookupError):  # one that it had started for a moment
+                (self.folder / "cgroup.procs").write_text(str(member))
 
     @contextmanager
     def inside(self) -> Iterator[None]:

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 from kubefuture.backends.cluster import ClusterBackend
 from kubefuture.client.calls import MapCall, TaskCall, exception_of
 from kubefuture.client.named import NamedCall, Naming
-from kubefuture.protocol.messages import AnyMessage, Bye, Failure, Function, Message, Results, Scale, Status
+from kubefuture.protocol.messages import (
+    AnyMessage,
+    Bye,
+    Failure,
+    Function,
+    Message,
+    Predecessor,
+    Results,
+    Scale,
+    Status,
+    Struck,
+)
 from kubefuture.worker.supervisor import Supervisor
 
 from tests.runtime.clock import Process
@@ -285,7 +296,7 @@ class Worker(End):
 
     role = "worker"
 
-    def __init__(self, world: World, slots: int, place: str = "") -> None:
+    def __init__(self, world: World, slots: int, place: str = "", remains: list[Struck] | None = None) -> None:
         super().__init__(world)
         self.place = place
         with self.process.running():
@@ -298,6 +309,8 @@ class Worker(End):
                 place=place,
             )
             self.supervisor._tick()
+            if remains:
+                self.supervisor._report([Predecessor(remains)])
             for number in range(slots):
                 self.supervisor._slots.start(number)
         self.connect()
@@ -310,6 +323,15 @@ class Worker(End):
     def slots(self) -> list[FakeSlot]:
         """Its slots' processes, dead ones too while their end has not been noticed."""
         return [slot for slot in SLOTS if slot.process is self.process and not slot.gone]
+
+    @property
+    def remains(self) -> list[Struck]:
+        """What its slots are on, as their pages say."""
+        return [
+            Struck(self.supervisor._slots._numbers[slot], slot.held, slot._position, "killed")  # type: ignore[index]
+            for slot in self.slots
+            if slot.held is not None
+        ]
 
     def receive(self, messages: list[AnyMessage]) -> None:
         """Messages arrive."""

@@ -12,6 +12,7 @@ from kubefuture.protocol.messages import (
     Bind,
     Done,
     Function,
+    Held,
     Lease,
     Message,
     Part,
@@ -49,6 +50,7 @@ class FakeSlot:
         on_end: Any,
         lock: Any,
         receiver: Any,
+        page: Any,
     ) -> None:
         self.pid = next(self.pids)
         self.process = loop
@@ -129,6 +131,15 @@ class FakeSlot:
     @property
     def last_lines(self) -> str:
         return ""
+
+    @property
+    def held(self) -> Held | None:
+        """The lease that it is on."""
+        lease = self._running
+        if lease is None:
+            return None
+        stop = lease.start + len(lease.payloads)
+        return Held(lease.id, self._session, lease.call, lease.function, lease.start, stop)
 
     def step(self) -> bool:
         """The process does one thing. Returns whether it had anything to do."""

@@ -176,6 +176,9 @@ def play(fault: Fault) -> World:
     pump(world, fault)
     world.clients[0].map(["slow"] + ["ok"] * 6, chunk_size=1)
     pump(world, fault)
+    if world.workers[0].alive:
+        world.kill_worker(world.workers[0])
+    pump(world, fault)
     world.cancel(world.clients[0], len(world.clients[0].futures) + len(world.clients[0].maps) - 1)
     pump(world, fault)
     world.clients[1].submit("die")

@@ -241,8 +241,9 @@ class World:
         if seen:
             _DEAD.add(worker.supervisor._hello.identity)
         slots = max(len(worker.supervisor._slots.numbers), 1) if self.wanted is None else self.wanted
+        remains = worker.remains
         worker.die()
-        self.workers[self.workers.index(worker)] = Worker(self, slots, worker.place)
+        self.workers[self.workers.index(worker)] = Worker(self, slots, worker.place, remains)
 
     def end_client(self, client: Client, *, politely: bool, seen: bool = False) -> None:
         """A client leaves or dies, and another one comes."""

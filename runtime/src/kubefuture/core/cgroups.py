@@ -41,10 +41,10 @@ class MemoryGroup:
         self._folder = folder
         if unified:
             self._limit, self._usage = "memory.max", "memory.current"
-            self._cache = ("inactive_file", "active_file", "slab_reclaimable")
+            self._cache = {"inactive_file", "active_file", "slab_reclaimable"}
         else:
             self._limit, self._usage = "memory.limit_in_bytes", "memory.usage_in_bytes"
-            self._cache = ("total_inactive_file", "total_active_file")
+            self._cache = {"total_inactive_file", "total_active_file"}
 
     @property
     def exists(self) -> bool:

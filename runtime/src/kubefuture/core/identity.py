@@ -49,11 +49,18 @@ def is_alive(machine: str, pid: int, started: int) -> bool:
     return _started(pid) == started
 
 
+def boot() -> str:
+    """Names the running kernel, another one after each start of the machine; empty where there is no /proc."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 def this_machine() -> str:
     """The running kernel and the process ids' namespace; empty where there is no /proc."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+        return f"{kernel} {os.readlink('/proc/self/ns/pid')}" if (kernel := boot()) else ""
     except OSError:
         return ""
 

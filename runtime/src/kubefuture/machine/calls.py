@@ -58,7 +58,7 @@ class Call:
     """
 
     __slots__ = (
-        "_again", "_claims", "_frontier", "_payloads", "_strikes", "_troubles", "cancelled", "chunk_size",
+        "_again", "_charged", "_claims", "_frontier", "_payloads", "_strikes", "_troubles", "cancelled", "chunk_size",
         "complete", "early", "expected", "function", "id", "key", "leases", "queued", "retries", "settled", "total",
     )  # fmt: skip
 
@@ -87,6 +87,7 @@ class Call:
         self._troubles: dict[tuple[str, int], int] | None = None
         self._strikes: dict[int, tuple[Strike, ...]] | None = None
         self._claims: dict[int, tuple[int, int]] | None = None
+        self._charged: dict[int, int] | None = None
         self.early: list[Span | Failure] | None = None
         self.expected = False
         self.key = 0
@@ -240,6 +241,32 @@ class Call:
         count = self._troubles.get((trouble, index), 0) + 1
         self._troubles[trouble, index] = count
         return count
+
+    def uncount(self, trouble: str, index: int) -> int:
+        """Takes one trouble of an element back and returns how many are left."""
+        count = max(self.had(trouble, index) - 1, 0)
+        if self._troubles is not None:
+            self._troubles[trouble, index] = count
+        return count
+
+    def charge(self, lease: int, index: int) -> None:
+        """A loss was counted for an element, since this lease was lost with its worker."""
+        self._charged = {**(self._charged or {}), lease: index}
+
+    def discharge(self, lease: int) -> int | None:
+        """The element that was charged for a lease, which is forgotten with that; None for none."""
+        return self._charged.pop(lease, None) if self._charged else None
+
+    def set_apart(self, index: int) -> None:
+        """An element that came back and waits is to be leased alone."""
+        for start, stop in self._again or ():
+            if start <= index < stop and stop - start > 1:
+                assert self._again is not None
+                self._again.remove((start, stop))
+                parts = ((start, index), (index, index + 1), (index + 1, stop))
+                self._again.extend(part for part in parts if part[0] < part[1])
+                heapq.heapify(self._again)
+                return
 
     def had(self, trouble: str, index: int) -> int:
         """How often an element had this trouble."""

@@ -19,6 +19,7 @@ from ..protocol.messages import (
     Done,
     Hello,
     Holding,
+    Predecessor,
     Raised,
     Refused,
     Returned,
@@ -30,7 +31,7 @@ from ..protocol.messages import (
     UnseededLease,
     WorkerStatus,
 )  # fmt: skip
-from . import outcomes, requests
+from . import aftermath, outcomes, requests
 from .assign import fill
 from .blob_uses import blob_holders, used_blobs
 from .holding import hold
@@ -42,7 +43,7 @@ from .roster import Roster
 from .slots import WorkerState
 from .state import State
 
-_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease
+_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor
 _CLIENT_TYPES = frozenset(get_args(requests.Request))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
 
@@ -218,6 +219,8 @@ class Machine:
                 hold(self._state, worker, message, now)
                 self._roster.scale(now)
                 self._roster.announce()
+            case Predecessor():
+                aftermath.predecessor(self._state, worker, message)
             case Raised():
                 outcomes.raised(self._state, worker, message)
             case Returned():

@@ -258,6 +258,13 @@ def trouble(state: State, lease: LeaseState, kind: str, index: int, reason: str 
     return count
 
 
+def untrouble(state: State, lease: LeaseState, kind: str, index: int) -> None:
+    """Takes one trouble of an element back, also in the journal."""
+    count = lease.call.uncount(kind, index)
+    if lease.call.key:
+        state.records.append(TroubleCounted(lease.call.key, kind, index, count))
+
+
 def is_lasting(session: SessionState) -> bool:
     """Whether a session has named work to do, which outlives its client."""
     return any(call.key for call in session.calls.values())

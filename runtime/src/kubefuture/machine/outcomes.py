@@ -107,7 +107,12 @@ def slot_lost(state: State, worker: WorkerState, message: SlotLost) -> None:
     for order, lease in enumerate(list(slot.leases.values())):
         running = lease.id == message.lease and lease.position <= message.index < lease.stop
         if running and not message.expected and not lease.call.cancelled:
-            _strike(state, worker, lease, message)
+            index = message.index
+            if not strike(state, worker, lease, index, message.reason, message.output):
+                lease.call.give_back(index, index + 1)
+            lease.call.give_back(lease.position, index)
+            lease.position = index + 1
+            lease.session.enqueue(lease.call)
         elif running:
             lose(state, lease, message.index)
         elif order == 0 and message.lease == 0 and not message.expected:
@@ -122,17 +127,19 @@ def lose(state: State, lease: LeaseState, index: int) -> None:
     _give_up(state, lease, index, PoisonReport(0, LOSSES))
 
 
-def _strike(state: State, worker: WorkerState, lease: LeaseState, message: SlotLost) -> None:
-    call, index = lease.call, message.index
-    deaths = trouble(state, lease, "strike", index, message.reason)
-    strikes = call.strike(index, Strike(message.reason, worker.hello.host, message.output))
+def strike(
+    state: State, worker: WorkerState, lease: LeaseState, index: int, reason: str, output: str = ""
+) -> bool:
+    """A slot's end is counted for the element that it was on (R19).
+
+    Returns:
+        Whether that was once too often, so that the element was given up.
+    """
+    deaths = trouble(state, lease, "strike", index, reason)
+    strikes = lease.call.strike(index, Strike(reason, worker.hello.host, output))
     if deaths >= STRIKES:
         _give_up(state, lease, index, PoisonReport(deaths, 0, strikes))
-    else:
-        call.give_back(index, index + 1)
-    call.give_back(lease.position, index)
-    lease.position = index + 1
-    lease.session.enqueue(call)
+    return deaths >= STRIKES
 
 
 def _too_long(message: Raised, call: Call) -> str:

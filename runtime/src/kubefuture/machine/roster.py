@@ -55,6 +55,7 @@ class Roster:
             state.set_stage(slot, Stage.GONE)
             for position, lease in enumerate(list(slot.leases.values())):
                 if position == 0:
+                    lease.call.charge(lease.id, lease.position)
                     lose(state, lease, lease.position)
                 state.end_lease(lease)
                 state.requeue(lease)

@@ -9,7 +9,7 @@ other content that the scheduler passes on without looking inside.
     client ── KeepBlob ──> scheduler ── BlobKept BlobRefused ──> client
     worker ── BlobWanted ──> scheduler ── BlobWanted ──> client ── BlobPart BlobMissing ──> scheduler ──> worker
     client ── StatusRequest Scale ──> scheduler ── Status ──> client
-    worker ── Hello SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
+    worker ── Hello Predecessor SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
     slot   <── Bind Run ── worker          slot ── Ready Done Raised UnseededLease ──> worker
 """
@@ -69,6 +69,7 @@ from .worker_messages import (
     Interrupt,
     Lease,
     Part,
+    Predecessor,
     Raised,
     Ready,
     ReplaceSlot,
@@ -79,6 +80,7 @@ from .worker_messages import (
     SlotLost,
     SlotReady,
     StartSlot,
+    Struck,
     UnseededLease,
 )  # fmt: skip
 
@@ -118,6 +120,7 @@ __all__ = (
     "Open",
     "OpenNamed",
     "Part",
+    "Predecessor",
     "Raised",
     "Ready",
     "Refused",
@@ -137,6 +140,7 @@ __all__ = (
     "StartSlot",
     "Status",
     "StatusRequest",
+    "Struck",
     "Task",
     "Tasks",
     "UnseededCall",
@@ -154,7 +158,7 @@ AnyMessage = (
     | OpenNamed | Attach | Named | NotNamed | Fetch | Fetched | Forget | Forgotten
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
-    | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob
+    | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob | Predecessor
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

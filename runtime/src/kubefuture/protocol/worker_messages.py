@@ -121,6 +121,28 @@ class Holding(Message, frozen=True):
     slots: list[HeldSlot]
 
 
+class Struck(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An element that a slot was on when its whole worker was killed.
+
+    Attributes:
+        slot: The slot's number.
+        lease: The lease that the element is of.
+        element: Its index.
+        reason: How the worker ended, for people.
+    """
+
+    slot: int
+    lease: Held
+    element: int
+    reason: str
+
+
+class Predecessor(Message, frozen=True):
+    """What the slots of the worker before were on, which was in the same place and was killed (R20)."""
+
+    elements: list[Struck]
+
+
 class Ready(Message, frozen=True):
     """A slot process is up."""
 

@@ -21,7 +21,14 @@ from .supervisor import Supervisor
 async def _work(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> str:
     environment = slot_environment(options.threads_per_slot, os.environ)
     supervisor = Supervisor(
-        connection, options.slots_file, environment, readiness.ready, log, options.place, options.blobs
+        connection,
+        options.slots_file,
+        environment,
+        readiness.ready,
+        log,
+        options.place,
+        options.blobs,
+        options.state,
     )
     supervisor.limit_memory(options.memory_per_slot)
     end_on_signals(options.lifeline_fd, supervisor.end)
@@ -49,6 +56,9 @@ def main() -> int:
         type=Path,
         metavar="FOLDER",
         help="where captured data is kept; by default a temporary folder",
+    )
+    arguments.add_argument(
+        "--state", type=Path, help="a folder that a restart of the container survives, for what is in flight"
     )
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)

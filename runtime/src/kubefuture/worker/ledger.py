@@ -14,6 +14,7 @@ from ..protocol.messages import (
     HeldSlot,
     Holding,
     Message,
+    Predecessor,
     Raised,
     Returned,
     Run,
@@ -108,7 +109,7 @@ class Ledger:
             leases = [held for place, held in self._held.values() if place == slot]
             held_slots.append(HeldSlot(slot, *bound.get(slot, (0, "")), leases))
         messages: list[Message] = [Holding(held_slots)]
-        messages.extend(message for message in kept if isinstance(message, (Done, Raised)))
+        messages.extend(message for message in kept if isinstance(message, (Predecessor, Done, Raised)))
         before, self._lost = self._lost, {}
         for _, slot, lost in before.values():
             if lost := [lease for lease in lost if lease in self._held]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 from mmap import mmap
@@ -35,10 +34,7 @@ from ..protocol.messages import (
 )
 from .handover import Handover
 from .lifetime import die_with_parent
-
-PAGE = struct.Struct("<Qq")
-"""What the shared page holds: the lease that runs, 0 for none, and the element's index."""
-
+from .page import PLACE
 
 RECORD_BYTES = 256
 """Every record has this length, so that any number of them is one write, and each read gets a whole one."""
@@ -143,7 +139,7 @@ class Slot:
                 self._bound = True
 
     def _run(self, lease: Lease, runner: FunctionRunner) -> None:
-        handover, page, pack_into = self._handover, self._page, PAGE.pack_into
+        handover, page, pack_into = self._handover, self._page, PLACE.pack_into
         handover.begin(lease.id, lease.start)
         self._interrupted = False
         self._running = lease.id
@@ -227,7 +223,7 @@ def main() -> None:
     data, leases, page, parent = map(int, sys.argv[1:5])
     die_with_parent(parent)
     sys.argv = [""]
-    shared = mmap(page, PAGE.size)
+    shared = mmap(page, PLACE.size)
     os.close(page)
     for handle in (data, leases):  # programs that the user's code starts have nothing to do with them
         os.set_inheritable(handle, False)

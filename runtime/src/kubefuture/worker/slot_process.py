@@ -8,12 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
-from mmap import mmap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from ..core.channel import Channel
 from ..core.receiver import Receiver
@@ -23,7 +20,8 @@ from ..protocol.framing import Decoder, frame
 from ..protocol.messages import AnyMessage, Bind, Lease, Run
 from .limits import Overrun, Stopwatch
 from .output import Outlet, SlotOutput
-from .slot import PAGE, RECORD_BYTES, pack_record, unpack_record
+from .page import MemoryPage, Page
+from .slot import RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
 _REAP_SECONDS = 1.0
@@ -44,6 +42,7 @@ class SlotProcess:
         on_end: Called once, when it is dead and everything it sent was delivered.
         lock: The host's lock; whoever calls a method holds it.
         receiver: Reads its socket, where there is one.
+        page: Says which element it is on; its own to release.
 
     Attributes:
         leases: The leases that it has, in order, with their functions.
@@ -62,6 +61,7 @@ class SlotProcess:
         on_end: Callable[[SlotProcess], None],
         lock: AbstractContextManager[object],
         receiver: Receiver | None = None,
+        page: Page | None = None,
     ) -> None:
         self._on_messages = on_messages
         self._on_end = on_end
@@ -77,9 +77,9 @@ class SlotProcess:
         ours, data = socket.socketpair()
         self._leases, self._untaken = socket.socketpair()
         self._output = SlotOutput(outlet)
-        with self._output, _shared_page() as page:
-            self._page = mmap(page.fileno(), PAGE.size)
-            handles = (data.fileno(), self._untaken.fileno(), page.fileno())
+        self._page = page if page is not None else MemoryPage()
+        with self._output, _released_unless_started(self._page):
+            handles = (data.fileno(), self._untaken.fileno(), self._page.fileno())
             self._process = subprocess.Popen(
                 [
                     sys.executable,
@@ -113,6 +113,7 @@ class SlotProcess:
     def bind(self, message: Bind) -> None:
         """Gives it to a session."""
         self._bound = True
+        self._page.bound(message.session)
         self._data.send(frame([message]))
 
     def run(self, message: Run) -> None:
@@ -126,6 +127,7 @@ class SlotProcess:
         long = []
         for lease in message.leases:
             self.leases[lease.id] = lease.function
+            self._page.leased(lease, self.leases)
             record = pack_record(lease)
             if record is None:
                 long.append(lease)
@@ -170,7 +172,7 @@ class SlotProcess:
         """The element that it runs, if that has run longer than it may (R22); `now` is in seconds."""
         if not self._stopwatch.limits:
             return None
-        lease, index = PAGE.unpack_from(self._page)
+        lease, index = self._page.place()
         return self._stopwatch.look(lease, index, self.leases.get(lease, 0), now)
 
     def interrupt(self) -> None:
@@ -208,11 +210,11 @@ class SlotProcess:
 
     def release(self) -> None:
         """After its end, when nothing is asked of it any more: gives back the page, which has a descriptor."""
-        self._page.close()
+        self._page.release()
 
     def last_words(self) -> tuple[int, int, str]:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""
-        lease, index = PAGE.unpack_from(self._page)
+        lease, index = self._page.place()
         code = self._process.returncode
         if self.cause:
             reason = self.cause
@@ -278,13 +280,12 @@ class SlotProcess:
         self._on_end(self)
 
 
-def _shared_page() -> IO[bytes]:
-    """A file without a name that holds the page."""
-    page: IO[bytes]
-    if hasattr(os, "memfd_create"):
-        page = os.fdopen(os.memfd_create("kubefuture-page"), "r+b")
-    else:
-        page = tempfile.TemporaryFile()
-    page.write(PAGE.pack(0, -1))
-    page.flush()
-    return page
+@contextmanager
+def _released_unless_started(page: Page) -> Iterator[None]:
+    """For the start of the process that is to have a page."""
+    try:
+        yield
+    except BaseException:
+        page.release()
+        raise
+    page.started()

@@ -35,6 +35,7 @@ from .blob_cache import BlobCache
 from .held_back import HeldBack
 from .limits import judged, verdict
 from .output import Outlet
+from .page import MemoryPage, Page
 from .slot_process import SlotProcess
 
 _P = ParamSpec("_P")
@@ -65,6 +66,7 @@ class SlotSet:
         receiver: Reads the slots' sockets instead of the loop.
         trouble: Takes a sentence for the log when a slot cannot start.
         blobs: Gets what functions captured; None where slots can map it at once.
+        page: Makes the page of the slot with a number; by default one without a file.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class SlotSet:
         output: int | None = None,
         lock: AbstractContextManager[object] | None = None,
         blobs: BlobCache | None = None,
+        page: Callable[[int], Page] = lambda _number: MemoryPage(),
     ) -> None:
         self._loop = loop
         self._environment = environment
@@ -87,6 +90,7 @@ class SlotSet:
         self._report = report
         self._receiver = receiver
         self._trouble = trouble
+        self._page = page
         self._slots: dict[int, SlotProcess] = {}
         self._numbers: dict[SlotProcess, int] = {}
         self._ready: set[SlotProcess] = set()
@@ -111,6 +115,7 @@ class SlotSet:
         if self._closed or number in self._slots:
             return
         try:
+            page = self._page(number)
             slot = SlotProcess(
                 self._loop,
                 self._environment,
@@ -119,6 +124,7 @@ class SlotSet:
                 self._ended,
                 self._lock,
                 self._receiver,
+                page,
             )
         except OSError as error:
             self._failed(number, f"a slot cannot be started: {error}")

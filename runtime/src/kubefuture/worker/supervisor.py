@@ -25,11 +25,13 @@ from ..core.slots_file import read_slots
 from ..errors import KubefutureError, NoAnswerError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import AnyMessage, Message, Refused, Welcome
+from ..protocol.messages import AnyMessage, Message, Predecessor, Refused, Welcome
 from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
 from .memory import LOOK_SECONDS, MemoryGuard
+from .page import MemoryPage, Page
+from .remains import Remains
 from .slot_set import SlotSet
 
 _LONGEST_PAUSE = 2.0
@@ -49,9 +51,10 @@ class Supervisor:
         log: Takes one line for the log.
         place: Where no other worker is at the same time; see `Hello`.
         blobs: The folder for captured data that comes over the connection.
+        state: A folder that a restart of the container survives, for what is in flight; None for none.
 
     Raises:
-        StartError: That folder cannot be used.
+        StartError: The folder for captured data cannot be used.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Supervisor:
         log: Callable[[str], None],
         place: str = "",
         blobs: Path | None = None,
+        state: Path | None = None,
     ) -> None:
         self._connection = connection
         self._slots_file = slots_file
@@ -80,8 +84,10 @@ class Supervisor:
                 blobs, Nudge(loop, self._blobs_moved), lambda: cast(BlobCache, self._blobs).used
             )
             self._blobs = BlobCache(folder, self._tell, self._diary.happened)
+        self._remains = Remains(state, self._diary.happened) if state is not None else None
         self._slots = SlotSet(
             loop,
+            page=self._page,
             environment=environment,
             report=self._report,
             trouble=self._diary.trouble,
@@ -101,6 +107,8 @@ class Supervisor:
             Why it cannot go on, as a sentence; empty after an orderly end.
         """
         self._tick()
+        if self._remains is not None and (struck := self._remains.take_over()):
+            self._report([Predecessor(struck)])
         for number in range(self._wanted):
             self._slots.start(number)
         pause, said = 0.05, ""
@@ -171,8 +179,13 @@ class Supervisor:
 
     def end(self, reason: str = "") -> None:
         """Makes `run` return."""
+        if self._remains is not None:
+            self._remains.clear()
         if not self.ended.done():
             self.ended.set_result(reason)
+
+    def _page(self, slot: int) -> Page:
+        return MemoryPage() if self._remains is None else self._remains.page(slot)
 
     async def _wait(self, event: Awaitable[None]) -> None:
         """Waits for an event or for the end, whichever is first."""
