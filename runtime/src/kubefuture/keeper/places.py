@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.runtime_dir import socket_folder
 from ..project.folder import Project
+from .programs import IN_FLIGHT
 from .sockets import answers
 
 
@@ -64,6 +66,11 @@ class Places:
         return self.sockets / "scheduler.sock"
 
     @property
+    def in_flight(self) -> Path:
+        """What the worker's slots run."""
+        return self.project.folder / IN_FLIGHT
+
+    @property
     def spare(self) -> Path:
         """A second connection file, from which a damaged one is written anew."""
         return self.project.local / "connection.json"
@@ -86,6 +93,7 @@ class Places:
         """
         for path in self.transient():
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.in_flight, ignore_errors=True)
         for folder in self.socket_folders:
             if folder.is_dir() and not folder.is_symlink():
                 for path in folder.iterdir():

@@ -20,6 +20,9 @@ _JOURNAL = Path(".kubefuture") / "local" / "journal"
 BLOBS = Path(".kubefuture") / "local" / "blobs"
 """Where scheduler and worker keep what functions captured, in the project."""
 
+IN_FLIGHT = Path(".kubefuture") / "local" / "in-flight"
+"""What the worker's slots run, in the project's folder, for the worker that is started when that one was killed."""
+
 _SQLITE_PATH = 480
 """SQLite opens no file whose path is longer than 512 bytes, its own endings included."""
 
@@ -109,6 +112,7 @@ def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
     scheduler += ("--blobs", str(BLOBS / "scheduler"))
     worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common, "--blobs", str(BLOBS / "worker"))
     worker += ("--threads-per-slot", str(values.threads), "--memory-per-slot", str(values.memory))
+    worker += ("--state", str(IN_FLIGHT), "--place", "the worker")
     programs = (Program("scheduler", scheduler, {}), Program("worker", worker, values.env))
     return Plan(
         folder=str(project.folder),
