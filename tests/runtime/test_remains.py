@@ -84,6 +84,32 @@ def test_R19_an_element_that_takes_its_whole_container_along_is_poison_the_third
     assert kf.map(abs, [-1, -2]) == [1, 2]
 
 
+def test_R19_a_long_element_beside_the_culprit_is_not_given_up_with_it(container, checkpoint):
+    """Which of the two it was is found out by running each of them alone."""
+    port = checkpoint.port
+    outcome: list[object] = []
+    call = kf.options(on_error="return", chunk_size=1)
+    thread = threading.Thread(target=lambda: outcome.append(call.map(lambda who: reach(port, who), ["bad", "long"])))
+    thread.start()
+    for _ in range(2):
+        visits = checkpoint.take(2)
+        container.kill_all()
+        for visit in visits:
+            visit.left()
+        container.start_worker()
+    first = checkpoint.next()
+    assert first.label == "bad" and container.status().running == 1
+    container.kill_all()
+    first.left()
+    container.start_worker()
+    second = checkpoint.next()
+    assert second.label == "long"
+    second.go("finished")
+    thread.join(60)
+    ((error, result),) = outcome
+    assert isinstance(error, PoisonError) and error.index == 0 and result == "finished"
+
+
 def test_R19_an_element_that_kills_its_supervisor_is_named(container):
     def element(index):
         if index == 3:

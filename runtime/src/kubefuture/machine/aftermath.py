@@ -7,20 +7,25 @@ strike, and the loss is taken back. It may wait by now, or run elsewhere, or be 
 
 from __future__ import annotations
 
+from ..core.settings import STRIKES
 from ..protocol.messages import Predecessor, Struck
 from .named import untrouble
 from .outcomes import strike
 from .slots import LeaseState, SlotState, WorkerState
 from .state import State
+from .trials import Trials
 
 
-def predecessor(state: State, worker: WorkerState, message: Predecessor) -> None:
+def predecessor(state: State, trials: Trials, worker: WorkerState, message: Predecessor, now: float) -> None:
     """Counts a strike for each element that is still open; what is said of others is of no use any more."""
+    alone = len(message.elements) == 1
     for struck in message.elements:
-        _strike(state, worker, struck)
+        _strike(state, trials, worker, struck, now, alone=alone)
 
 
-def _strike(state: State, worker: WorkerState, struck: Struck) -> None:
+def _strike(
+    state: State, trials: Trials, worker: WorkerState, struck: Struck, now: float, *, alone: bool
+) -> None:
     held, index = struck.lease, struck.element
     session = state.sessions.get(held.session)
     call = session.calls.get(held.call) if session is not None else None
@@ -33,4 +38,7 @@ def _strike(state: State, worker: WorkerState, struck: Struck) -> None:
     if charged is not None:
         untrouble(state, past, "loss", charged)
     call.set_apart(index)
-    strike(state, worker, past, index, struck.reason)
+    if alone or call.had("strike", index) < STRIKES - 1:
+        strike(state, worker, past, index, struck.reason)
+    if not alone and call.had("strike", index) >= STRIKES - 1:
+        trials.put_aside(session, call, index, now)

@@ -35,6 +35,8 @@ def settle_slot(state: State, slot: SlotState) -> None:
         if not leases:
             replace(state, slot)
         return
+    if slot.worker is state.reserved:
+        return
     if not leases:
         state.idle[slot] = None
         return
@@ -85,7 +87,7 @@ def _lease_out(state: State, now: float) -> None:
                         if not slot.leases and slot.session is not None:
                             replace(state, slot)
                             continue
-                        _bind(state, slot, session, now)
+                        bind(state, slot, session, now)
                 assert session is not None
                 progress = _lease(state, slot, session) or progress
                 settle_slot(state, slot)
@@ -109,7 +111,8 @@ def _session_for(waiting: Iterable[SessionState], slot: SlotState, now: float) -
     return own if own_waits else None
 
 
-def _bind(state: State, slot: SlotState, session: SessionState, now: float) -> None:
+def bind(state: State, slot: SlotState, session: SessionState, now: float) -> None:
+    """Gives a fresh slot to a session."""
     slot.session = session
     slot.bound_at = now
     session.slots += 1
@@ -129,7 +132,14 @@ def _lease(state: State, slot: SlotState, session: SessionState) -> bool:
             session.enqueue(call)  # what is left of it
         if taken is not None:
             break
-    start, payloads = taken
+    send_lease(state, slot, session, call, *taken)
+    return True
+
+
+def send_lease(
+    state: State, slot: SlotState, session: SessionState, call: Call, start: int, payloads: list[bytes]
+) -> int:
+    """Gives elements to a slot that is bound to their session; returns the lease's number."""
     lease = LeaseState(next(state.lease_ids), session, call, start, start + len(payloads), slot)
     state.leases[lease.id] = lease
     slot.leases[lease.id] = lease
@@ -146,7 +156,7 @@ def _lease(state: State, slot: SlotState, session: SessionState) -> bool:
     state.outbox.lease(
         slot.worker.peer, slot.index, Lease(lease.id, function.id, start, payloads, call.id), new, forget
     )
-    return True
+    return lease.id
 
 
 def _credits(state: State, slot: SlotState) -> int:

@@ -259,14 +259,19 @@ class Call:
 
     def set_apart(self, index: int) -> None:
         """An element that came back and waits is to be leased alone."""
+        if self.put_aside(index):
+            self.give_back(index, index + 1)
+
+    def put_aside(self, index: int) -> bool:
+        """An element that came back does not wait any more, whoever is to lease it; returns whether it did."""
         for start, stop in self._again or ():
-            if start <= index < stop and stop - start > 1:
-                assert self._again is not None
-                self._again.remove((start, stop))
-                parts = ((start, index), (index, index + 1), (index + 1, stop))
-                self._again.extend(part for part in parts if part[0] < part[1])
-                heapq.heapify(self._again)
-                return
+            if start <= index < stop:
+                rest = [span for span in self._again or () if span != (start, stop)]
+                rest += [part for part in ((start, index), (index + 1, stop)) if part[0] < part[1]]
+                heapq.heapify(rest)
+                self._again = rest
+                return True
+        return False
 
     def had(self, trouble: str, index: int) -> int:
         """How often an element had this trouble."""

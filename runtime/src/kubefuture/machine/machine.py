@@ -42,6 +42,7 @@ from .records import Record
 from .roster import Roster
 from .slots import WorkerState
 from .state import State
+from .trials import Trials
 
 _FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor
 _CLIENT_TYPES = frozenset(get_args(requests.Request))
@@ -79,6 +80,7 @@ class Machine:
         self._roster = Roster(self._state, wanted)
         self._started = now
         self.named = NamedMaps(self._state, next_key)
+        self._trials = Trials(self._state)
         self._scaling: list[Peer] = []
         self.take = self._state.outbox.take
         """Takes what is to be sent now: messages in order, by peer."""
@@ -169,7 +171,7 @@ class Machine:
         if state.leaving or self._scaling:
             self._proceed(now)
         else:
-            fill(state, now)
+            self._fill(now)
 
     def tick(self, now: float) -> None:
         """Time passed; hosts call it a few times a second while there is work.
@@ -181,7 +183,7 @@ class Machine:
             if session.peer == NOBODY and (session.told or now - session.since > ORPHAN_SECONDS):
                 requests.end(self._state, self.named, session, now)
         self._proceed(now)
-        fill(self._state, now, worth_moving=0.0)
+        self._fill(now, worth_moving=0.0)
 
     def status(self, now: float) -> Status:
         """The cluster at a glance."""
@@ -220,7 +222,7 @@ class Machine:
                 self._roster.scale(now)
                 self._roster.announce()
             case Predecessor():
-                aftermath.predecessor(self._state, worker, message)
+                aftermath.predecessor(self._state, self._trials, worker, message, now)
             case Raised():
                 outcomes.raised(self._state, worker, message)
             case Returned():
@@ -246,7 +248,7 @@ class Machine:
         """Says whether anything may be leased."""
         if self._state.waits != waits:
             self._state.waits = waits
-            fill(self._state, now)
+            self._fill(now)
 
     def take_records(self) -> list[Record]:
         """What is to be journaled now; nothing that it came from is acknowledged before that."""
@@ -279,8 +281,12 @@ class Machine:
     def _proceed(self, now: float) -> None:
         if self._state.leaving:
             self._roster.retire(now)
-        fill(self._state, now)
+        self._fill(now)
         if self._scaling and self._roster.as_wanted:
             for peer in self._scaling:
                 self._state.outbox.send(peer, self.status(now))
             self._scaling = []
+
+    def _fill(self, now: float, **how: float) -> None:
+        self._trials.look(now)
+        fill(self._state, now, **how)

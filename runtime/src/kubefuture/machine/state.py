@@ -34,6 +34,7 @@ class State:
         waits: Nothing is leased for now (R7).
         room_for_work: The journal has room for new named work (R16).
         room_for_leases: It has room for what leases of named work will bring.
+        reserved: A worker that is given nothing, since an element is to run there alone.
         replaced_slots: How many get a fresh process at the moment, which is soon there.
     """
 
@@ -55,6 +56,7 @@ class State:
         self.leaving: dict[SlotState, None] = {}
         self.ready_slots = 0
         self.replaced_slots = 0
+        self.reserved: WorkerState | None = None
         self.settled = 0
         self.evened_at = 0.0
         self.records: list[Record] = []

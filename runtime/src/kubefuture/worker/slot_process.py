@@ -209,8 +209,9 @@ class SlotProcess:
         self.release()
 
     def release(self) -> None:
-        """After its end, when nothing is asked of it any more: gives back the page, which has a descriptor."""
+        """After its end, when nothing is asked of it any more: gives back the page, and half of a message."""
         self._page.release()
+        self._decoder = Decoder()
 
     def last_words(self) -> tuple[int, int, str]:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""

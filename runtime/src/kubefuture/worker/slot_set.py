@@ -131,7 +131,7 @@ class SlotSet:
             return
         self._slots[number] = slot
         self._numbers[slot] = number
-        self._loop.call_later(SLOT_START_SECONDS, self._give_up, slot)
+        self._loop.call_later(SLOT_START_SECONDS, self._give_up, number, slot.pid)  # not the slot: it may be large
 
     def handle(self, message: Message) -> None:
         """Does what the scheduler says. May be called from any thread that holds the host's lock.
@@ -321,6 +321,7 @@ class SlotSet:
             waiting.cancel()
 
     @_locked
-    def _give_up(self, slot: SlotProcess) -> None:
-        if slot in self._numbers and slot not in self._ready:
+    def _give_up(self, number: int, pid: int) -> None:
+        slot = self._slots.get(number)
+        if slot is not None and slot.pid == pid and slot not in self._ready:
             slot.kill()
