@@ -107,6 +107,8 @@ class Channel:
                 self._receiver.remove(handle)
             self._loop.remove_writer(handle)
             self._socket.close()
+            # Whoever listened also knows this channel. Apart, both are freed at once, not when garbage is collected.
+            self._on_data, self._on_end = _ignore, _nothing
 
     def _watch_writable(self) -> None:
         if self._socket.fileno() >= 0:
@@ -153,5 +155,14 @@ class Channel:
 
     def _end(self) -> None:
         if self._socket.fileno() >= 0:
+            on_end = self._on_end
             self.close()
-            self._on_end()
+            on_end()
+
+
+def _ignore(_content: bytes) -> None:
+    """What nobody waits for any more."""
+
+
+def _nothing() -> None:
+    """The end that nobody waits for any more."""

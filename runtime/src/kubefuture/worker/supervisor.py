@@ -22,10 +22,11 @@ from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.nudge import Nudge
 from ..core.slots_file import read_slots
+from ..core.trim import Trimmer
 from ..errors import KubefutureError, NoAnswerError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import AnyMessage, Message, Predecessor, Refused, Welcome
+from ..protocol.messages import AnyMessage, Done, Message, Predecessor, Refused, Run, Welcome
 from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
@@ -75,6 +76,8 @@ class Supervisor:
         self._link: Link | None = None
         self._joined: Link | None = None
         self._guard: MemoryGuard | None = None
+        self._trimmer = Trimmer()
+        self._busy = False
         self._hello = hello("worker", place=place)
         self._diary = Diary(log, self._hello.identity)
         loop = asyncio.get_running_loop()
@@ -163,8 +166,11 @@ class Supervisor:
         self._slots.check()
         if self._guard is not None:
             self._guard.look()
+        now = asyncio.get_running_loop().time()
         if self._blobs is not None:
-            self._blobs.collect(asyncio.get_running_loop().time())
+            self._blobs.collect(now)
+        self._trimmer.look(busy=self._busy, now=now)
+        self._busy = False
         acknowledgement = self._conversation.acknowledgement(soon=True)
         if acknowledgement is not None and self._joined is not None:
             self._joined.send([acknowledgement])
@@ -195,6 +201,7 @@ class Supervisor:
     def _report(self, messages: Sequence[Message]) -> None:
         if not messages:
             return
+        self._busy = self._busy or any(type(message) is Done for message in messages)
         self._diary.reported(messages)
         self._ledger.reported(messages)
         if self._joined is not None:
@@ -230,6 +237,7 @@ class Supervisor:
             self._blobs.received(of_blobs)
             self._blobs_moved()
         for message in self._conversation.receive(messages):
+            self._busy = self._busy or type(message) is Run
             self._diary.ordered(message)
             self._ledger.ordered(message)
             self._slots.handle(message)
