@@ -37,7 +37,7 @@ RULES = {
     17: "Slots that are too many finish what they run before they go.",
     18: "An error of the user's function arrives as itself, and cancels the rest of its map.",
     19: "An element that kills three slots is reported as poison; losses that are not its doing do not count for it.",
-    20: "The slot that needs too much memory is ended, and the others go on; a container that was killed is answered for.",
+    20: "The slot that needs too much memory is ended, and the others go on; killed containers are answered for.",
     21: "A running element can be cancelled; what is finished is kept.",
     22: "A time limit can be set for a whole call and for each element.",
     23: "Nothing waits silently for workers that are not there.",

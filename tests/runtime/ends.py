@@ -296,7 +296,9 @@ class Worker(End):
 
     role = "worker"
 
-    def __init__(self, world: World, slots: int, place: str = "", remains: list[Struck] | None = None) -> None:
+    def __init__(
+        self, world: World, slots: int, place: str = "", remains: list[Struck] | None = None
+    ) -> None:
         super().__init__(world)
         self.place = place
         with self.process.running():

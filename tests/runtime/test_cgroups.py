@@ -75,7 +75,9 @@ def test_a_group_without_a_limit_is_never_over_it(tmp_path, version):
 
 def test_the_machines_memory_is_what_could_be_had(tmp_path):
     text = "MemTotal:       24105 kB\nMemFree:  1 kB\nMemAvailable:   23760 kB\n"
-    assert machine_memory(machine(tmp_path, "", {"proc/meminfo": text})) == MachineMemory(24105 << 10, 23760 << 10)
+    assert machine_memory(machine(tmp_path, "", {"proc/meminfo": text})) == MachineMemory(
+        24105 << 10, 23760 << 10
+    )
 
 
 @pytest.mark.parametrize("text", ["", "MemTotal: 5 kB\n", "MemTotal:\nMemAvailable: x kB\n"])
@@ -112,7 +114,10 @@ def test_R20_the_largest_slot_is_ended_once_and_the_next_one_only_when_that_was_
     watched.look()
     watched.look()
     assert slots.ended == [
-        (1, "ended for want of memory, as this machine had 40 MiB left of its 1000 MiB, and this slot 300 MiB")
+        (
+            1,
+            "ended for want of memory, as this machine had 40 MiB left of its 1000 MiB, and this slot 300 MiB",
+        )
     ]
     slots.ready = [(0, 1000), (2, 1002)]
     watched.look()
@@ -151,7 +156,9 @@ def test_R20_where_a_control_group_has_a_limit_that_counts_and_not_the_machine(m
     assert number == 1 and "the container used 460 MiB of the 500 MiB that it may" in reason
 
 
-@pytest.mark.parametrize(("per_slot", "limit", "why"), [(200, 800, "workers.memory"), (400, 400, "the container")])
+@pytest.mark.parametrize(
+    ("per_slot", "limit", "why"), [(200, 800, "workers.memory"), (400, 400, "the container")]
+)
 def test_R20_the_smaller_of_the_two_limits_of_a_worker_counts(monkeypatch, tmp_path, per_slot, limit, why):
     slots = Slots(monkeypatch, 100, 300)
     files = {"memory.max": str(limit * MIB), "memory.current": str(390 * MIB), "memory.stat": ""}

@@ -1,4 +1,4 @@
-"""In a container with a memory limit, or on a machine with little left: what grows is ended before the kernel ends everything (R20)."""
+"""In a container with a limit, or on a machine with little left: what grows is ended before everything is (R20)."""
 
 from __future__ import annotations
 
@@ -78,10 +78,12 @@ def test_R20_on_plan_local_the_machine_keeps_a_part_of_its_memory_free(monkeypat
         grown.set()
         return MachineMemory(2000 * MIB, 90 * MIB)
 
-    monkeypatch.setattr(local, "memory_groups", lambda: [])
+    monkeypatch.setattr(local, "memory_groups", list)
     monkeypatch.setattr(local, "machine_memory", memory)
     with kf.plan("local", workers=2):
-        with pytest.raises(PoisonError, match=r"Element 1 .*memory, as this machine had 90 MiB left of its 2000 MiB"):
+        with pytest.raises(
+            PoisonError, match=r"Element 1 .*memory, as this machine had 90 MiB left of its 2000 MiB"
+        ):
             kf.map(grow, [2, 300, 4], chunk_size=1)
         assert grown.is_set()
         assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]

@@ -59,7 +59,8 @@ def test_R2_a_slot_that_holds_its_interpreter_silences_nobody_else(on_cluster, c
     assert slot in on_cluster.slots() and not future.done()
     assert future.cancel()
     eventually(
-        lambda: [worker.busy for worker in on_cluster.status().workers] == [0], "the end of the one that is stuck"
+        lambda: [worker.busy for worker in on_cluster.status().workers] == [0],
+        "the end of the one that is stuck",
     )
     assert kf.map(abs, [-1, -2, -3]) == [1, 2, 3]
 

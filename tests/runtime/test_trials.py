@@ -1,4 +1,4 @@
-"""Elements that ran together when their worker was killed: the last strike counts only against one that ran alone (R19)."""
+"""Elements that ran when their worker was killed: the last strike counts only against one that ran alone (R19)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Container(Driver):
         self.take(worker)
         if struck:
             told = [
-                Struck(slot, Held(lease.id, "client", CALL, 1, lease.start, lease.start + len(lease.payloads)), index, "k")
+                Struck(slot, Held(lease.id, "client", CALL, 1, lease.start, lease.start + 1), index, "killed")
                 for slot, (lease, index) in enumerate(struck)
             ]
             self.say(worker, Predecessor(told))
@@ -46,7 +46,9 @@ class Container(Driver):
 
     def failures(self, client):
         """Who was given up, and after how many deaths."""
-        return {failure.index: decode_report(failure.payload).deaths for failure in self.take(client, Failure)}
+        return {
+            failure.index: decode_report(failure.payload).deaths for failure in self.take(client, Failure)
+        }
 
 
 def under_suspicion(slots=2, others=0):
@@ -101,7 +103,7 @@ def test_nothing_else_runs_on_that_worker_and_all_of_it_when_the_trial_is_over()
 
 
 def test_R19_siblings_go_first_and_the_trial_waits_for_them_but_not_for_ever():
-    driver, client, worker = under_suspicion(others=20)
+    driver, _, worker = under_suspicion(others=20)
     ran = driver.given(worker)
     assert len(ran) >= 2 and not {0, 1} & set(ran)
     driver.tick(PATIENCE_SECONDS + 1)
@@ -151,7 +153,7 @@ def test_a_suspect_that_nobody_wants_any_more_is_forgotten(end):
 
 
 def test_a_trial_whose_worker_is_lost_begins_again_elsewhere():
-    driver, client, worker = under_suspicion()
+    driver, _, worker = under_suspicion()
     assert list(driver.given(worker)) == [0]
     other = driver.start()
     driver.leave(worker)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NO_LIMIT = 1 << 60
-"""Version 1 says "no limit" with the largest number of pages that it can count; the exact one depends on the machine."""
+"""Version 1 says "no limit" with the largest number of pages that it can count, which depends on the machine."""
 
 
 class Use(NamedTuple):

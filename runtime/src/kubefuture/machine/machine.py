@@ -44,7 +44,9 @@ from .slots import WorkerState
 from .state import State
 from .trials import Trials
 
-_FromWorker: TypeAlias = SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor
+_FromWorker: TypeAlias = (
+    SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor
+)
 _CLIENT_TYPES = frozenset(get_args(requests.Request))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
 

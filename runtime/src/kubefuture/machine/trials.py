@@ -98,7 +98,9 @@ class Trials:
             if slot.session is None:
                 bind(self._state, slot, suspect.session, now)
             payload = suspect.call.arguments(suspect.element)
-            self._lease = send_lease(self._state, slot, suspect.session, suspect.call, suspect.element, [payload])
+            self._lease = send_lease(
+                self._state, slot, suspect.session, suspect.call, suspect.element, [payload]
+            )
         elif slots and not any(slot.stage is Stage.REPLACED for slot in worker.slots.values()):
             replace(self._state, slots[0])  # the fresh one is soon there
 
@@ -121,7 +123,9 @@ def _leases(worker: WorkerState) -> int:
 def _may_serve(state: State, worker: WorkerState) -> bool:
     """Whether a reserved worker is still there, with a slot that is ready or soon will be."""
     stages = {slot.stage for slot in worker.slots.values()}
-    return state.workers.get(worker.peer) is worker and bool(stages & {Stage.READY, Stage.STARTING, Stage.REPLACED})
+    return state.workers.get(worker.peer) is worker and bool(
+        stages & {Stage.READY, Stage.STARTING, Stage.REPLACED}
+    )
 
 
 def _slots(state: State, worker: WorkerState) -> list[SlotState]:

@@ -51,22 +51,25 @@ class MemoryPage:
         self._memory = mmap(self._file.fileno(), PLACE.size)
 
     def fileno(self) -> int:
-        """See Page, as the others."""
+        """See Page."""
         return self._file.fileno()
 
     def place(self) -> tuple[int, int]:
+        """See Page."""
         lease, index = PLACE.unpack_from(self._memory)
         return lease, index
 
     def bound(self, session: str) -> None:
-        pass  # who would read it
+        """Who would read it?"""
 
     def leased(self, lease: Lease, held: Container[int]) -> None:
-        pass
+        """Who would read it?"""
 
     def started(self) -> None:
+        """See Page."""
         self._file.close()
 
     def release(self) -> None:
+        """See Page."""
         self._file.close()
         self._memory.close()

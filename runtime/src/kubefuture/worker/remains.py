@@ -67,19 +67,22 @@ class KeptPage:
         self._next = 0
 
     def fileno(self) -> int:
-        """See Page, as the others."""
+        """See Page."""
         return self._handle
 
     def place(self) -> tuple[int, int]:
+        """See Page."""
         lease, index = PLACE.unpack_from(self._memory)
         return lease, index
 
     def bound(self, session: str) -> None:
+        """See Page."""
         name = session.encode()
         if len(name) <= 126:
             _SESSION.pack_into(self._memory, _SESSION_AT, len(name), name)
 
     def leased(self, lease: Lease, held: Container[int]) -> None:
+        """See Page."""
         for _ in range(_LEASES):
             number, self._next = self._next, (self._next + 1) % _LEASES
             if self._ids[number] not in held:
@@ -91,6 +94,7 @@ class KeptPage:
                 return
 
     def started(self) -> None:
+        """See Page."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -101,6 +105,7 @@ class KeptPage:
             self.path.unlink(missing_ok=True)
 
     def release(self) -> None:
+        """See Page."""
         self.started()
         self.forget()
         self._memory.close()
@@ -178,7 +183,9 @@ class Remains:
         length, name = _SESSION.unpack_from(content, _SESSION_AT)
         session = name[:length].decode()
         for number in range(_LEASES):
-            lease, call, function, start, stop = _LEASE.unpack_from(content, _LEASES_AT + number * _LEASE.size)
+            lease, call, function, start, stop = _LEASE.unpack_from(
+                content, _LEASES_AT + number * _LEASE.size
+            )
             if lease == running:
                 if not 0 <= start <= index < stop:
                     raise ValueError(f"lease {lease} has no element {index}")

@@ -115,7 +115,6 @@ class SlotSet:
         if self._closed or number in self._slots:
             return
         try:
-            page = self._page(number)
             slot = SlotProcess(
                 self._loop,
                 self._environment,
@@ -124,14 +123,14 @@ class SlotSet:
                 self._ended,
                 self._lock,
                 self._receiver,
-                page,
+                self._page(number),
             )
         except OSError as error:
             self._failed(number, f"a slot cannot be started: {error}")
             return
         self._slots[number] = slot
         self._numbers[slot] = number
-        self._loop.call_later(SLOT_START_SECONDS, self._give_up, number, slot.pid)  # not the slot: it may be large
+        self._loop.call_later(SLOT_START_SECONDS, self._give_up, number, slot.pid)
 
     def handle(self, message: Message) -> None:
         """Does what the scheduler says. May be called from any thread that holds the host's lock.
@@ -159,10 +158,8 @@ class SlotSet:
                 self._loop.call_soon_threadsafe(self._retire, message.slot)
             case ReplaceSlot():
                 self._loop.call_soon_threadsafe(self._replace, message.slot, message.pid)
-            case Run() | Bind() | Interrupt():
-                pass  # it died meanwhile, and its end is on the way
-            case Welcome():
-                pass
+            case Run() | Bind() | Interrupt() | Welcome():
+                pass  # the slot died meanwhile, and its end is on the way
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
 
@@ -322,6 +319,6 @@ class SlotSet:
 
     @_locked
     def _give_up(self, number: int, pid: int) -> None:
-        slot = self._slots.get(number)
+        slot = self._slots.get(number)  # a timer that held the slot would keep what it had read for a minute
         if slot is not None and slot.pid == pid and slot not in self._ready:
             slot.kill()
