@@ -84,10 +84,12 @@ def machine_memory(root: Path = Path("/")) -> MachineMemory | None:
     """
     found = {}
     try:
-        for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name in ("MemTotal", "MemAvailable"):
+        with open(f"{root}/proc/meminfo", "rb", buffering=0) as file:
+            first = file.read(256).splitlines()  # what is wanted comes first
+        for line in first:
+            name, _, value = line.partition(b":")
+            if name in (b"MemTotal", b"MemAvailable"):
                 found[name] = int(value.split()[0]) << 10
-        return MachineMemory(found["MemTotal"], found["MemAvailable"])
+        return MachineMemory(found[b"MemTotal"], found[b"MemAvailable"])
     except (OSError, ValueError, KeyError, IndexError):
         return None

@@ -49,7 +49,7 @@ def look(places: Places) -> Proof:
             proof.left += [f"socket {path}" for path in _sockets(folder)]
         except OSError as error:
             proof.unchecked.append(f"{folder} cannot be read ({error.strerror})")
-    files = [places.life, *places.transient()]
+    files = [places.life, *places.transient(), places.in_flight]
     proof.looked.append(", ".join(str(path.relative_to(places.project.folder)) for path in files))
     for path in files:
         try:

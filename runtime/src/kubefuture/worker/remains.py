@@ -88,9 +88,13 @@ class KeptPage:
             if self._ids[number] not in held:
                 self._ids[number] = lease.id
                 stop = lease.start + len(lease.payloads)
-                what = lease.id, lease.call, lease.function, lease.start, stop
-                with suppress(struct.error):  # a number that only a client of another kind chooses
-                    _LEASE.pack_into(self._memory, _LEASES_AT + number * _LEASE.size, *what)
+                place = _LEASES_AT + number * _LEASE.size
+                try:
+                    _LEASE.pack_into(
+                        self._memory, place, lease.id, lease.call, lease.function, lease.start, stop
+                    )
+                except struct.error:
+                    pass  # a number that only a client of another kind chooses
                 return
 
     def started(self) -> None:

@@ -116,15 +116,9 @@ class SlotSet:
             return
         try:
             slot = SlotProcess(
-                self._loop,
-                self._environment,
-                self._outlet,
-                self._received,
-                self._ended,
-                self._lock,
-                self._receiver,
-                self._page(number),
-            )
+                self._loop, self._environment, self._outlet, self._received, self._ended, self._lock,
+                self._receiver, self._page(number),
+            )  # fmt: skip
         except OSError as error:
             self._failed(number, f"a slot cannot be started: {error}")
             return
