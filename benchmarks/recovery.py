@@ -10,27 +10,21 @@ from __future__ import annotations
 import os
 import signal
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import kubefuture as kf
 from kubefuture.client.control import fetch_status
 from kubefuture.core.connection import Connection
-from kubefuture.keeper.places import Places
-from kubefuture.keeper.programs import Plan, Program
-from kubefuture.keeper.start import start
-from kubefuture.keeper.stop import stop
-from kubefuture.project.folder import Project
 
 from tests.faults.programs import Cluster
 from tests.faults.waiting import eventually
 
 from .contenders import WORKERS, Contender, ContenderError, Pool, cluster, local, plus_one
+from .kept import kept
 from .measurement import Row, in_turns, ratios
 from .peers import DASK, RAY
 from .pools import ready
@@ -139,9 +133,9 @@ def _single_slot(rounds: int) -> list[Row]:
 def _scheduler(rounds: int) -> list[Row]:
     seconds = []
     for _ in range(rounds):  # each with a keeper of its own, which has not had to wait before
-        with _kept() as connection:
-            turn = partial(scheduler_killed, connection=connection)
-            contender = Contender(cluster, turn, connection, warm_up=0)
+        with kept() as place:
+            turn = partial(scheduler_killed, connection=place.connection)
+            contender = Contender(cluster, turn, place.connection, warm_up=0)
             try:
                 seconds.append(contender.take_turn(1))
             finally:
@@ -159,25 +153,6 @@ def _ours(ending: ExitStack, slots: int) -> dict[str, Contender]:
     for contender in ours.values():
         ending.callback(contender.close)
     return ours
-
-
-@contextmanager
-def _kept() -> Iterator[str]:
-    """Scheduler and worker under a keeper, as `make up` starts them; yields the connection file."""
-    with tempfile.TemporaryDirectory(prefix="kubefuture-bench-") as folder:
-        project = Project(Path(os.path.realpath(folder)))
-        places = Places.of(project)
-        common = ("--connection", ".kubefuture/connection.json", "--slots-file", ".kubefuture/local/slots")
-        programs = tuple(
-            Program(role, (sys.executable, "-P", "-m", f"kubefuture.{role}", *common), {})
-            for role in ("scheduler", "worker")
-        )
-        plan = Plan(str(project.folder), str(places.sockets), programs, digest="bench")
-        start(places, plan, WORKERS, rescale=lambda _connection, _slots: None)
-        try:
-            yield str(project.connection_file)
-        finally:
-            stop(places, patience=5.0)
 
 
 def _lines(log: str) -> list[tuple[float, int]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import kubefuture as kf
 import pytest
 
 from tests.faults import processes
 from tests.faults.checkpoint import reach
+from tests.faults.memory import resident
 from tests.faults.programs import SOURCE, Cluster, Program, environment
 from tests.faults.waiting import eventually
 from tests.faults.wire import Wire
@@ -27,12 +27,6 @@ import kubefuture as kf
 kf.plan("cluster", connection=Path(sys.argv[1]))
 print(kf.map(abs, [-1, -2, -3]))
 """
-
-
-def resident(pid: int) -> int:
-    """The memory that a process has in use, in bytes."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
@@ -59,7 +53,7 @@ def test_R16_a_worker_that_stops_reading_holds_up_nobody_and_goes_on_later(on_cl
                 worker for worker in on_cluster.status().workers if worker.pid == on_cluster.worker.pid
             )
             assert stopped.slots == stopped.busy == 2, "it is waited for"
-            assert resident(on_cluster.scheduler.pid) - before < 160 * MIB
+            assert resident(on_cluster.scheduler.pid) - before < 96 * MIB
         finally:
             on_cluster.worker.process.send_signal(signal.SIGCONT)
         found += list(results)

@@ -128,6 +128,7 @@ class Far:
     """What the server knows of it."""
 
     logged_in = True
+    paused = False
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire

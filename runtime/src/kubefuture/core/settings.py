@@ -51,7 +51,8 @@ BLOB_PART: Final = 240 << 10
 """Bytes of a blob in one message, so that it is one frame and what is urgent can go between two."""
 
 LANE_BYTES: Final = 1 << 20
-"""At most about this many bytes of blobs wait in a connection's buffer, in front of what is urgent (R16)."""
+"""At most about this many bytes of blobs wait in a connection's buffer, in front of what is urgent, and of what the
+scheduler sends: the rest waits on its disk (R16)."""
 
 BLOB_STORE_BYTES: Final = 10 << 30
 """How much a scheduler's, and a worker's, blobs may take on disk; less on a small volume."""
@@ -64,6 +65,18 @@ BLOB_SECONDS: Final = 600.0
 
 WINDOW_BYTES: Final = 64 << 20
 """At most this many bytes of arguments a session are on the way without a result (R16)."""
+
+MEMORY_PAYLOAD_BYTES: Final = 4 << 10
+"""The scheduler keeps no longer argument in memory for more than a moment, but on disk (R16)."""
+
+MEMORY_RESULT_BYTES: Final = 4 << 20
+"""Of what a client has not acknowledged the scheduler keeps so many bytes in memory, the rest on disk (R16)."""
+
+MEMORY_RESULTS_BYTES: Final = 64 << 20
+"""It may be more for some clients, as long as all of it is not more than this."""
+
+SHELF_BYTES: Final = 32 << 20
+"""A file of what the scheduler has put away begins no new payload at this length; it is given back as a whole."""
 
 READ_AHEAD: Final = 100
 """`imap` reads at least this many inputs ahead, or 4 a slot if that is more (R16)."""
@@ -103,6 +116,12 @@ FREE_NO_NEW_WORK: Final = 1 << 30
 
 FREE_NO_LEASES: Final = 512 << 20
 """Below this many free bytes on its file system named work is not leased (R16)."""
+
+JOURNAL_WAITING_BYTES: Final = 96 << 20
+"""Named work is not leased while so many bytes wait to be committed: the disk is slower than the workers (R16)."""
+
+JOURNAL_CACHE_BYTES: Final = 8 << 20
+"""The rows of arguments that were read last are kept, up to so many bytes: leases come in order."""
 
 JOURNAL_RETRY_SECONDS: Final = 1.0
 """A commit that failed is tried again after at most this long."""

@@ -1,16 +1,21 @@
-"""Gives memory back to the system when there is nothing to do."""
+"""Gives freed memory back to the system: when there is nothing to do, and when it has become much."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 _PAUSE = 1.0
+_SELDOM = 5.0
+_MUCH = 48 << 20
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _trimmer() -> Callable[[int], int] | None:
-    """What makes glibc let go of freed memory: after a burst of large messages it keeps tens of MiB else."""
+    """What makes glibc let go of freed memory: it keeps hundreds of MiB after bursts of large messages else."""
     if platform.system() != "Linux":
         return None
     trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
@@ -18,12 +23,17 @@ def _trimmer() -> Callable[[int], int] | None:
 
 
 class Trimmer:
-    """Lets go of freed memory once after each time of work."""
+    """Lets go of freed memory after each time of work, and during it when the process has grown by much.
+
+    Or has stayed so for some time: what it needed may be free by now.
+    """
 
     def __init__(self) -> None:
         self._trim = _trimmer()
         self._idle_since: float | None = None
         self._trimmed = True
+        self._first = self._least = _resident()
+        self._due = 0.0
 
     def look(self, *, busy: bool, now: float) -> None:
         """Called now and then.
@@ -32,11 +42,28 @@ class Trimmer:
             busy: There is work, or was since the call before.
             now: The time, in seconds.
         """
+        resident = _resident()
+        self._least = min(self._least, resident)
+        if resident > self._least + _MUCH or (now >= self._due and resident > self._first + _MUCH):
+            self._due = now + _SELDOM
+            self._let_go()
         if busy:
             self._idle_since, self._trimmed = None, False
         elif self._idle_since is None:
             self._idle_since = now
         elif not self._trimmed and now - self._idle_since >= _PAUSE:
             self._trimmed = True
-            if self._trim is not None:
-                self._trim(0)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._trim is not None:
+            self._trim(0)
+            self._least = _resident()
+
+
+def _resident() -> int:
+    """What the process has in memory, in bytes; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+    except OSError:
+        return 0

@@ -1,7 +1,8 @@
 """A call: one map, or one future as a map of one element (R15).
 
 An element goes through: queued, leased, settled (its result or failure is recorded). A call keeps the
-payload of an element until that is settled, and nothing else for each element::
+payload of an element until that is settled, and nothing else for each element. A host can put something in
+the place of long payloads that stands for them (`protocol.away`)::
 
     payloads   [p0 p1 p2 p3 p4 p5 ...]     None once settled
                 ─────┬───── ────┬─────
@@ -14,6 +15,7 @@ payload of an element until that is settled, and nothing else for each element::
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from typing import cast
 
 from ..errors import ProtocolError
@@ -128,6 +130,12 @@ class Call:
             self.settled += missing
             self._payloads.append(payload)
         self.complete = self.complete or last
+
+    def put_away(self, start: int, payloads: Sequence[bytes | None]) -> None:
+        """Takes what stands for some payloads that are somewhere else now, None for those that stay."""
+        for index, payload in enumerate(payloads, start):
+            if payload is not None and index < len(self._payloads) and self._payloads[index] is not None:
+                self._payloads[index] = payload
 
     def cancel(self) -> None:
         """Nobody wants the rest: what was kept for it is let go, though a lease or a queue may still know it."""

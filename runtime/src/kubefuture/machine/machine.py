@@ -280,6 +280,18 @@ class Machine:
                 for call in session.calls.values():
                     session.enqueue(call)
 
+    def is_named(self, peer: Peer, call_id: int) -> bool:
+        """Whether a client's call is a named map."""
+        session = self._state.clients.get(peer)
+        call = None if session is None else session.calls.get(call_id) or session.fed.get(call_id)
+        return call is not None and bool(call.key)
+
+    def hold(self, peer: Peer, held: bool) -> None:
+        """Says whether nothing of a client is to be leased, since there is no room for its results (R16)."""
+        session = self._state.clients.get(peer)
+        if session is not None and session.held != held:
+            session.hold(held)
+
     def _proceed(self, now: float) -> None:
         if self._state.leaving:
             self._roster.retire(now)

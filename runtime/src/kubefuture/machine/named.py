@@ -8,7 +8,7 @@ The machine says what is to be recorded; its host commits it, and acknowledges n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..protocol.messages import (
     PROTOCOL,
@@ -161,6 +161,12 @@ class NamedMaps:
     def accept(self, call: Call, start: int, payloads: list[bytes], *, last: bool) -> None:
         """Elements arrived."""
         self._state.records.append(ElementsAccepted(call.key, start, payloads, last))
+
+    def put_away(self, key: int, start: int, payloads: Sequence[bytes | None]) -> None:
+        """The host has put arguments of a map away, and gives what stands for them."""
+        known = self._by_key.get(key)
+        if known is not None:
+            known.call.put_away(start, payloads)
 
     def cancelled(self, call: Call) -> None:
         """A map is cancelled; what it has stays."""

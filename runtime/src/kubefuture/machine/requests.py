@@ -100,6 +100,7 @@ def end(state: State, named: NamedMaps, session: SessionState, now: float) -> No
     named.client_left(session)
     if is_lasting(session):
         session.peer, session.told, session.since = NOBODY, True, now
+        session.hold(False)  # its named work is not for a client
         return
     session.gone = True
     state.sessions.pop(session.hello.identity, None)

@@ -21,6 +21,7 @@ class SessionState:
         usage: Slot-seconds it has had; the session with the least is served next.
         slots: How many slots are bound to it.
         gone: The client has left.
+        held: Nothing is leased for now, since its client takes no results and there is no room for more.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class SessionState:
         "fed",
         "functions",
         "gone",
+        "held",
         "hello",
         "peer",
         "since",
@@ -49,6 +51,7 @@ class SessionState:
         self.fed: dict[int, Call] = {}
         self.slots = 0
         self.gone = False
+        self.held = False
         self.functions: dict[int, FunctionState] = {}
         self.calls: dict[int, Call] = {}
         self._tasks: deque[Call] = deque()
@@ -57,7 +60,7 @@ class SessionState:
     @property
     def has_waiting(self) -> bool:
         """Whether something can be leased now."""
-        return bool(self._tasks or self._maps)
+        return bool(self._tasks or self._maps) and not self.held
 
     def add_function(self, message: Function) -> None:
         """Takes a function; what was measured of the one that it replaces still holds."""
@@ -107,7 +110,7 @@ class SessionState:
         function.calls += 1
         call.queued = True
         self._tasks.append(call)
-        self._waiting[self] = None
+        self._wait()
         return call
 
     def enqueue(self, call: Call) -> None:
@@ -115,11 +118,17 @@ class SessionState:
         if call.queued or not call.has_waiting:
             return
         call.queued = True
-        self._waiting[self] = None
         if call.total == 1:
             self._tasks.append(call)
         else:
             self._maps.append(call)
+        self._wait()
+
+    def hold(self, held: bool) -> None:
+        """Says whether nothing is to be leased."""
+        self.held = held
+        self._waiting.pop(self, None)
+        self._wait()
 
     def next_call(self, *, named: bool = True) -> Call | None:
         """The call that is to be served next, if it still has something; maps take turns.
@@ -158,6 +167,10 @@ class SessionState:
             return False
         del self.functions[function_id]
         return True
+
+    def _wait(self) -> None:
+        if self.has_waiting:
+            self._waiting[self] = None
 
     def _function(self, function_id: int) -> FunctionState:
         try:

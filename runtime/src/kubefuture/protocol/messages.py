@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from .away import loaded
 from .blob_messages import Blob, BlobKept, BlobMissing, BlobPart, BlobRefused, BlobWanted, KeepBlob
 from .client_messages import (
     Cancel,
@@ -161,10 +162,10 @@ AnyMessage = (
     | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob | Predecessor
 )  # fmt: skip
 
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(enc_hook=loaded)
 
 encode: Callable[[Message], bytes] = _encoder.encode
-"""One message as msgpack."""
+"""One message as msgpack, in which bytes that are away are put back."""
 
 decode: Callable[[bytes | memoryview], AnyMessage] = msgspec.msgpack.Decoder(AnyMessage).decode
 """The message in some bytes; raises msgspec.DecodeError when they are no message of this protocol."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from .away import loaded
+
 ARGUMENT_BYTES = 64 << 10
 """Larger arguments are not part of a report."""
 
@@ -42,7 +44,7 @@ class PoisonReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
     own_seeds: bool = False
 
 
-encode_report: Callable[[PoisonReport], bytes] = msgspec.msgpack.Encoder().encode
+encode_report: Callable[[PoisonReport], bytes] = msgspec.msgpack.Encoder(enc_hook=loaded).encode
 """A report as a payload."""
 
 decode_report: Callable[[bytes], PoisonReport] = msgspec.msgpack.Decoder(PoisonReport).decode

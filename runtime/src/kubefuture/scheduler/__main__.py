@@ -29,6 +29,7 @@ from .lease_numbers import first_lease
 from .listening import listen_tcp, listen_unix
 from .restoring import restored_maps
 from .server import Server
+from .storing import Store
 
 if TYPE_CHECKING:
     import ssl
@@ -37,7 +38,8 @@ Listener = tuple[socket.socket, "ssl.SSLContext | None"]
 """A socket, and TLS for it if it is a network's."""
 
 
-async def _serve(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> None:
+async def _serve(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> int:
+    """Serves until it is told to end, or cannot go on; returns the exit code."""
     ended = asyncio.Event()
     end_on_signals(options.lifeline_fd, ended.set)
     slots_file: Path = options.slots_file
@@ -53,8 +55,15 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
         events=events,
     )
     log(line("scheduler-started", epoch=machine.epoch))
-    if journal is not None:
-        machine.restore(restored_maps(journal), time.monotonic())
+    failures: list[str] = []
+
+    def failed(sentence: str) -> None:
+        failures.append(sentence)
+        ended.set()
+
+    store = Store(options.journal or slots_file.parent, journal, log, failed)
+    if journal is not None and store.rows is not None:
+        machine.restore(restored_maps(journal, store.rows), time.monotonic())
 
     def scaled(slots: int) -> None:
         try:
@@ -63,7 +72,7 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
             log(f"the wanted number of slots cannot be recorded in {slots_file}: {error}")
 
     expected = Expected(slots_file.with_name(f"{slots_file.name}.workers"), time.monotonic(), log)
-    server = Server(connection.key, machine, log, scaled, journal, expected, events, options.blobs)
+    server = Server(connection.key, machine, log, scaled, journal, expected, events, options.blobs, store)
     gates = [Gate(listener, server, tls) for listener, tls in listeners]
     log(f"listening at {' and '.join(_address(listener) for listener, _ in listeners)}")
     readiness.ready()
@@ -75,7 +84,8 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
         journal.close()
     if connection.socket_path:
         Path(connection.socket_path).unlink(missing_ok=True)
-    log("ended")
+    log(f"cannot go on: {failures[0]}" if failures else "ended")
+    return 1 if failures else 0
 
 
 def _about_journal(sentence: str) -> None:
@@ -130,12 +140,11 @@ def main() -> int:
                 if options.journal
                 else Path(folder)
             )
-            uvloop.run(_serve(connection, options, readiness))
+            return uvloop.run(_serve(connection, options, readiness))
     except (KubefutureError, OSError) as error:
         log(f"cannot start: {error}")
         readiness.error(str(error))
         return 1
-    return 0
 
 
 if __name__ == "__main__":

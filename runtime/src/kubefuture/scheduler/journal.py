@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 from ..core.settings import (
     FREE_NO_LEASES,
@@ -41,6 +42,8 @@ from .journal_restore import StoredMap
 from .journal_writer import Batch, JournalWriter
 
 _ROW_OVERHEAD = 1 << 10
+
+Accepted: TypeAlias = tuple[int, ElementsAccepted, bytes]  # with their row's number and content
 
 
 class Room(Enum):
@@ -136,11 +139,12 @@ class Journal:
         self._restored = []
         self._writer.start(on_committed)
 
-    def append(self, records: Sequence[Record]) -> int:
+    def append(self, records: Sequence[Record], elements: list[Accepted] | None = None) -> int:
         """Records something; all of it is committed at once, after what was appended before.
 
         Args:
             records: In their order. A session comes before its maps, and a map before what is recorded of it.
+            elements: Takes those that are among them.
 
         Returns:
             A number that rises; `on_committed` says when it is reached.
@@ -153,6 +157,7 @@ class Journal:
         last_rows: dict[int, int] = {}
         rows: list[tuple[str, schema.Row]] = []
         forgotten: list[int] = []
+        accepted: list[Accepted] = []
         next_key = self._next_key
 
         def add(record: Record, key: int) -> None:
@@ -161,6 +166,8 @@ class Journal:
             table = schema.TABLE_OF[type(record)]
             content = self._encode(record)
             rows.append((table, schema.Row(row_id, schema.checksum(table, row_id, content), content)))
+            if isinstance(record, ElementsAccepted):
+                accepted.append((row_id, record, content))
 
         for record in records:
             if isinstance(record, SessionOpened):
@@ -188,11 +195,15 @@ class Journal:
         self._last_rows.update(last_rows)
         for key in forgotten:
             del self._calls[key], self._last_rows[key]
-        self._next_key = next_key
-        self._sequence += 1
-        size = sum(len(row.content) for _, row in rows)
-        self._writer.put(Batch(self._sequence, next_key, rows, forgotten, size))
+        self._next_key, self._sequence = next_key, self._sequence + 1
+        self._writer.put(Batch(self._sequence, next_key, rows, forgotten))
+        if elements is not None:
+            elements += accepted
         return self._sequence
+
+    def holds(self, row: int) -> bool:
+        """Whether the map of a row is not forgotten."""
+        return row >> 32 in self._calls
 
     def elements(self, row: int) -> list[bytes]:
         """The payloads of one segment of a restored map.
@@ -238,10 +249,14 @@ class Journal:
                 messages.append(Span(call, record.start, record.payloads))
         return messages, found[-1][0] - low if found else after
 
-    def room(self) -> Room:
-        """What there is room for, by the limit and by what the file system has left."""
+    def room(self, others: int = 0) -> Room:
+        """What there is room for, by the limit and by what the file system has left.
+
+        Args:
+            others: Bytes that files beside the journal's take in its folder.
+        """
         try:
-            used, free = self._files.used_bytes() + self.waiting_bytes, self._files.free_bytes()
+            used, free = self._files.used_bytes() + self.waiting_bytes + others, self._files.free_bytes()
         except OSError:
             return Room.NO_LEASES
         if used >= JOURNAL_NO_LEASES * self._limit or free < self._free_no_leases:

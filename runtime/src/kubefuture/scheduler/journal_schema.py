@@ -42,6 +42,8 @@ APPLICATION_ID: Final = 0x6B667574
 FORMAT: Final = 1
 """Raised when an older version could not read what a newer one writes."""
 
+_STATEMENT_BYTES = 1 << 20
+
 MAP_TABLES: Final = ("maps", "elements", "results")
 
 TABLE_OF: Final[dict[type[Record], str]] = {
@@ -187,11 +189,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def insert(connection: sqlite3.Connection, table: str, rows: list[Row]) -> None:
     """Inserts rows, many with one statement.
 
-    Each statement lets other threads run, and getting the turn back from a busy one takes up to 5 ms.
+    Each statement lets other threads run, and getting the turn back from a busy one takes up to 5 ms. But it copies
+    all that it is given.
     """
     done = 0
     while done < len(rows):
         size = 1 << min(8, (len(rows) - done).bit_length() - 1)
+        while size > 1 and sum(len(row.content) for row in rows[done : done + size]) > _STATEMENT_BYTES:
+            size >>= 1
         values = [value for row in rows[done : done + size] for value in row]
         connection.execute(f"INSERT INTO {table} VALUES (?, ?, ?)" + ", (?, ?, ?)" * (size - 1), values)
         done += size

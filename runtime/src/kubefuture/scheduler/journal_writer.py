@@ -25,14 +25,17 @@ class Batch:
         next_key: The next free key after it.
         rows: With their tables.
         forgotten: Keys of maps that go.
-        size: Bytes of content.
     """
 
     sequence: int
     next_key: int
     rows: list[tuple[str, schema.Row]]
     forgotten: list[int]
-    size: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of content."""
+        return sum(len(row.content) for _, row in self.rows)
 
 
 class JournalWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 
@@ -11,6 +12,10 @@ from ..core.transitions import checked
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, Hello, Message
 from .peer import Peer
+from .unread import Storage, Unread
+
+_TOGETHER = 8
+"""So many messages are written before it is asked whether the connection takes more."""
 
 _PATIENCE = {"worker": LEASE_SECONDS, "client": SESSION_SECONDS}
 
@@ -41,6 +46,7 @@ class Party:
     Args:
         peer: Its first connection, whose number becomes its own.
         hello: What it said of itself.
+        storage: Takes what a client leaves unread; None where that stays in memory.
 
     Attributes:
         number: What the machine calls it.
@@ -49,7 +55,7 @@ class Party:
         since: Since when it has been away, in the machine's seconds.
     """
 
-    def __init__(self, peer: Peer, hello: Hello) -> None:
+    def __init__(self, peer: Peer, hello: Hello, storage: Storage | None = None) -> None:
         self.number = peer.number
         self.hello = hello
         self.peer: Peer | None = peer
@@ -57,6 +63,8 @@ class Party:
         self.since = 0.0
         self.conversation = Conversation()
         self._pending: list[tuple[int, int]] = []
+        self._unwritten: deque[Message] = deque()
+        self._unread = Unread(storage) if storage is not None and hello.role == "client" else None
 
     @property
     def is_lasting(self) -> bool:
@@ -71,6 +79,7 @@ class Party:
         """Its connection ended."""
         self.presence = checked(self.presence, Presence.AWAY, PRESENCES)
         self.peer, self.since = None, now
+        self._unwritten.clear()
 
     def come_back(self, peer: Peer) -> None:
         """It has a new connection; the old one may not have noticed yet that it is broken."""
@@ -84,6 +93,8 @@ class Party:
         self.presence = checked(self.presence, presence, PRESENCES)
         if self.peer is not None:
             self.peer.close()
+        if self._unread is not None:
+            self._unread.left(0)
 
     def can_resume(self, received: int) -> bool:
         """Whether the exchange can go on with a side that has so many of its messages."""
@@ -96,10 +107,34 @@ class Party:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Sends messages now, or when it is back."""
-        if self.peer is not None:
-            self.peer.send(self.conversation.write(messages))
+        if self._unread is not None:
+            messages = self._unread.sent(messages)
+        peer = self.peer
+        if peer is None:
+            self.conversation.send(messages)
+        elif not self._unwritten and not peer.paused and len(messages) <= _TOGETHER:
+            peer.send(self.conversation.write(messages))
         else:
             self.conversation.send(messages)
+            self._unwritten.extend(messages)
+            self.write()
+
+    def resend(self, messages: Sequence[Message]) -> None:
+        """Sends over a new connection what was sent before and has not arrived."""
+        self._count()
+        self._unwritten = deque(messages)
+        self.write()
+
+    def write(self) -> None:
+        """Writes what waits, as much as the connection takes: more would only be in memory twice."""
+        waiting, peer = self._unwritten, self.peer
+        while waiting and peer is not None and not peer.paused:
+            peer.send([waiting.popleft() for _ in range(min(len(waiting), _TOGETHER))])
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is a client that has much left to read."""
+        return self._unread is not None and self._unread.is_much
 
     def tell(self, messages: Sequence[Message]) -> None:
         """Sends what the exchange does not count, if there is a connection."""
@@ -113,7 +148,9 @@ class Party:
 
     def receive(self, messages: list[AnyMessage]) -> list[AnyMessage]:
         """Notes what arrived and returns what is for the machine."""
-        return self.conversation.receive(messages)
+        messages = self.conversation.receive(messages)
+        self._count()
+        return messages
 
     def vouch(self, pending: int) -> None:
         """The machine has taken what arrived.
@@ -140,3 +177,7 @@ class Party:
             acknowledgement = self.conversation.acknowledgement(soon=True)
             if acknowledgement is not None:
                 self.peer.send([acknowledgement])
+
+    def _count(self) -> None:
+        if self._unread is not None:
+            self._unread.left(len(self.conversation.kept))

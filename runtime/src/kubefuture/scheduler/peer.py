@@ -34,6 +34,7 @@ class Peer(asyncio.Protocol):
         party: The number of who it belongs to, another one when that had a connection before.
         name: For the log.
         lane: Sends blobs over it, if any may be asked for.
+        paused: It does not read what was written, so that more is to wait.
         settled: Done when it has introduced itself, or when its connection has ended.
     """
 
@@ -44,6 +45,7 @@ class Peer(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._joined = False
         self._over = False
+        self.paused = False
         self.number = self.party = number
         self.lane: Lane | None = None
         self.name = f"connection {number}"
@@ -79,13 +81,16 @@ class Peer(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """asyncio: much waits to be sent."""
+        self.paused = True
         if self.lane is not None:
             self.lane.pause(paused=True)
 
     def resume_writing(self) -> None:
         """asyncio: most of it was sent."""
+        self.paused = False
+        self._server.writable(self)
         if self.lane is not None:
-            self.lane.pause(paused=False)
+            self.lane.pause(paused=self.paused)
 
     def fail(self, error: Exception) -> None:
         """It did what it may not, as turned out later."""

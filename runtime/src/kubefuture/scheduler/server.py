@@ -23,10 +23,11 @@ from .blob_traffic import blob_traffic
 from .collecting import Collector
 from .diary import Diary
 from .expecting import Expected
-from .journal import Journal, Room
+from .journal import Journal
 from .party import Party, Presence
 from .peer import Peer
 from .quiet import Quiet
+from .storing import Store
 
 _TICK = 0.25
 
@@ -43,6 +44,7 @@ class Server:
         events: What the machine says that happened.
         expected: The workers to wait for, since a scheduler before this one had them.
         blobs: The folder of what functions captured; None where none can be.
+        store: Takes what is not to be in memory; None keeps everything there.
 
     Attributes:
         strangers: The log for those who have not logged in.
@@ -58,13 +60,13 @@ class Server:
         expected: Expected | None = None,
         events: list[Event] | None = None,
         blobs: Path | None = None,
+        store: Store | None = None,
     ) -> None:
         self._key = key
         self._machine = machine
         self._log = log
         self._diary = Diary(log)
         self._events = events if events is not None else []
-        self._room = Room.FREE
         self.strangers = Quiet(log)
         self._scaled = scaled
         self._epoch = machine.epoch
@@ -75,6 +77,7 @@ class Server:
         self._environment = own_environment()
         self._trimmer = Trimmer()
         self._journal = journal
+        self._store = store
         self._expected = expected
         self._blobs = None if blobs is None else blob_traffic(blobs, machine, log)
         self._answers = Answers(journal.committed if journal is not None else 0)
@@ -113,7 +116,7 @@ class Server:
         for other in list(self._parties.values()):
             if hello.place and other.hello.place == hello.place:
                 self._forget(other, now, reason="replaced")
-        party = Party(peer, hello)
+        party = Party(peer, hello, self._store)
         self._parties[party.number] = self._by_identity[hello.identity] = party
         slots = len(hello.slots) if hello.role == "worker" else None
         self._diary.about("connected", hello, host=hello.host, pid=hello.pid, slots=slots)
@@ -164,6 +167,8 @@ class Server:
             if isinstance(message, KeepBlob) and self._blobs is not None:
                 self._blobs.keep(party, message)
                 continue
+            if self._store is not None:
+                message = self._store.arguments(message, self._machine, party.number)
             self._machine.received(party.number, message, now)
         if self._expected is not None and self._machine.waits:
             self._expected.told(party.hello)  # its first message says what it has
@@ -172,6 +177,12 @@ class Server:
         recorded = self._answers.recorded
         party.vouch(recorded if recorded > before else 0)
         self.flush()
+
+    def writable(self, peer: Peer) -> None:
+        """A connection takes more."""
+        party = self._parties.get(peer.party)
+        if party is not None and party.peer is peer:
+            party.write()
 
     def flush(self) -> None:
         """Sends what the machine wants sent, and logs what happened."""
@@ -211,17 +222,14 @@ class Server:
             if party.peer is None and party.is_over(now):
                 self._forget(party, now, Presence.EXPIRED)
             party.acknowledge()
-        if self._journal is not None:
-            room = self._journal.room()
-            if room is not self._room:
-                self._room = room
-                self._log(line("journal-room", room=room.value))
-            self._machine.limit_journal(work=room is Room.FREE, leases=room is not Room.NO_LEASES)
+        if self._store is not None:
+            self._store.look(self._machine, list(self._parties.values()))
         if self._expected is not None and self._machine.waits:
             self._machine.wait(self._expected.waits(now), now)
         if self._blobs is not None:
             self._blobs.collect(now)
-        self._trimmer.look(busy=self._machine.busy, now=now)
+        unread = self._store is not None and self._store.result_bytes > 0
+        self._trimmer.look(busy=self._machine.busy or unread, now=now)
         self._machine.tick(now)
         self._record()
         if self._collector is not None:
@@ -238,14 +246,20 @@ class Server:
 
     def _record(self) -> None:
         """Hands what is to be recorded to the journal."""
-        if self._journal is not None and (records := self._machine.take_records()):
+        if self._journal is None or not (records := self._machine.take_records()):
+            return
+        if self._store is None:
             self._answers.recorded = self._journal.append(records)
+        else:
+            self._answers.recorded = self._store.record(records, self._machine.named)
 
     def _committed(self, number: int) -> None:
         self._answers.committed(number)
         for party in self._parties.values():
             party.committed(number)
             party.acknowledge()
+        if self._store is not None:
+            self._store.committed(number)
         if self._collector is not None:
             self._collector.look()
 
@@ -259,7 +273,8 @@ class Server:
         party.come_back(peer)
         exchange = self._exchange(party)
         welcome = Welcome(exchange, welcomed, party.conversation.received, self._machine.slots)
-        peer.send([welcome, *missed])
+        peer.send([welcome])
+        party.resend(missed)
         self._machine.back(party.number, now)
         if self._blobs is not None:
             self._blobs.joined(party)
