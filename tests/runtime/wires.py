@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from kubefuture.scheduler.server import Server
 
 
+_MUCH = 3
+"""The scheduler holds back what follows so many messages, until they are read."""
+
+
 def copied(messages: Sequence[Message]) -> list[Message]:
     """As they arrive: whatever the sender does with its own ones later does not show."""
     return list(Decoder().feed(frame(messages)))
@@ -128,12 +132,16 @@ class Far:
     """What the server knows of it."""
 
     logged_in = True
-    paused = False
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.number = self.party = next(Wire.numbers)
         self.name = f"connection {self.number}"
+
+    @property
+    def paused(self) -> bool:
+        """As a Peer's: much is on the way."""
+        return len(self._wire.down) >= _MUCH
 
     def send(self, messages: list[Message]) -> None:
         """As a Peer's."""

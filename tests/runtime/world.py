@@ -10,6 +10,7 @@ run, a slot die, a connection break, the scheduler die. So any order of events c
 from __future__ import annotations
 
 import itertools
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +19,11 @@ import pytest
 from kubefuture.backends import cluster
 from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import PROTOCOL, Environment, Hello
-from kubefuture.scheduler import expecting, party, server
+from kubefuture.scheduler import expecting, party, server, storing, unread
 from kubefuture.scheduler.expecting import Expected
-from kubefuture.scheduler.journal import Room
+from kubefuture.scheduler.journal import Journal, Room
 from kubefuture.scheduler.restoring import restored_maps
+from kubefuture.scheduler.storing import Store
 from kubefuture.worker import supervisor
 
 from tests.runtime.book import Book
@@ -69,6 +71,9 @@ def use_virtual_time(monkeypatch: Any) -> None:
         monkeypatch.setattr(module, "asyncio", loops)
     monkeypatch.setattr(server, "time", clock)
     monkeypatch.setattr(server, "own_environment", lambda: Environment("3.11"))
+    monkeypatch.setattr(storing, "MEMORY_PAYLOAD_BYTES", 0)
+    monkeypatch.setattr(unread, "MEMORY_RESULT_BYTES", 500)
+    monkeypatch.setattr(unread, "MEMORY_RESULTS_BYTES", 500)
     monkeypatch.setattr(party, "is_gone", lambda hello: hello.identity in _DEAD)
     monkeypatch.setattr(expecting, "is_alive", lambda machine, pid, started: True)
     monkeypatch.setattr(supervisor, "read_slots", lambda slots: slots)
@@ -101,6 +106,11 @@ class Waited(Expected):
         pass
 
 
+def storage(journal: Journal | None) -> Store:
+    """Takes every argument, and results as soon as some are not acknowledged."""
+    return Store(Path(tempfile.gettempdir()), journal, lambda line: None, lambda sentence: None)
+
+
 class Scheduler:
     """One life of the scheduler."""
 
@@ -115,11 +125,14 @@ class Scheduler:
             next_key=None if self.journal is None else self.journal.next_key,
         )
         if self.journal is not None:
-            self.journal.room = lambda: world.room  # type: ignore[method-assign]
-            self.machine.restore(restored_maps(self.journal), world.loop.now)
+            self.journal.room = lambda more=0: world.room  # type: ignore[method-assign]
+        store = storage(self.journal)
+        if self.journal is not None:
+            assert store.rows is not None
+            self.machine.restore(restored_maps(self.journal, store.rows), world.loop.now)
         with self.process.running():
             self.server = server.Server(
-                b"", self.machine, lambda line: None, world.scaled, self.journal, expected=Waited(world)
+                b"", self.machine, lambda line: None, world.scaled, self.journal, expected=Waited(world), store=store
             )
 
 
@@ -205,7 +218,11 @@ class World:
 
     def deliver(self, wire: Wire) -> bool:
         """One message arrives at a client or worker."""
-        return wire.deliver()
+        moved = wire.deliver()
+        if self.scheduler is not None and wire.far:
+            Process.current = self.scheduler.process
+            self.scheduler.server.writable(wire.peer)  # type: ignore[arg-type]
+        return moved
 
     def cut(self, wire: Wire, side: int) -> None:
         """A connection breaks: one side notices, or both do and what was on the way is lost."""
