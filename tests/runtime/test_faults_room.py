@@ -51,6 +51,12 @@ def in_a_thread(function):
     return join
 
 
+def counts(cluster) -> tuple[int, int]:
+    """How many elements are done, and how many are leased."""
+    status = cluster.status()
+    return status.done, status.running
+
+
 def settled(pid: int, bound: int, what: str) -> None:
     """Waits until a process needs no more than that."""
     eventually(lambda: resident(pid) < bound, f"{what}: less than {bound / MIB:.0f} MiB")
@@ -193,7 +199,7 @@ def test_R16_a_worker_whose_scheduler_stops_reading_has_no_more_than_it_was_give
     for _ in range(10):
         checkpoint.next().go()
     visits = checkpoint.take(2)
-    eventually(lambda: on_cluster.status().running == 4, "leases in advance")
+    eventually(lambda: counts(on_cluster) == (10, 4), "leases in advance")
     with Watch(on_cluster.worker.pid) as watch:
         on_cluster.scheduler.process.send_signal(signal.SIGSTOP)
         for visit in visits:
