@@ -7,10 +7,10 @@ from typing import Any, Literal
 from ..backends.base import Backend
 from ..core.context import current_element
 from ..errors import PlanError
+from .attached import Attached
 from .mapping import collect
 from .options import Options, Progress
 from .plan import current_plan
-from .stream import Attached
 
 
 def attach(

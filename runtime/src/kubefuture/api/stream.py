@@ -23,6 +23,7 @@ from .names import naming_of
 from .options import Options
 from .plan import current_plan
 from .running import Failed, packed_function, run_in_place, with_blobs
+from .weight import Weight
 
 _FIRST_BATCH, _BATCH = 64, 2048
 _READ_SECONDS = 0.005
@@ -146,6 +147,7 @@ class Stream:
     def _remote(self, backend: Backend, call: MapCall) -> Generator[Outcomes, None, None]:
         poisoned: list[Outcomes] = []
         warned = False
+        weight = None if self._ahead else Weight(self._name, self.total)
         while True:
             self._feed(backend, call)
             self._check_time()
@@ -167,6 +169,8 @@ class Stream:
                     else:
                         yield failed
                 else:
+                    if weight is not None:
+                        weight.add(item)
                     yield self._unpacked(item)
             if call.finished and not call.arrived:
                 break
@@ -272,31 +276,6 @@ class Stream:
             raise TimeoutError(
                 f"{self._name} did not finish within {self.options.timeout} s; the rest was cancelled."
             )
-
-
-class Attached(Stream):
-    """The outcomes of a named map that was begun before.
-
-    Args:
-        backend: Has a journal.
-        options: How; the map's name among them.
-    """
-
-    def __init__(self, backend: Backend, options: Options) -> None:
-        assert options.name is not None
-        self.options = options
-        self._name = options.name
-        self._deadline = None if options.timeout is None else time.monotonic() + options.timeout
-        self._roots = None
-        self._exhausted, self._ahead = True, False
-        self.taken = self._read = 0
-        self._backend = backend
-        self._call = call = backend.session.ask(options.name)
-        with backend.session.lock:
-            while call.whole < 0 and not call.arrived and not call.finished:
-                if not call.changed.wait(self._patience()):
-                    self._check_time()
-        self.total = call.whole if call.whole >= 0 else None
 
 
 def print_line(text: str) -> None:

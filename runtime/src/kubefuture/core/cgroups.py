@@ -57,6 +57,10 @@ class MemoryGroup:
         limit = self._read(self._limit)
         return limit if limit is not None and 0 < limit < _NO_LIMIT else None
 
+    def use(self) -> Use | None:
+        """What it uses, None without a limit."""
+        return self.over(-1.0)
+
     def over(self, share: float) -> Use | None:
         """What it uses, if that is more than a part of its limit; None if not, or without a limit."""
         limit = self.limit

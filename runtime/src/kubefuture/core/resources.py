@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .cgroups import cpu_quotas
+from .cgroups import cpu_quotas, memory_groups
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -93,3 +93,18 @@ def machine_memory(root: Path = Path("/")) -> MachineMemory | None:
         return MachineMemory(found[b"MemTotal"], found[b"MemAvailable"])
     except (OSError, ValueError, KeyError, IndexError):
         return None
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Bytes of memory that this process can still get: the machine's and its control groups' least.
+
+    Args:
+        root: What /proc and /sys are below.
+
+    Returns:
+        None where the kernel does not tell.
+    """
+    machine = machine_memory(root)
+    found = [] if machine is None else [machine.available]
+    found += [use.limit - use.used for group in memory_groups(root) if (use := group.use()) is not None]
+    return max(0, min(found)) if found else None

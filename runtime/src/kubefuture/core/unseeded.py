@@ -12,9 +12,10 @@ import random
 import struct
 import sys
 import types
-import warnings
 from functools import cache
 from typing import Any
+
+from .warn import warn_user
 
 _WORDS = 624
 _BYTES = 4 * _WORDS + 4
@@ -59,14 +60,9 @@ def drawn(before: State, after: State) -> bool:
 
 def warn_unseeded(function: str) -> None:
     """Warns, at the line of the user's that called us."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("kubefuture."):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(
+    warn_user(
         f"{function} drew from the global random generators without a seed, so its results cannot be reproduced. "
-        "Give the call a seed, for example seed=1.",
-        UserWarning,
-        stacklevel=level,
+        "Give the call a seed, for example seed=1."
     )
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from ..errors import ProtocolError
 from ..protocol.messages import PROTOCOL, Environment, Function, Held, Hello, Holding, Interrupt
 from .assign import settle_slot
-from .calls import Call, FunctionState
+from .calls import Call
+from .functions import FunctionState
 from .sessions import SessionState
 from .slots import LeaseState, SlotState, Stage, WorkerState
 from .state import State

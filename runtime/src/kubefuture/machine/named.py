@@ -22,7 +22,8 @@ from ..protocol.messages import (
     NotNamed,
     OpenNamed,
 )
-from .calls import Call, FunctionState
+from .calls import Call
+from .functions import FunctionState
 from .named_map import FORGOTTEN, NamedMap, Restored
 from .records import (
     ElementsAccepted,

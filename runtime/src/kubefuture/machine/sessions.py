@@ -6,7 +6,8 @@ from collections import deque
 
 from ..errors import ProtocolError
 from ..protocol.messages import Elements, Function, Hello, Open, OpenNamed, Task
-from .calls import Call, FunctionState
+from .calls import Call
+from .functions import FunctionState
 from .outbox import Peer
 
 
