@@ -8,9 +8,11 @@ import os
 import time
 from collections.abc import Callable
 from random import Random
+from unittest.mock import patch
 
 import kubefuture as kf
 import numpy as np
+from kubefuture.core import blobs
 
 _SEEDS = 5
 _DRAWS = 400
@@ -49,6 +51,11 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def total(part: np.ndarray) -> float:
+    """The sum of a part of an array."""
+    return float(part.sum())
+
+
 class Work:
     """Random work.
 
@@ -62,6 +69,7 @@ class Work:
             self._expected = [kf.map(draw, range(_DRAWS), seed=seed) for seed in range(_SEEDS)]
         self._kinds: list[Callable[[], int]] = [
             self.seeded, self.trivial, self.naps, self.futures, self.left_early, self.named, self.failing, self.large,
+            self.captured, self.shared,
         ]  # fmt: skip
 
     def some(self) -> int:
@@ -119,6 +127,31 @@ class Work:
         """Arguments of up to 300 kB."""
         contents = [self._rng.randbytes(self._rng.randrange(300_000)) for _ in range(40)]
         return _check("large", kf.map(digest, contents), [digest(content) for content in contents])
+
+    def captured(self) -> int:
+        """An array that is mapped, or sent as from another machine; every element writes to its own."""
+        array = self._rng.randrange(100) + np.arange(self._rng.randrange(140_000, 500_000), dtype=float)
+
+        def bump(index: int) -> float:
+            array[index] += 1.0
+            return float(array[: index + 1].sum())
+
+        expected = [float(array[: index + 1].sum()) + 1.0 for index in range(40)]
+        with patch.object(blobs, "this_machine", str if self._rng.random() < 0.5 else blobs.this_machine):
+            return _check("captured", kf.map(bump, range(40)), expected)
+
+    def shared(self) -> int:
+        """Parts of a shared array as arguments, sometimes of a named map."""
+        array = kf.share(self._rng.randrange(100) + np.arange(300_000, dtype=float))
+        parts = [array[start : start + 20_000] for start in range(0, 300_000, 20_000)]
+        expected = [float(part.sum()) for part in parts]
+        if self._rng.random() < 0.5:
+            return _check("shared", kf.map(total, parts), expected)
+        name = f"soak {os.getpid()} {next(_names)}"
+        kf.map(total, parts, name=name)
+        found = kf.attach(name)
+        kf.forget(name)
+        return _check("shared and named", found, expected)
 
 
 def _check(kind: str, found: list[object], expected: list[object]) -> int:
