@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
+import msgspec
+
 from ..backends.base import Backend
 from ..client.calls import MapCall, exception_of
 from ..client.named import NamedCall
@@ -72,6 +74,9 @@ class Stream:
         self._function, self._files = packed_function(
             function, len(iterables), options.seed, options.task_timeout
         )
+        self._bare = len(iterables) == 1
+        if self._bare:
+            self._function = msgspec.structs.replace(self._function, bare=True)
         self._shared: dict[bytes, BlobFile] = {}
         self._referred = 0
         self._naming = naming_of(function, options)
@@ -197,10 +202,10 @@ class Stream:
         """Packs the next inputs: at most `batch`, and few where reading them takes long."""
         until = time.monotonic() + _READ_SECONDS
         payloads: list[bytes] = []
-        plain = self._roots is None
+        plain, bare = self._roots is None, self._bare
         for index, args in self._inputs:
             if plain and len(args) == 1 and type(args[0]) in PLAIN:
-                payloads.append(dumps((args, None), 5))
+                payloads.append(dumps(args[0] if bare else (args, None), 5))
             else:
                 payloads.append(self._packed(index, args))
             if len(payloads) == batch or time.monotonic() > until:
@@ -230,7 +235,7 @@ class Stream:
         return _drain(call)
 
     def _packed(self, index: int, args: tuple[Any, ...]) -> bytes:
-        payload = pack_element(args, None, index, self._shared)
+        payload = pack_element(args, None, index, self._shared, bare=self._bare)
         if self._roots is None:
             return payload
         if index >= len(self._roots):

@@ -73,7 +73,7 @@ def _shown(report: PoisonReport) -> str:
     """The arguments on one line, as in a call."""
     try:
         packed = without_own_seed(report.arguments) if report.own_seeds else report.arguments
-        args, kwargs = unpack(packed)
+        args, kwargs = ((unpack(packed),), None) if report.bare else unpack(packed)
         parts = [repr(value) for value in args] + [
             f"{name}={value!r}" for name, value in (kwargs or {}).items()
         ]

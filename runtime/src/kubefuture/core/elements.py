@@ -7,7 +7,7 @@ from typing import Any
 
 from ..protocol.messages import Blob, Function
 from .context import Element
-from .packing import PLAIN, dumps, pack_result, unpack
+from .packing import pack_result, unpack
 from .references import Loader
 from .rng import Root, generator, seed_globals, unpack_root
 from .unseeded import State, drawn, may_draw, state
@@ -27,6 +27,8 @@ class FunctionRunner:
         self._load = Loader(message.blobs).load if message.blobs else unpack
         self.plain = message.shared and not message.seed and not message.own_seeds and not message.blobs
         """Nothing is to be done around its elements, so that they can be run at full speed."""
+        self.bare = message.bare
+        """Each payload is the one argument itself."""
         self.limit = message.limit
         self.name = ""
         """The function's, for people, once it was unpickled."""
@@ -58,21 +60,12 @@ class FunctionRunner:
             BaseException: Whatever the user's function raises; ResultError when the result cannot be packed.
         """
         function = self.function()
-        args, kwargs = self._load(payload)
+        args, kwargs = ((self._load(payload),), None) if self.bare else self._load(payload)
         if root is not None:
             seed_globals(root)
             if self._message.rng:
                 kwargs = {**(kwargs or {}), "rng": generator(root)}
         return pack_result(function(*args, **kwargs) if kwargs else function(*args))
-
-    def run_plain(self, payload: bytes) -> bytes:
-        """`run` without random numbers, for trivial elements at full speed."""
-        function = self._shared
-        if function is None:
-            function = self.function()
-        args, kwargs = unpack(payload)
-        result = function(*args, **kwargs) if kwargs else function(*args)
-        return dumps(result, 5) if type(result) in PLAIN else pack_result(result)
 
     def watch(self) -> State | None:
         """What the global generators stand at before elements run; None if nobody needs to know (R25)."""

@@ -150,6 +150,8 @@ def pack_element(
     kwargs: Mapping[str, Any] | None,
     index: int | None,
     shared: dict[bytes, BlobFile] | None = None,
+    *,
+    bare: bool = False,
 ) -> bytes:
     """Packs one element's arguments.
 
@@ -158,6 +160,7 @@ def pack_element(
         kwargs: Keyword arguments, or None.
         index: The element's index, for the error message; None for a single future.
         shared: Takes the blobs that they refer to, by digest; without it nothing is referred to.
+        bare: There is one, which is packed alone.
 
     Raises:
         UnpicklableError: They cannot be packed; the message names which.
@@ -167,8 +170,8 @@ def pack_element(
             break
     else:
         if not kwargs:
-            return pickle.dumps((args, None), protocol=5)
-    everything = (args, dict(kwargs) if kwargs else None)
+            return pickle.dumps(args[0] if bare else (args, None), protocol=5)
+    everything = args[0] if bare else (args, dict(kwargs) if kwargs else None)
     try:
         if shared is not None and is_sharing():
             payload, files = _pack_apart(everything, References(keeps=False))

@@ -24,6 +24,7 @@ SUPPORTED = hasattr(select, "epoll") and hasattr(os, "eventfd")
 """Elsewhere an event loop reads the sockets."""
 
 _EVENTS = 64
+_GONE = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR if SUPPORTED else 0
 _ASIDE_SECONDS = 0.001
 
 _living: WeakSet[Receiver] = WeakSet()
@@ -59,9 +60,13 @@ class Receiver:
         _living.add(self)
 
     def add(self, handle: int, handler: Callable[[], None]) -> None:
-        """Calls `handler` when there is something new to read, which it must read to the end."""
+        """Calls `handler` when there is something new to read, which it must read to the end.
+
+        It may take a short read for the end. When the other side is gone, too, it is called once more, as
+        that would not be told again.
+        """
         self._handlers[handle] = handler
-        self._epoll.register(handle, select.EPOLLIN | select.EPOLLET)
+        self._epoll.register(handle, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
     def remove(self, handle: int) -> None:
         """Reads a descriptor no more. The lock is held, and the descriptor is still open."""
@@ -164,10 +169,12 @@ class Receiver:
         with self._lock:
             self.active = True
             try:
-                for handle, _ in events:
+                for handle, what in events:
                     handler = self._handlers.get(handle)
                     if handler is not None:
                         handler()
+                        if what & _GONE and handle in self._handlers:
+                            handler()
                     elif handle == self._wake:
                         woken = True
             finally:

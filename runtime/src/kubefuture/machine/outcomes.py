@@ -151,8 +151,10 @@ def _give_up(state: State, lease: LeaseState, index: int, report: PoisonReport) 
     state.happened("element-poisoned", lease.session, lease.call, element=index)
     arguments = lease.call.arguments(index)
     if len(arguments) <= ARGUMENT_BYTES:
-        own_seeds = lease.call.function.message.own_seeds
-        report = msgspec.structs.replace(report, arguments=arguments, own_seeds=own_seeds)
+        function = lease.call.function.message
+        report = msgspec.structs.replace(
+            report, arguments=arguments, own_seeds=function.own_seeds, bare=function.bare
+        )
     _fail(state, lease.session, lease.call, index, "poison", encode_report(report))
 
 

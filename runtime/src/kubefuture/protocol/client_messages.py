@@ -20,6 +20,7 @@ class Function(Message, frozen=True):
         own_seeds: Each element's payload begins with a packed root of its own.
         limit: Seconds that an element may run, 0 for as long as it takes (R22).
         blobs: What it and its elements' arguments refer to (R26).
+        bare: Each element has one argument, and its payload is that alone.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Function(Message, frozen=True):
     own_seeds: bool = False
     limit: float = 0.0
     blobs: tuple[Blob, ...] = ()
+    bare: bool = False
 
 
 class Release(Message, frozen=True):

@@ -35,6 +35,7 @@ class PoisonReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
         strikes: The deaths in order, or only the latest: a scheduler that was started anew knows no others.
         arguments: The element's packed arguments, empty when they are too large.
         own_seeds: They begin with a packed root of the element's own.
+        bare: They are the one argument itself.
     """
 
     deaths: int
@@ -42,6 +43,7 @@ class PoisonReport(msgspec.Struct, frozen=True, array_like=True, gc=False):
     strikes: tuple[Strike, ...] = ()
     arguments: bytes = b""
     own_seeds: bool = False
+    bare: bool = False
 
 
 encode_report: Callable[[PoisonReport], bytes] = msgspec.msgpack.Encoder(enc_hook=loaded).encode

@@ -15,6 +15,11 @@ from ..protocol.messages import Done, Message, Part, Raised
 class Handover:
     """Finished results that have not been sent yet.
 
+    Attributes:
+        waiting: The latest of them, always the same list: who runs elements appends to it, which needs no lock.
+        last: When results were last sent, in seconds of `time.perf_counter`.
+        watched: The thread looks after them.
+
     They are sent when 1 ms has passed since results last were, so that trivial elements share a write.
     A thread sends what would otherwise wait for a long element that follows a short one.
     """
@@ -23,11 +28,11 @@ class Handover:
         self._data = data
         self._lock = threading.Lock()
         self._parts: list[Part] = []
-        self._payloads: list[bytes] = []
+        self.waiting: list[bytes] = []
         self._lease = 0
         self._start = 0
         self._began = 0.0
-        self._last = 0.0
+        self.last = 0.0
         self._open = False
         self.watched = False
         self._waiting = threading.Lock()
@@ -37,23 +42,17 @@ class Handover:
     @property
     def holds(self) -> bool:
         """Whether anything waits."""
-        return bool(self._parts or self._payloads)
+        return bool(self._parts or self.waiting)
 
     def due(self) -> bool:
         """Whether it is time to send."""
-        return time.perf_counter() - self._last >= HANDOVER_SECONDS
+        return time.perf_counter() - self.last >= HANDOVER_SECONDS
 
     def begin(self, lease: int, start: int) -> None:
         """Begins a lease."""
         self._lease, self._start = lease, start
         self._began = time.perf_counter()
         self._open = True
-
-    def add(self, payload: bytes) -> bool:
-        """Takes the next element's result and returns whether it is time to send."""
-        with self._lock:
-            self._payloads.append(payload)
-        return time.perf_counter() - self._last >= HANDOVER_SECONDS
 
     def watch(self) -> None:
         """An element starts while results wait: if it is long, the thread sends them."""
@@ -96,18 +95,19 @@ class Handover:
             self._write(messages)
 
     def _close_part(self, *, end: bool) -> None:
-        if self._payloads or end:
+        count = len(self.waiting)
+        if count or end:
             now = time.perf_counter()
-            self._parts.append(Part(self._lease, self._start, self._payloads, now - self._began, end))
-            self._start += len(self._payloads)
-            self._payloads = []
+            self._parts.append(Part(self._lease, self._start, self.waiting[:count], now - self._began, end))
+            del self.waiting[:count]  # one may have been appended meanwhile
+            self._start += count
             self._began = now
 
     def _write(self, messages: list[Message]) -> None:
         if self._parts:
             messages = [Done(self._parts), *messages]
             self._parts = []
-        self._last = time.perf_counter()
+        self.last = time.perf_counter()
         self.watched = False
         try:
             self._data.sendall(frame(messages))
