@@ -31,7 +31,8 @@ def check_machine(machine: Machine) -> None:
         assert session.slots == bound[session]
         assert not session.gone
         if any(call.queued and not call.cancelled for call in session.calls.values()):
-            assert session in state.waiting
+            assert session.held or session in state.waiting
+        assert not session.held or session in state.clients.values(), "nobody is behind who is not there"
         for call in session.calls.values():
             out = {lease.id for lease in state.leases.values() if lease.call is call}
             assert (call.leases or set()) == out, "a call knows the leases that are out of it"
