@@ -16,7 +16,7 @@ from ..core import rng
 from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner, with_own_seed
 from ..core.interrupts import undisturbed
-from ..core.packing import PLAIN, dumps, pack_element, unpack, unpack_result
+from ..core.packing import SHORT, dumps, pack_element, unpack, unpack_result
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
@@ -204,7 +204,7 @@ class Stream:
         payloads: list[bytes] = []
         plain, bare = self._roots is None, self._bare
         for index, args in self._inputs:
-            if plain and len(args) == 1 and type(args[0]) in PLAIN:
+            if plain and len(args) == 1 and type(args[0]) in SHORT:
                 payloads.append(dumps(args[0] if bare else (args, None), 5))
             else:
                 payloads.append(self._packed(index, args))

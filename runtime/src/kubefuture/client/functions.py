@@ -82,11 +82,12 @@ class Functions:
         self._uses[function] -= 1
         if self._uses[function]:
             return None
-        self._resting[function] = None
-        if len(self._resting) <= _KEPT:
-            return None
-        function = next(iter(self._resting))
+        if not self._files.get(function):  # else memory would wait for a call that may never come
+            self._resting[function] = None
+            if len(self._resting) <= _KEPT:
+                return None
+            function = next(iter(self._resting))
+            del self._resting[function]
         known = self._sent[function]
-        del self._resting[function]
         del self._of_tasks[known.payload, known.rng, known.seed, known.limit, known.blobs]
         return self.end_map(function)

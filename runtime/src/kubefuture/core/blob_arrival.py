@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -14,6 +15,7 @@ from ..protocol.messages import BlobPart, BlobWanted
 from .settings import BLOB_WINDOW
 
 _ENOUGH = BLOB_WINDOW // 4
+_numbers = count()
 
 
 class Arrival:
@@ -22,13 +24,15 @@ class Arrival:
     Args:
         digest: Its SHA-256.
         size: How many bytes it has.
-        file: Where it is to be; until it is verified it is next to that.
+        file: Where it is to be.
         changed: Called in the thread whenever more is written, and at the end.
         lasting: It is on disk for sure before it counts as finished (R6).
 
     Attributes:
+        draft: Where it is until it is verified; no other arrival uses that, since an earlier one may end late.
         written: How many bytes can be read from `draft`.
         finished: It is whole, verified, and in `file`.
+        synced: It is on disk for sure.
         lied: Its bytes are not those of its digest.
         problem: Why it cannot be kept; else empty.
     """
@@ -37,47 +41,49 @@ class Arrival:
         self, digest: bytes, size: int, file: Path, changed: Callable[[], None], *, lasting: bool = False
     ) -> None:
         self.digest, self.size, self.file = digest, size, file
-        self.draft = file.with_name(f"{file.name}.part")
+        self.draft = file.with_name(f"{file.name}.{next(_numbers)}.part")
         self.written = 0
-        self.finished = self.lied = False
+        self.finished = self.synced = self.lied = False
         self.problem = ""
         self.lasting = lasting
         self._changed = changed
         self._expected = self._asked = 0
-        self._over = False
+        self._over = self._begun = False
+        self._ending = threading.Lock()
         self._parts: SimpleQueue[bytes | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="kubefuture-blob", daemon=True)
-        self._thread.start()
 
     @property
     def over(self) -> bool:
         """Nothing more is to come, whether it is there or not."""
         return self.finished or self.lied or bool(self.problem) or self._over
 
-    def wanted(self, *, again: bool = False) -> BlobWanted | None:
-        """What to ask for now, if anything.
+    def parted(self) -> None:
+        """What was asked for and has not come will not come: the connection is a new one."""
+        self._asked = self._expected
 
-        Args:
-            again: What was asked for and has not come will not come: the connection is a new one.
-        """
-        if again:
-            self._asked = self._expected
+    def wanted(self) -> BlobWanted | None:
+        """What to ask for now, if anything."""
         stop = min(self.size, self.written + BLOB_WINDOW)
-        if self.over or self._asked >= stop or (stop - self._asked < _ENOUGH and stop < self.size):
+        begins = not self._begun and not self.size  # it is verified all the same
+        if self.over or (self._asked >= stop and not begins) or (stop - self._asked < _ENOUGH and stop < self.size):
             return None
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=self._run, name="kubefuture-blob", daemon=True).start()
         start, self._asked = self._asked, stop
         return BlobWanted(self.digest, start, stop)
 
     def take(self, part: BlobPart) -> None:
         """Takes what arrived; what does not follow was asked for over an earlier connection."""
-        if part.start != self._expected or self.over or part.start + len(part.content) > self._asked:
+        if part.start != self._expected or self.over or not part.content or part.start + len(part.content) > self._asked:
             return
         self._expected += len(part.content)
         self._parts.put(part.content)
 
     def stop(self) -> None:
-        """It is not wanted any more; what came of it is removed."""
-        self._over = True
+        """It is not wanted any more; what came of it is removed, unless it is finished."""
+        with self._ending:
+            self._over = True
         self._parts.put(None)
 
     def _run(self) -> None:
@@ -109,12 +115,30 @@ class Arrival:
         if digest.digest() != self.digest:
             self.lied = True
             return
-        if self.lasting:
+        synced = self.lasting
+        if synced:
             os.fsync(handle)
-        os.replace(self.draft, self.file)
-        if self.lasting:
-            sync_folder(self.file.parent)
-        self.finished = True
+        with self._ending:
+            if self._over:
+                return
+            os.replace(self.draft, self.file)
+            if synced:
+                sync_folder(self.file.parent)
+            self.finished, self.synced = True, synced
+
+
+def sync_file(file: Path) -> None:
+    """Brings a file and its name to disk.
+
+    Raises:
+        OSError: It cannot be.
+    """
+    handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    sync_folder(file.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Container
 from pathlib import Path
@@ -12,6 +13,8 @@ from .blob_arrival import Arrival
 from .settings import BLOB_SECONDS, BLOB_STORE_BYTES, BLOB_VOLUME
 
 _HANDLES = 8
+_WHOLE = re.compile(r"[0-9a-f]{64}")
+_DRAFT = re.compile(r"[0-9a-f]{64}\.[0-9]+\.part")
 
 
 class BlobFolder:
@@ -19,12 +22,13 @@ class BlobFolder:
 
     Args:
         folder: Where they are; it is made if it is not there.
-        changed: Called in any thread when an arrival went on.
+        changed: Called in any thread when an arrival has begun or gone on, so that more of it is asked for.
         used: Returns the digests of those that must stay.
         limit: How many bytes they may take together; less on a small volume.
 
     Attributes:
         arrivals: The blobs that are on their way here, by digest.
+        synced: Those that are on disk for sure (R6).
 
     Raises:
         StartError: The folder cannot be used.
@@ -44,16 +48,17 @@ class BlobFolder:
         self._used_at: dict[bytes, float] = {}
         self._handles: dict[bytes, int] = {}
         self.arrivals: dict[bytes, Arrival] = {}
+        self.synced: set[bytes] = set()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._limit = min(limit, int(shutil.disk_usage(folder).total * BLOB_VOLUME))
             for file in list(folder.iterdir()):
-                if len(file.name) == 64 and file.is_file():
+                if _WHOLE.fullmatch(file.name):
                     digest = bytes.fromhex(file.name)
                     self._sizes[digest], self._used_at[digest] = file.stat().st_size, 0.0
-                else:
+                elif _DRAFT.fullmatch(file.name):
                     file.unlink()  # it was arriving when the program before this one ended
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise StartError(f"The folder for captured data, {folder}, cannot be used: {error}.") from None
 
     @property
@@ -61,9 +66,13 @@ class BlobFolder:
         """How many bytes they take, those that arrive included."""
         return sum(self._sizes.values()) + sum(arrival.size for arrival in self.arrivals.values())
 
-    def has(self, digest: bytes, size: int) -> bool:
-        """Whether all of a blob is there."""
-        return self._sizes.get(digest) == size
+    def has(self, digest: bytes) -> bool:
+        """Whether all of a blob is there. It was verified, so whoever says that it is longer is wrong."""
+        return digest in self._sizes
+
+    def size(self, digest: bytes) -> int:
+        """How many bytes a blob has that is there, or on its way here."""
+        return self._sizes[digest] if digest in self._sizes else self.arrivals[digest].size
 
     def path(self, digest: bytes) -> Path:
         """The file of a blob, once that is there."""
@@ -79,16 +88,21 @@ class BlobFolder:
         self._make_room(size)
         arrival = Arrival(digest, size, self.path(digest), self._changed, lasting=lasting)
         self.arrivals[digest] = arrival
+        self._changed()
         return arrival
 
     def end(self, arrival: Arrival, now: float) -> None:
         """An arrival is over, whatever came of it; `now` is in seconds."""
-        self.arrivals.pop(arrival.digest, None)
+        if self.arrivals.get(arrival.digest) is not arrival:
+            return
+        del self.arrivals[arrival.digest]
+        arrival.stop()
         if arrival.finished:
+            if arrival.synced:
+                self.synced.add(arrival.digest)
             self._sizes[arrival.digest], self._used_at[arrival.digest] = arrival.size, now
         else:
             self._close(arrival.digest)
-            arrival.stop()
 
     def read(self, digest: bytes, start: int, stop: int) -> bytes | None:
         """Bytes of a blob: fewer or none if they have not arrived yet, None if it is not there.
@@ -102,13 +116,17 @@ class BlobFolder:
         stop = min(stop, self._sizes[digest] if arrival is None else arrival.written)
         if start >= stop:
             return b""
+        length = stop - start
         handle = self._handles.pop(digest, -1)
         if handle < 0:
-            handle = self._open(digest)
+            handle = self._open(digest, arrival)
         self._handles[digest] = handle
         if len(self._handles) > _HANDLES:
             self._close(next(iter(self._handles)))
-        return os.pread(handle, stop - start, start)
+        content = os.pread(handle, length, start)
+        if len(content) < length:
+            raise OSError(f"{self.path(digest)} is shorter than the {stop} bytes that it had")
+        return content
 
     def collect(self, now: float) -> None:
         """Removes what nothing has referred to for a while; `now` is in seconds."""
@@ -123,13 +141,16 @@ class BlobFolder:
         """Removes, at the start, all but these: digest to size; `now` is in seconds."""
         for digest, size in list(self._sizes.items()):
             self._used_at[digest] = now
-            if sizes.get(digest) != size:
+            if sizes.get(digest) == size:
+                self.synced.add(digest)  # else its map would not have been accepted
+            else:
                 self.drop(digest)
 
     def drop(self, digest: bytes) -> None:
         """Removes a blob, if it is there."""
         if self._sizes.pop(digest, None) is not None:
             self._close(digest)
+            self.synced.discard(digest)
             del self._used_at[digest]
             self.path(digest).unlink(missing_ok=True)
 
@@ -142,7 +163,7 @@ class BlobFolder:
             self._close(digest)
 
     def _make_room(self, size: int) -> None:
-        used = self._used()
+        used = self._used() if size <= self._limit else self._sizes  # nothing goes for what never fits
         for digest in sorted(self._used_at, key=self._used_at.__getitem__):
             if self.taken + size <= self._limit:
                 return
@@ -154,13 +175,13 @@ class BlobFolder:
                 f"take in {self._folder}, of which {self.taken / 2**30:.2f} GiB are taken"
             )
 
-    def _open(self, digest: bytes) -> int:
-        for file in (self.path(digest).with_suffix(".part"), self.path(digest)):
+    def _open(self, digest: bytes, arrival: Arrival | None) -> int:
+        if arrival is not None:
             try:
-                return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+                return os.open(arrival.draft, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                continue  # it was finished in this moment
-        raise FileNotFoundError(self.path(digest))
+                pass  # it was finished in this moment
+        return os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
 
     def _close(self, digest: bytes) -> None:
         handle = self._handles.pop(digest, None)

@@ -18,6 +18,8 @@ import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 
+import msgspec
+
 from ..errors import KubefutureError
 from ..protocol.messages import Blob
 from .identity import this_machine
@@ -49,8 +51,24 @@ class BlobFile:
         return mmap.mmap(self._handle, self.blob.size, prot=mmap.PROT_READ)
 
 
+    def inherited(self) -> None:
+        """In a fork of the program, which has the same memory by a descriptor of its own."""
+        if _SEALED:
+            self.blob = msgspec.structs.replace(self.blob, path=_path(self._handle))
+
+
 _living: weakref.WeakValueDictionary[bytes, BlobFile] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    global _lock
+    _lock = threading.Lock()  # the thread that held the old one may not be here to give it back
+    for file in list(_living.values()):
+        file.inherited()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def living(digest: bytes) -> BlobFile | None:
@@ -68,7 +86,9 @@ def keep(buffers: Sequence[memoryview]) -> BlobFile:
         OSError: There is not enough memory.
     """
     size = offsets(buffers)[-1]
-    if any(blob.blob.size == size for blob in list(_living.values())):
+    with _lock:
+        same_size = any(file.blob.size == size for file in _living.values())
+    if same_size:
         known = _living.get(_digest(buffers))  # hashing costs less than copying
         if known is not None:
             return known
@@ -81,7 +101,8 @@ def keep(buffers: Sequence[memoryview]) -> BlobFile:
     except BaseException:
         _close(handle, path, os.getpid())
         raise
-    kept = BlobFile(Blob(digest, size, path, this_machine() if _SEALED else ""), handle, path)
+    inode = os.fstat(handle).st_ino
+    kept = BlobFile(Blob(digest, size, path, this_machine() if _SEALED else "", inode), handle, path)
     with _lock:
         return _living.setdefault(digest, kept)
 
@@ -113,17 +134,17 @@ class Mapped:
     def __init__(self, blob: Blob) -> None:
         self._size = blob.size
         if not blob.path:
-            raise BlobError(
-                f"{blob.size} bytes of captured data could not be had on this worker; its log says why (`make logs`)"
-            )
+            raise BlobError(f"{blob.size} bytes of captured data could not be had{blob.problem or ' on this worker'}")
         try:
-            self.handle = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC)
+            self.handle = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise BlobError(f"captured data of {blob.size} bytes cannot be opened: {error}") from None
         self._end = weakref.finalize(self, _close, self.handle, "", os.getpid())
         self._whole: bytes | None = None
         status = os.fstat(self.handle)
-        if status.st_size != blob.size or status.st_uid != os.getuid():
+        if (status.st_size, status.st_uid) != (blob.size, os.getuid()) or (
+            blob.inode and status.st_ino != blob.inode
+        ):
             self._end()
             raise BlobError(f"captured data of {blob.size} bytes is not what {blob.path} holds")
 
@@ -164,8 +185,12 @@ class BlobError(KubefutureError):
 def _new_file() -> tuple[int, str]:
     if _SEALED:
         handle = os.memfd_create("kubefuture-blob", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        return handle, f"/proc/{os.getpid()}/fd/{handle}"
+        return handle, _path(handle)
     return tempfile.mkstemp(prefix="kubefuture-blob-")
+
+
+def _path(handle: int) -> str:
+    return f"/proc/{os.getpid()}/fd/{handle}"
 
 
 def _close(handle: int, path: str, owner: int) -> None:

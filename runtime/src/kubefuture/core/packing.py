@@ -26,10 +26,13 @@ from .blobs import BlobFile
 from .capture import fingerprint
 from .references import Reference, References, is_large, load_shared, raw
 from .settings import BLOB_BYTES
-from .sharing import is_sharing
+from .sharing import is_sharing, shared_part
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 """Types that pickle itself packs as cloudpickle does, only faster."""
+
+SHORT = PLAIN - {bytes}
+"""Those of them that are never shared, so that there is nothing to look for."""
 
 dumps = pickle.dumps
 """Packs what is PLAIN, as protocol 5."""
@@ -110,7 +113,8 @@ def pack_large(value: Any) -> tuple[bytes, tuple[BlobFile, ...]]:
     payload: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=_collector(found))
     if not found and len(payload) <= BLOB_BYTES:
         return payload, ()
-    return _pack_apart(value, References([view for view in found if view.nbytes > BLOB_BYTES]))
+    new = [view for view in found if view.nbytes > BLOB_BYTES and shared_part(view) is None]
+    return _pack_apart(value, References(new))
 
 
 def pack_shared(value: _T) -> _T:
@@ -166,7 +170,7 @@ def pack_element(
         UnpicklableError: They cannot be packed; the message names which.
     """
     for value in args:
-        if type(value) not in PLAIN:
+        if type(value) not in PLAIN or (type(value) is bytes and len(value) > BLOB_BYTES and is_sharing()):
             break
     else:
         if not kwargs:

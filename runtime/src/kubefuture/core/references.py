@@ -17,7 +17,7 @@ from .settings import BLOB_BYTES, BLOBS
 from .sharing import map_shared, share_bytes, shared_part
 
 Reference = tuple[bytes, int, int, str]
-"""Digest, first byte, the one after the last, and what it is: a key of `_KINDS`."""
+"""Digest, first byte, the one after the last, and what it is."""
 
 _WRITABLE, _READ_ONLY, _BYTES, _BYTEARRAY = "writable", "read-only", "bytes", "bytearray"
 
@@ -37,6 +37,7 @@ class References:
         self._keeps = keeps
         self.files: dict[bytes, BlobFile] = {}
         self._places: list[tuple[memoryview, BlobFile, int]] = []
+        self._bytearrays: dict[int, tuple[bytearray, str]] = {}
         if keeps:
             for group in _groups(buffers):
                 file = keep(group)
@@ -50,9 +51,16 @@ class References:
         kind = type(value)
         if kind is pickle.PickleBuffer:
             return self._of_buffer(value)
-        if (kind is bytes or kind is bytearray) and len(value) > BLOB_BYTES:
-            return self._of_bytes(value, _BYTES if kind is bytes else _BYTEARRAY)
+        if kind is bytes and len(value) > BLOB_BYTES:
+            return self._of_bytes(value, _BYTES)
+        if kind is bytearray and len(value) > BLOB_BYTES:
+            return self._of_bytes(value, self._named(value))
         return None
+
+    def _named(self, value: bytearray) -> str:
+        """Its kind, with a number: what refers to one bytearray twice does so on the other side, too."""
+        new = value, f"{_BYTEARRAY} {len(self._bytearrays)}"
+        return self._bytearrays.setdefault(id(value), new)[1]
 
     def _of_buffer(self, buffer: pickle.PickleBuffer) -> Reference | None:
         view = raw(buffer)
@@ -131,14 +139,17 @@ class _SharedUnpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(payload))
         self._files = {file.blob.digest: file for file in files}
         self._views: dict[bytes, memoryview] = {}
+        self._bytearrays: dict[str, bytearray] = {}
 
     def persistent_load(self, reference: Reference) -> Any:
         digest, start, stop, kind = reference
         file = self._files[digest]
         if kind == _BYTES:
             return share_bytes(file) if stop - start == file.blob.size else file.read(start, stop)
-        if kind == _BYTEARRAY:
-            return bytearray(file.read(start, stop))
+        if kind.startswith(_BYTEARRAY):
+            if kind not in self._bytearrays:
+                self._bytearrays[kind] = bytearray(file.read(start, stop))
+            return self._bytearrays[kind]
         view = self._views.get(digest)
         if view is None:
             view = self._views[digest] = map_shared(file)
@@ -150,6 +161,7 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(payload))
         self._mapped = mapped
         self._views: dict[bytes, memoryview] = {}
+        self._bytearrays: dict[str, bytearray] = {}
 
     def persistent_load(self, reference: Reference) -> Any:
         digest, start, stop, kind = reference
@@ -160,8 +172,10 @@ class _Unpickler(pickle.Unpickler):
             raise mapped
         if kind == _BYTES:
             return mapped.content(start, stop)
-        if kind == _BYTEARRAY:
-            return bytearray(mapped.content(start, stop))
+        if kind.startswith(_BYTEARRAY):
+            if kind not in self._bytearrays:
+                self._bytearrays[kind] = bytearray(mapped.content(start, stop))
+            return self._bytearrays[kind]
         view = self._views.get(digest)
         if view is None:
             view = self._views[digest] = mapped.view()

@@ -26,8 +26,8 @@ def map_shared(file: BlobFile) -> memoryview:
     view = memoryview(mapping)
     start = _address(view)
     _starts.insert(bisect_right(_starts, start), start)
-    _shared[start] = start + view.nbytes, file
-    weakref.finalize(mapping, _forget, start).atexit = False
+    _shared[start] = known = start + view.nbytes, file
+    weakref.finalize(mapping, _forget, start, known).atexit = False
     return view
 
 
@@ -55,9 +55,10 @@ def shared_part(value: memoryview | bytes | bytearray) -> tuple[BlobFile, int] |
     return (file, address - start) if file is not None and address + value.nbytes <= end else None
 
 
-def _forget(start: int) -> None:
+def _forget(start: int, known: tuple[int, BlobFile]) -> None:
     _starts.remove(start)
-    del _shared[start]
+    if _shared.get(start) is known:  # else another mapping has the place by now
+        del _shared[start]
 
 
 def _address(view: memoryview) -> int:

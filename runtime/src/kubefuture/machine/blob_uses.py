@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..protocol.messages import Function
-from .named import NamedMaps
+from .named import NamedMap, NamedMaps
 from .outbox import NOBODY, Peer
 from .records import FunctionReplaced
 from .sessions import SessionState
@@ -26,26 +26,39 @@ def used_blobs(state: State, named: NamedMaps) -> dict[bytes, int]:
     return found
 
 
-def blob_holders(state: State, digest: bytes) -> Iterator[Peer]:
-    """The clients that are there and have a blob, since a function of theirs refers to it."""
+def blob_holders(state: State, digest: bytes) -> Iterator[tuple[Peer, int]]:
+    """The clients that are there and have a blob, since a function of theirs refers to it, and its size."""
     for session in state.sessions.values():
         if session.peer != NOBODY and not session.gone:
-            for function in session.functions.values():
-                if any(blob.digest == digest for blob in function.message.blobs):
-                    yield session.peer
-                    break
+            blobs = (blob for function in session.functions.values() for blob in function.message.blobs)
+            found = next((blob for blob in blobs if blob.digest == digest), None)
+            if found is not None:
+                yield session.peer, found.size
+
+
+def is_expecting(state: State) -> bool:
+    """Whether a client may still tell of work that a worker has for it (R7)."""
+    return any(not session.told and not session.gone for session in state.sessions.values())
+
+
+def take_up(state: State, known: NamedMap, feeding: Function) -> None:
+    """A run that was started anew hands over the rest of a map, whose elements may refer to blobs of its own."""
+    function = known.call.function
+    blobs = {blob.digest: blob for blob in (*feeding.blobs, *function.message.blobs)}
+    if len(blobs) > len(function.message.blobs):
+        function.message = msgspec.structs.replace(function.message, blobs=tuple(blobs.values()))
+        _send_again(state, known.session, function.message.id)
+        state.records.append(FunctionReplaced(known.accepted.key, function.message))
 
 
 def refer(state: State, named: NamedMaps, session: SessionState, message: Function) -> None:
     """A function refers to blobs, perhaps to more than before: who has it already is to get it again."""
     _send_again(state, session, message.id)
     for known in named.fed_with(session, message.id):
-        function = known.call.function
-        if known.session is not session:  # a run that was started anew hands over the rest
-            blobs = {blob.digest: blob for blob in (*message.blobs, *function.message.blobs)}
-            function.message = msgspec.structs.replace(function.message, blobs=tuple(blobs.values()))
-            _send_again(state, known.session, function.message.id)
-        state.records.append(FunctionReplaced(known.accepted.key, function.message))
+        if known.session is session:
+            state.records.append(FunctionReplaced(known.accepted.key, known.call.function.message))
+        else:
+            take_up(state, known, message)
 
 
 def _send_again(state: State, session: SessionState, function: int) -> None:

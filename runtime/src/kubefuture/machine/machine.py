@@ -33,7 +33,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from . import aftermath, outcomes, requests
 from .assign import fill
-from .blob_uses import blob_holders, used_blobs
+from .blob_uses import blob_holders, is_expecting, used_blobs
 from .holding import hold
 from .named import NamedMaps
 from .named_map import Restored
@@ -266,8 +266,13 @@ class Machine:
         """The blobs that sessions and named maps refer to: digest to size."""
         return used_blobs(self._state, self.named)
 
-    def blob_holders(self, digest: bytes) -> Iterator[Peer]:
-        """The clients that are there and have a blob."""
+    @property
+    def is_expecting(self) -> bool:
+        """Whether a client may still tell of work that a worker has for it (R7)."""
+        return is_expecting(self._state)
+
+    def blob_holders(self, digest: bytes) -> Iterator[tuple[Peer, int]]:
+        """The clients that are there and have a blob, and how many bytes they say that it has."""
         return blob_holders(self._state, digest)
 
     def limit_journal(self, *, work: bool, leases: bool) -> None:

@@ -73,8 +73,12 @@ class NamedMaps:
         known = self._by_key.get(call.key)
         return None if known is None else known.session
 
-    def open(self, session: SessionState, message: OpenNamed) -> None:
-        """Begins a map, or finds the one that the same client began before."""
+    def open(self, session: SessionState, message: OpenNamed) -> NamedMap | None:
+        """Begins a map, or finds the one that the same client began before.
+
+        Returns:
+            A map of an earlier program of the same run, which this one takes up.
+        """
         outbox, peer = self._state.outbox, session.peer
         known = self._found(message)
         if known is None and message.key:
@@ -84,15 +88,14 @@ class NamedMaps:
         if known is not None and (known.accepted.session, known.accepted.call) == mine:
             known.feeder, known.feeding, known.cut = session, message.function, False
             outbox.send(peer, Named(message.call, known.accepted.key, known.call.received, known.total))
-            return
+            return None
         if known is not None and message.again:
-            self._take_up(session, message, known)
-            return
+            return known if self._take_up(session, message, known) else None
         reason = self._refusal(message.name, known)
         if reason or self._next_key is None:
             begun = known.accepted.created if known is not None else 0.0
             outbox.send(peer, NotNamed(message.call, reason, begun))
-            return
+            return None
         key, self._next_key = self._next_key, self._next_key + 1
         call = session.open(message)
         call.key = key
@@ -105,8 +108,9 @@ class NamedMaps:
         self._state.records += [SessionOpened(hello.identity, hello.sys_path, hello.folder), accepted]
         self._opened("map-opened", known=self._by_key[key])
         outbox.send(peer, Named(message.call, key, 0, message.total))
+        return None
 
-    def _take_up(self, session: SessionState, message: OpenNamed, known: NamedMap) -> None:
+    def _take_up(self, session: SessionState, message: OpenNamed, known: NamedMap) -> bool:
         """A run was started anew and has come to a map that it began before (R5)."""
         accepted = known.accepted
         before = accepted.function_name, accepted.total, accepted.seed
@@ -118,12 +122,13 @@ class NamedMaps:
                 f"remove what there is with kf.forget({message.name!r})."
             )
             self._state.outbox.send(session.peer, NotNamed(message.call, reason))
-            return
+            return False
         known.feeder, known.feeding, known.cut = session, message.function, False
         session.fed[message.call] = known.call
         self._state.outbox.send(
             session.peer, Named(message.call, accepted.key, known.call.received, known.total)
         )
+        return True
 
     def attach(self, session: SessionState, message: Attach) -> None:
         """Somebody wants the results of a map."""

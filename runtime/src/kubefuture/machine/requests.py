@@ -18,7 +18,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from . import outcomes
 from .assign import cancel_leases, settle_slot
-from .blob_uses import refer
+from .blob_uses import refer, take_up
 from .calls import Call
 from .named import NamedMaps, is_lasting
 from .outbox import NOBODY
@@ -66,7 +66,10 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
                 session.release(function)
                 _forget(state, session, function)
         case OpenNamed():
-            named.open(session, message)
+            known = named.open(session, message)
+            feeding = session.functions.get(message.function)
+            if known is not None and feeding is not None:
+                take_up(state, known, feeding.message)
         case Attach():
             named.attach(session, message)
         case Forget():

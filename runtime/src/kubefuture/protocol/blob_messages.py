@@ -15,11 +15,18 @@ Before named work refers to a blob, that is on the scheduler's disk (R6)::
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from .greeting import Message
+
+
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+"""SHA-256 of a blob's bytes."""
+
+Offset = Annotated[int, msgspec.Meta(ge=0, lt=1 << 60)]
+"""A number of bytes."""
 
 
 class Blob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,54 +37,59 @@ class Blob(msgspec.Struct, frozen=True, array_like=True, gc=False):
         size: How many bytes it has.
         path: A file that programs on the same machine can map; empty where there is none.
         machine: Where the path counts; as in a Hello.
+        inode: The file that the path leads to as long as it is this blob, since a program's descriptors are used
+            again for other data; 0 where a path is never used again.
+        problem: Why it is nowhere, for people; else empty.
     """
 
-    digest: bytes
-    size: int
+    digest: Digest
+    size: Offset
     path: str = ""
     machine: str = ""
+    inode: int = 0
+    problem: str = ""
 
 
 class KeepBlob(Message, frozen=True):
     """Asks for a blob to be on disk before it is used; BlobKept or BlobRefused answers."""
 
-    digest: bytes
-    size: int
+    digest: Digest
+    size: Offset
 
 
 class BlobWanted(Message, frozen=True):
     """Asks for bytes from `start` up to `stop`."""
 
-    digest: bytes
-    start: int
-    stop: int
+    digest: Digest
+    start: Offset
+    stop: Offset
 
 
 class BlobPart(Message, frozen=True):
     """Bytes of a blob, from `start` on."""
 
-    digest: bytes
-    start: int
+    digest: Digest
+    start: Offset
     content: bytes
 
 
 class BlobKept(Message, frozen=True):
     """The scheduler has all of it on disk."""
 
-    digest: bytes
+    digest: Digest
 
 
 class BlobRefused(Message, frozen=True):
     """The scheduler cannot keep it; `reason` is a sentence for the user."""
 
-    digest: bytes
+    digest: Digest
     reason: str
 
 
 class BlobMissing(Message, frozen=True):
     """It cannot be had, or what was sent is not it; `reason` is for people."""
 
-    digest: bytes
+    digest: Digest
     reason: str
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from ..core.blob_arrival import Arrival
+from ..core.blob_arrival import Arrival, sync_file
 from ..core.blob_folder import BlobFolder
 from ..core.blob_lane import Lane
 from ..core.events import line
 from ..core.nudge import Nudge
+from ..core.settings import BLOBS
 from ..errors import ProtocolError
 from ..machine.machine import Machine
 from ..protocol.blob_messages import BlobMessage
@@ -23,6 +26,9 @@ from ..protocol.messages import BlobKept, BlobMissing, BlobPart, BlobRefused, Bl
 from .party import Party
 
 _NOBODY = "the program that captured it has ended, or does not need it any more"
+
+_MOST = 4096
+"""So many blobs are fetched, and so many questions wait, at a time."""
 
 
 def blob_traffic(folder: Path, machine: Machine, log: Callable[[str], None]) -> BlobTraffic:
@@ -32,8 +38,8 @@ def blob_traffic(folder: Path, machine: Machine, log: Callable[[str], None]) -> 
         StartError: The folder cannot be used.
     """
     loop = asyncio.get_running_loop()
-    kept = BlobFolder(folder, Nudge(loop, lambda: traffic.look()), machine.used_blobs)
-    traffic = BlobTraffic(kept, machine.blob_holders, machine.used_blobs, log)
+    kept = BlobFolder(folder, Nudge(loop, lambda: traffic.look()), lambda: traffic.used())
+    traffic = BlobTraffic(kept, machine, log)
     kept.keep_only(machine.used_blobs(), time.monotonic())
     return traffic
 
@@ -43,43 +49,49 @@ class BlobTraffic:
 
     Args:
         folder: Where they are kept.
-        holders: The numbers of the clients that have a blob.
-        sizes: What work refers to: digest to size.
+        machine: Knows what work refers to, and which clients have it.
         log: Takes one line for the log.
     """
 
-    def __init__(
-        self,
-        folder: BlobFolder,
-        holders: Callable[[bytes], Iterable[int]],
-        sizes: Callable[[], dict[bytes, int]],
-        log: Callable[[str], None],
-    ) -> None:
+    def __init__(self, folder: BlobFolder, machine: Machine, log: Callable[[str], None]) -> None:
         self._folder = folder
-        self._holders = holders
-        self._sizes = sizes
+        self._machine = machine
         self._log = log
         self._parties: dict[int, Party] = {}
         self._sources: dict[bytes, int] = {}
         self._keeping: dict[bytes, set[int]] = {}
+        self._promised: dict[bytes, set[int]] = {}
+        self._syncing: set[bytes] = set()
         self._asking: dict[bytes, set[int]] = {}
+        self._unanswered: dict[tuple[int, bytes], BlobWanted] = {}
+
+    def used(self) -> Container[bytes]:
+        """What must stay: what work refers to, and what a client was told that it may refer to."""
+        return {**self._machine.used_blobs(), **self._keeping, **self._promised}
 
     def joined(self, party: Party) -> None:
         """A party is there, anew or again. What it was asked for over an earlier connection is asked for again."""
         self._parties[party.number] = party
         if party.hello.role == "worker" and party.peer is not None:
             party.peer.lane = Lane(party.tell, self.read)
-        for arrival in list(self._folder.arrivals.values()):
-            if self._sources.get(arrival.digest) == party.number:
-                self._ask(arrival, again=True)
+        for digest, arrival in self._folder.arrivals.items():
+            if self._sources.get(digest) == party.number:
+                arrival.parted()
+        self._ask()
 
     def left(self, party: Party) -> None:
         """A party will not come back."""
-        self._parties.pop(party.number, None)
-        for waiting in (*self._keeping.values(), *self._asking.values()):
-            waiting.discard(party.number)
+        number = party.number
+        self._parties.pop(number, None)
+        for waiting in (self._keeping, self._promised, self._asking):
+            for digest in [digest for digest, numbers in waiting.items() if number in numbers]:
+                waiting[digest].discard(number)
+                if not waiting[digest]:
+                    del waiting[digest]
+        for key in [key for key in self._unanswered if key[0] == number]:
+            del self._unanswered[key]
         for arrival in list(self._folder.arrivals.values()):
-            if self._sources.get(arrival.digest) == party.number:
+            if self._sources.get(arrival.digest) == number:
                 self._next_source(arrival)
 
     def received(self, party: Party, messages: Iterable[BlobMessage]) -> None:
@@ -95,19 +107,18 @@ class BlobTraffic:
                     arrival.take(message)
             elif isinstance(message, BlobWanted) and party.hello.role == "worker":
                 self._wanted(party, message)
-            elif isinstance(message, BlobMissing):
+            elif isinstance(message, BlobMissing) and party.hello.role in ("client", "worker"):
                 self._missing(party, message)
             else:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
 
     def look(self) -> None:
-        """Arrivals went on: asks for more, passes on what came, and ends those that are over."""
-        for arrival in list(self._folder.arrivals.values()):
-            if arrival.over:
+        """Arrivals went on: ends those that are over, asks for more, and passes on what came."""
+        for digest, arrival in list(self._folder.arrivals.items()):
+            if arrival.over and self._folder.arrivals.get(digest) is arrival:
                 self._end(arrival)
-            else:
-                self._ask(arrival)
-        for party in self._parties.values():
+        self._ask()
+        for party in list(self._parties.values()):
             if party.peer is not None and party.peer.lane is not None:
                 party.peer.lane.pump()
 
@@ -122,109 +133,166 @@ class BlobTraffic:
 
     def collect(self, now: float) -> None:
         """Lets go what has not been needed for a while, and what nobody waits for; `now` is in seconds."""
-        if self._folder.arrivals:
-            used = self._sizes()
-            for arrival in list(self._folder.arrivals.values()):
-                if arrival.digest not in used and not self._keeping.get(arrival.digest):
-                    self._folder.end(arrival, now)
-                    self._sources.pop(arrival.digest, None)
-                    self._asking.pop(arrival.digest, None)
+        known = self._machine.used_blobs() if self._folder.arrivals or self._promised else {}
+        for digest, arrival in list(self._folder.arrivals.items()):
+            if digest not in known and digest not in self._keeping:
+                self._folder.end(arrival, now)
+                self._sources.pop(digest, None)
+                self._tell(digest, _NOBODY)
+        for digest in [digest for digest in self._promised if digest in known]:
+            del self._promised[digest]
+        unanswered, self._unanswered = self._unanswered, {}
+        for (number, _), message in unanswered.items():
+            self._wanted(self._parties[number], message)
         self._folder.collect(now)
 
     def close(self) -> None:
         """Ends everything."""
         self._folder.close()
 
-    def _wanted(self, party: Party, message: BlobWanted) -> None:
-        digest = message.digest
-        size = self._sizes().get(digest, -1)
-        if digest not in self._folder.arrivals and not self._folder.has(digest, size):
-            self._fetch(digest, size, lasting=False)
-        if digest in self._folder.arrivals or self._folder.has(digest, size):
-            self._asking.setdefault(digest, set()).add(party.number)
-            if party.peer is not None and party.peer.lane is not None:
-                party.peer.lane.want(message)
-        else:
-            party.tell([BlobMissing(digest, self._problem or _NOBODY)])
-
-    _problem = ""
-
-    def _fetch(self, digest: bytes, size: int, *, lasting: bool, source: int = 0) -> None:
-        """Begins to fetch a blob from a client that has it, if there is one and there is room."""
-        self._problem = ""
-        source = source or next((number for number in self._holders(digest) if number in self._parties), 0)
-        if not source or size < 0:
-            return
-        try:
-            arrival = self._folder.begin(digest, size, lasting=lasting)
-        except OSError as error:
-            self._problem = f"the scheduler cannot keep it: {error}"
-            self._log(line("blob-refused", blob=digest.hex(), bytes=size, reason=str(error)))
-            return
-        self._sources[digest] = source
-        self._ask(arrival)
-
     def keep(self, party: Party, message: KeepBlob) -> None:
-        """A client wants a blob on disk before it begins named work that refers to it."""
+        """A client wants a blob on disk before it begins named work that refers to it.
+
+        Raises:
+            ProtocolError: It is no client.
+        """
+        if party.hello.role != "client":
+            raise ProtocolError("A KeepBlob does not belong here.")
         digest = message.digest
         arrival = self._folder.arrivals.get(digest)
-        if self._folder.has(digest, message.size):
-            party.send([BlobKept(digest)])
-            return
-        if arrival is None:
-            self._fetch(digest, message.size, lasting=True, source=party.number)
-            if digest not in self._folder.arrivals:
-                party.send([BlobRefused(digest, self._problem or _NOBODY)])
-                return
-        else:
+        if arrival is not None:
             arrival.lasting = True
+        elif not self._folder.has(digest):
+            problem = self._fetch(digest, [(party.number, message.size)], lasting=True)
+            if problem:
+                party.send([BlobRefused(digest, problem)])
+                return
         self._keeping.setdefault(digest, set()).add(party.number)
+        if self._folder.has(digest):
+            self._confirm(digest)
+
+    def _wanted(self, party: Party, message: BlobWanted) -> None:
+        """A worker lacks a blob. Before a client has told what it refers to, a worker may know of it."""
+        digest, problem = message.digest, ""
+        if not self._folder.has(digest) and digest not in self._folder.arrivals:
+            problem = self._fetch(digest, self._sources_of(digest))
+        arriving = digest in self._folder.arrivals
+        if not problem and not message.start <= message.stop <= self._folder.size(digest):
+            problem = f"it has {self._folder.size(digest)} bytes, and not those that were asked for"
+        waits = self._machine.is_expecting or arriving
+        if not problem:
+            if arriving:
+                self._asking.setdefault(digest, set()).add(party.number)
+            if party.peer is not None and party.peer.lane is not None:
+                party.peer.lane.want(message)
+        elif waits and (problem == _NOBODY or arriving) and len(self._unanswered) < _MOST:
+            self._unanswered[party.number, digest] = message
+        else:
+            party.tell([BlobMissing(digest, problem)])
+
+    def _sources_of(self, digest: bytes, *, but: int = 0) -> Iterator[tuple[int, int]]:
+        """The clients that have a blob, and how many bytes they say that it has."""
+        for number, size in self._machine.blob_holders(digest):
+            if number in self._parties and number != but:
+                yield number, size
+
+    def _fetch(self, digest: bytes, sources: Iterable[tuple[int, int]], *, lasting: bool = False) -> str:
+        """Begins to fetch a blob from the first of some clients; returns why not."""
+        for number, size in sources:
+            try:
+                if len(self._folder.arrivals) >= _MOST:
+                    raise OSError("too many are on their way already")
+                self._folder.begin(digest, size, lasting=lasting)
+            except OSError as error:
+                self._log(line("blob-refused", blob=digest.hex(), bytes=size, reason=str(error)))
+                return f"the scheduler cannot keep it: {error}"
+            self._sources[digest] = number
+            return ""
+        return _NOBODY
+
+    def _ask(self) -> None:
+        """Asks for what is to come next, of some blobs of each client at a time."""
+        asked: Counter[int] = Counter()
+        for digest, arrival in self._folder.arrivals.items():
+            source = self._sources.get(digest, 0)
+            asked[source] += 1
+            party = self._parties.get(source)
+            if party is not None and party.peer is not None and asked[source] <= BLOBS:
+                wanted = arrival.wanted()
+                if wanted is not None:
+                    party.tell([wanted])
 
     def _missing(self, party: Party, message: BlobMissing) -> None:
         """A client has it no more, or a worker got something else."""
-        arrival = self._folder.arrivals.get(message.digest)
+        digest = message.digest
+        arrival = self._folder.arrivals.get(digest)
         if party.hello.role == "worker":
-            self._log(line("blob-unsound", blob=message.digest.hex(), reason=message.reason))
-            self._folder.drop(message.digest)
-        elif arrival is not None and self._sources.get(message.digest) == party.number:
+            self._log(
+                line("blob-unsound", blob=digest.hex(), worker=party.hello.identity, reason=message.reason)
+            )
+            if any(self._sources_of(digest)):  # else there is no better one to be had
+                self._folder.drop(digest)
+        elif arrival is not None and self._sources.get(digest) == party.number:
             self._next_source(arrival)
 
     def _next_source(self, arrival: Arrival) -> None:
-        """Who sent it is gone: another one begins, or nobody."""
-        digest, before = arrival.digest, self._sources.pop(arrival.digest, 0)
-        others = [number for number in self._holders(digest) if number in self._parties and number != before]
-        if others:
-            self._sources[digest] = others[0]
-            self._ask(arrival, again=True)
-            return
+        """Who sent it is gone: another one begins anew, so that nobody is blamed for another's bytes."""
+        digest = arrival.digest
+        before = self._sources.pop(digest, 0)
         self._folder.end(arrival, time.monotonic())
-        self._tell(digest, _NOBODY)
-
-    def _ask(self, arrival: Arrival, *, again: bool = False) -> None:
-        party = self._parties.get(self._sources.get(arrival.digest, 0))
-        if party is not None and party.peer is not None:
-            wanted = arrival.wanted(again=again)
-            if wanted is not None:
-                party.tell([wanted])
+        problem = self._fetch(digest, self._sources_of(digest, but=before), lasting=arrival.lasting)
+        if problem:
+            self._tell(digest, problem)
 
     def _end(self, arrival: Arrival) -> None:
         digest = arrival.digest
-        self._folder.end(arrival, time.monotonic())
-        source = self._parties.get(self._sources.pop(digest, 0))
         if arrival.finished:
+            self._folder.end(arrival, time.monotonic())
+            del self._sources[digest]
             self._log(line("blob-arrived", blob=digest.hex(), bytes=arrival.size))
-            for number in self._keeping.pop(digest, ()):
-                if number in self._parties:
-                    self._parties[number].send([BlobKept(digest)])
             self._asking.pop(digest, None)
+            if digest in self._keeping:
+                self._confirm(digest)
             return
-        reason = arrival.problem and f"the scheduler cannot keep it: {arrival.problem}"
+        reason = f"the scheduler cannot keep it: {arrival.problem}" if arrival.problem else ""
+        source = self._parties.get(self._sources.get(digest, 0))
         self._log(
-            line("blob-failed", blob=digest.hex(), reason=reason or "its bytes are not those of its name")
-        )
-        self._tell(digest, reason or "it arrived damaged")
-        if arrival.lied and source is not None:
-            source.accuse(ProtocolError("the bytes of a blob are not those of its name"))
+            line(
+                "blob-failed", blob=digest.hex(), client=source.hello.identity if source else None,
+                reason=reason or "its bytes are not those of its name",
+            )
+        )  # fmt: skip
+        if reason:
+            del self._sources[digest]
+            self._folder.end(arrival, time.monotonic())
+            self._tell(digest, reason)
+        else:
+            self._next_source(arrival)
+            if source is not None:
+                source.accuse(ProtocolError("the bytes of a blob are not those of its name"))
+
+    def _confirm(self, digest: bytes) -> None:
+        """Tells who wants a blob kept that it is, once it is on disk for sure (R6)."""
+        if digest in self._folder.synced:
+            numbers = self._keeping.pop(digest)
+            self._promised.setdefault(digest, set()).update(numbers)
+            for number in numbers:
+                self._parties[number].send([BlobKept(digest)])
+        elif digest not in self._syncing:
+            self._syncing.add(digest)
+            loop = asyncio.get_running_loop()
+            syncing = loop.run_in_executor(None, sync_file, self._folder.path(digest))
+            syncing.add_done_callback(partial(self._has_synced, digest))
+
+    def _has_synced(self, digest: bytes, syncing: asyncio.Future[None]) -> None:
+        self._syncing.discard(digest)
+        error = None if syncing.cancelled() else syncing.exception()
+        if error is not None:
+            self._tell(digest, f"the scheduler cannot keep it: {error}")
+        elif self._folder.has(digest):
+            self._folder.synced.add(digest)
+            if digest in self._keeping:
+                self._confirm(digest)
 
     def _tell(self, digest: bytes, reason: str) -> None:
         for number in self._keeping.pop(digest, ()):

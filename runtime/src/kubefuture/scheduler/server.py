@@ -149,8 +149,6 @@ class Server:
             return
         now, before = time.monotonic(), self._answers.recorded
         messages, of_blobs = apart(messages)
-        if of_blobs and self._blobs is not None:
-            self._blobs.received(party, of_blobs)
         for message in party.receive(messages):
             if isinstance(message, Bye):  # the connection itself may live on in a fork of the client
                 self._forget(party, now, reason="goodbye")
@@ -170,6 +168,8 @@ class Server:
             if self._store is not None:
                 message = self._store.arguments(message, self._machine, party.number)
             self._machine.received(party.number, message, now)
+        if of_blobs and self._blobs is not None and party.number in self._parties:
+            self._blobs.received(party, of_blobs)
         if self._expected is not None and self._machine.waits:
             self._expected.told(party.hello)  # its first message says what it has
             self._machine.wait(self._expected.waits(now), now)

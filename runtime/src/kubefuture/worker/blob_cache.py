@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -11,6 +13,7 @@ from ..core.blob_arrival import Arrival
 from ..core.blob_folder import BlobFolder
 from ..core.blobs import BlobError, Mapped
 from ..core.identity import this_machine
+from ..core.settings import BLOBS
 from ..errors import ProtocolError
 from ..protocol.blob_messages import BlobMessage
 from ..protocol.messages import Blob, BlobMissing, BlobPart, Function, Message
@@ -38,9 +41,10 @@ class BlobCache:
         self._send = send
         self._happened = happened
         self._machine = this_machine()
+        self._host = socket.gethostname()
         self._near: dict[bytes, Mapped] = {}
         self._users: dict[tuple[int, int], tuple[bytes, ...]] = {}
-        self._given_up: set[bytes] = set()
+        self._given_up: dict[bytes, str] = {}
         self._tries: dict[bytes, int] = {}
 
     @property
@@ -72,12 +76,14 @@ class BlobCache:
             for digest in [digest for digest in self._near if digest not in used]:
                 self._near.pop(digest).close()
             for arrival in [found for found in self._folder.arrivals.values() if found.digest not in used]:
-                self._folder.end(arrival, 0.0)
+                self._tries.pop(arrival.digest, None)
+                self._folder.end(arrival, time.monotonic())
 
     def joined(self) -> None:
         """There is a connection, another one than before: what did not come is asked for again."""
         for arrival in self._folder.arrivals.values():
-            self._ask(arrival, again=True)
+            arrival.parted()
+        self._ask()
 
     def received(self, messages: Iterable[BlobMessage]) -> None:
         """What the scheduler says of blobs.
@@ -101,7 +107,6 @@ class BlobCache:
         over = bool(self._given_up)
         for arrival in list(self._folder.arrivals.values()):
             if not arrival.over:
-                self._ask(arrival)
                 continue
             over = True
             if arrival.finished:
@@ -112,7 +117,8 @@ class BlobCache:
                 self._give_up(arrival, f"it cannot be kept: {arrival.problem}")
             else:
                 self._again(arrival)
-        return over
+        self._ask()
+        return over or bool(self._given_up)
 
     def settled(self) -> None:
         """Everybody who waited for what cannot be had has been told; the next one tries anew."""
@@ -131,17 +137,17 @@ class BlobCache:
         digest = blob.digest
         near = self._near.get(digest) or self._map(blob)
         if near is not None:
-            return Blob(digest, blob.size, f"/proc/{os.getpid()}/fd/{near.handle}")
-        if self._folder.has(digest, blob.size):
+            return Blob(digest, blob.size, f"/proc/{os.getpid()}/fd/{near.handle}", inode=blob.inode)
+        if self._folder.has(digest) and self._folder.size(digest) == blob.size:
             return Blob(digest, blob.size, str(self._folder.path(digest)))
         if digest in self._given_up:
-            return Blob(digest, blob.size)
+            return Blob(digest, blob.size, problem=f" on {self._host}: {self._given_up[digest]}")
         if digest not in self._folder.arrivals:
             try:
-                self._ask(self._folder.begin(digest, blob.size))
+                self._folder.begin(digest, blob.size)
             except OSError as error:
                 self._happened("blob-refused", blob=digest.hex(), bytes=blob.size, reason=str(error))
-                return Blob(digest, blob.size)
+                return Blob(digest, blob.size, problem=f" on {self._host}: {error}")
         return None
 
     def _map(self, blob: Blob) -> Mapped | None:
@@ -158,10 +164,12 @@ class BlobCache:
         self._near[blob.digest] = mapped
         return mapped
 
-    def _ask(self, arrival: Arrival, *, again: bool = False) -> None:
-        wanted = arrival.wanted(again=again)
-        if wanted is not None:
-            self._send([wanted])
+    def _ask(self) -> None:
+        """Asks for what is to come next, of some blobs at a time."""
+        for arrival in list(self._folder.arrivals.values())[:BLOBS]:
+            wanted = arrival.wanted()
+            if wanted is not None:
+                self._send([wanted])
 
     def _again(self, arrival: Arrival) -> None:
         """It came damaged."""
@@ -172,14 +180,14 @@ class BlobCache:
         if tries >= _TRIES:
             self._give_up(arrival, reason)
             return
-        self._folder.end(arrival, 0.0)
+        self._folder.end(arrival, time.monotonic())
         try:
-            self._ask(self._folder.begin(digest, arrival.size))
+            self._folder.begin(digest, arrival.size)
         except OSError as error:
             self._give_up(arrival, str(error))
 
     def _give_up(self, arrival: Arrival, reason: str) -> None:
         self._tries.pop(arrival.digest, None)
-        self._folder.end(arrival, 0.0)
-        self._given_up.add(arrival.digest)
+        self._folder.end(arrival, time.monotonic())
+        self._given_up[arrival.digest] = reason
         self._happened("blob-missing", blob=arrival.digest.hex(), bytes=arrival.size, reason=reason)

@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from itertools import takewhile
 from mmap import mmap
 from types import FrameType
 
@@ -108,7 +109,7 @@ class Slot:
             if not lease.payloads:
                 while lease.id not in self._long:
                     self._read()
-                for revoked in [known for known in self._long if known < lease.id]:
+                for revoked in list(takewhile(lease.id.__ne__, self._long)):
                     del self._long[revoked]
                 lease = self._long.pop(lease.id)
             self._run(lease, self._functions[lease.function])

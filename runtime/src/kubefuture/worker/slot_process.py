@@ -98,6 +98,7 @@ class SlotProcess:
             )
         data.close()
         self._leases.setblocking(False)
+        self._referring: set[int] = set()
         self._data = Channel(loop, ours, self._received, self._dead, lock, receiver)
 
     @property
@@ -119,16 +120,21 @@ class SlotProcess:
     def run(self, message: Run) -> None:
         """Sends leases. Short ones are a record each; what else there is goes ahead on the data socket.
 
+        Those of functions that refer to blobs go there, too: such a function may be replaced by one that refers
+        to more, and whoever reads a lease there has read that.
+
         What arrives before it is bound was meant for the process before, whose end is on the way.
         """
         if not self._bound:
             return
         records = []
         long = []
+        self._referring.update(function.id for function in message.functions if function.blobs)
+        self._referring.difference_update(message.forget)
         for lease in message.leases:
             self.leases[lease.id] = lease.function
             self._page.leased(lease, self.leases)
-            record = pack_record(lease)
+            record = pack_record(lease) if lease.function not in self._referring else None
             if record is None:
                 long.append(lease)
                 record = pack_record(Lease(lease.id, lease.function, lease.start, []))

@@ -136,9 +136,7 @@ class SlotSet:
             case StartSlot():
                 self._loop.call_soon_threadsafe(self.start, message.slot)
             case Run() if (slot := self._slots.get(message.slot)) is not None:
-                ready = self._held.run(message)
-                if ready is not None:
-                    slot.run(ready)
+                slot.run(self._held.run(message))
             case Bind() if (slot := self._slots.get(message.slot)) is not None and slot.pid == message.pid:
                 slot.bind(message)
             case Revoke():
