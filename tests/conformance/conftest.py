@@ -25,9 +25,10 @@ WORKERS = 2
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test on the back ends that it is about."""
+    """Runs a test on the back ends that it is about, as far as its module's KINDS names them."""
     if "kind" in metafunc.fixturenames:
         kinds = WITH_WORKERS if "pool" in metafunc.fixturenames else EVERY
+        kinds = [kind for kind in kinds if kind in getattr(metafunc.module, "KINDS", EVERY)]
         metafunc.parametrize("kind", kinds, scope="session")
 
 

@@ -1,14 +1,20 @@
-"""A wire that can be cut: it carries bytes between a client and the real scheduler."""
+"""A wire that can be cut: it carries bytes between a client or a worker and the real scheduler."""
 
 from __future__ import annotations
 
 import dataclasses
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from kubefuture.core.connection import Connection
+from kubefuture.protocol.framing import Decoder
+from kubefuture.protocol.messages import AnyMessage, BlobPart
+
+CLIENT_LOGIN, SERVER_LOGIN = 64, 76
+"""How many bytes of a connection are the login, each way."""
 
 
 class Wire:
@@ -80,14 +86,17 @@ class Wire:
             with self._lock:
                 self._ends += [near, far]
                 self.carried += 1
-            for source, target in ((near, far), (far, near)):
+            for source, target, take in ((near, far, self._up()), (far, near, self._down())):
                 threading.Thread(
-                    target=self._carry, args=(source, target, source is near), daemon=True
+                    target=self._carry, args=(source, target, source is near, take), daemon=True
                 ).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket, to_scheduler: bool) -> None:
+    def _carry(
+        self, source: socket.socket, target: socket.socket, to_scheduler: bool, take: Callable[[bytes], None]
+    ) -> None:
         try:
             while content := source.recv(1 << 16):
+                take(content)
                 target.sendall(content)
                 if to_scheduler:
                     self.bytes_to_scheduler += len(content)
@@ -98,6 +107,14 @@ class Wire:
         _hang_up(source)
         _hang_up(target)
 
+    def _up(self) -> Callable[[bytes], None]:
+        """What looks at what goes to the scheduler over one connection."""
+        return lambda _: None
+
+    def _down(self) -> Callable[[bytes], None]:
+        """What looks at what comes from there."""
+        return lambda _: None
+
     def __enter__(self) -> Wire:
         return self
 
@@ -105,6 +122,64 @@ class Wire:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Meter(Wire):
+    """A wire that reads along, counts the bytes of blobs, and can stop in the middle of them.
+
+    Attributes:
+        starts: Where the parts of blobs began that it has carried, whichever way, in order.
+        parts: How many bytes of blobs it has carried.
+        messages: The messages that came from the scheduler, parts of blobs without their content.
+    """
+
+    def __init__(self, connection: Path, folder: Path | None = None) -> None:
+        self.starts: list[int] = []
+        self.parts = 0
+        self.messages: list[AnyMessage] = []
+        self._limit = 1 << 60
+        self._moved = threading.Condition()
+        self.stopped = False
+        super().__init__(connection, folder)
+
+    def stop_at(self, parts: int) -> None:
+        """Carries nothing any more, in the way that blobs go, after so many more bytes of them."""
+        with self._moved:
+            self._limit = self.parts + parts
+
+    def go_on(self) -> None:
+        """Carries everything again."""
+        with self._moved:
+            self._limit, self.stopped = 1 << 60, False
+            self._moved.notify_all()
+
+    def _up(self) -> Callable[[bytes], None]:
+        return self._reader(CLIENT_LOGIN, [])
+
+    def _down(self) -> Callable[[bytes], None]:
+        return self._reader(SERVER_LOGIN, self.messages)
+
+    def _reader(self, login: int, kept: list[AnyMessage]) -> Callable[[bytes], None]:
+        decoder, skipped, has_parts = Decoder(), 0, False
+
+        def read(content: bytes) -> None:
+            nonlocal skipped, has_parts
+            rest = content[max(0, login - skipped) :]
+            skipped += len(content)
+            for message in decoder.feed(rest):
+                if isinstance(message, BlobPart):
+                    has_parts = True
+                    with self._moved:
+                        self.starts.append(message.start)
+                        self.parts += len(message.content)
+                    message = BlobPart(message.digest, message.start, b"")
+                kept.append(message)
+            with self._moved:
+                while has_parts and self.parts >= self._limit:
+                    self.stopped = True
+                    self._moved.wait()
+
+        return read
 
 
 def _hang_up(end: socket.socket) -> None:

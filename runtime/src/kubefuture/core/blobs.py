@@ -126,6 +126,7 @@ class Mapped:
 
     Attributes:
         handle: Its descriptor.
+        inode: Tells it from whatever has the descriptor's number later.
 
     Raises:
         BlobError: It is not there, or is something else.
@@ -142,6 +143,7 @@ class Mapped:
         self._end = weakref.finalize(self, _close, self.handle, "", os.getpid())
         self._whole: bytes | None = None
         status = os.fstat(self.handle)
+        self.inode = status.st_ino
         if (status.st_size, status.st_uid) != (blob.size, os.getuid()) or (
             blob.inode and status.st_ino != blob.inode
         ):

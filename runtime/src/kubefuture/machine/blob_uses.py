@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from ..protocol.messages import Function
-from .named import NamedMap, NamedMaps
+from .named import NamedMaps
+from .named_map import NamedMap
 from .outbox import NOBODY, Peer
 from .records import FunctionReplaced
 from .sessions import SessionState

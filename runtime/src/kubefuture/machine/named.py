@@ -77,18 +77,18 @@ class NamedMaps:
         """Begins a map, or finds the one that the same client began before.
 
         Returns:
-            A map of an earlier program of the same run, which this one takes up.
+            A map that there was before, whose rest this client hands over.
         """
         outbox, peer = self._state.outbox, session.peer
         known = self._found(message)
         if known is None and message.key:
             outbox.send(peer, NotNamed(message.call, FORGOTTEN))
-            return
+            return None
         mine = session.hello.identity, message.call
         if known is not None and (known.accepted.session, known.accepted.call) == mine:
             known.feeder, known.feeding, known.cut = session, message.function, False
             outbox.send(peer, Named(message.call, known.accepted.key, known.call.received, known.total))
-            return None
+            return known
         if known is not None and message.again:
             return known if self._take_up(session, message, known) else None
         reason = self._refusal(message.name, known)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from ..core.blob_lane import Lane
 from ..core.keepalive import keep_alive
 from ..core.settings import LANE_BYTES
-from ..errors import LoginError, ProtocolError
+from ..errors import LoginError
 from ..protocol.auth import REFUSAL, ServerLogin
 from ..protocol.framing import Decoder, frame
 from ..protocol.messages import Hello, Message
@@ -98,11 +98,10 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio: it has ended."""
-        if self._decoder.unfinished and not self._over:
-            self._server.trouble(self, ProtocolError("it ended in the middle of a message"))
+        cut = self._decoder.unfinished and not self._over
         self._over = True
         self._settle()
-        self._server.left(self)
+        self._server.left(self, cut=cut)
 
     def send(self, messages: list[Message]) -> None:
         """Sends messages, or drops them when the connection has ended."""

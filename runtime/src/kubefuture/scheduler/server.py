@@ -128,8 +128,10 @@ class Server:
             self._blobs.joined(party)
         self.flush()
 
-    def left(self, peer: Peer) -> None:
-        """A connection ended."""
+    def left(self, peer: Peer, *, cut: bool = False) -> None:
+        """A connection ended; `cut` in the middle of a message, as long ones are when a network fails (R10)."""
+        if cut:
+            self._log(line("connection-cut", peer=peer.name, reason="it ended in the middle of a message"))
         party = self._parties.get(peer.party)
         if party is None or party.peer is not peer:
             return

@@ -137,7 +137,7 @@ class BlobCache:
         digest = blob.digest
         near = self._near.get(digest) or self._map(blob)
         if near is not None:
-            return Blob(digest, blob.size, f"/proc/{os.getpid()}/fd/{near.handle}", inode=blob.inode)
+            return Blob(digest, blob.size, f"/proc/{os.getpid()}/fd/{near.handle}", inode=near.inode)
         if self._folder.has(digest) and self._folder.size(digest) == blob.size:
             return Blob(digest, blob.size, str(self._folder.path(digest)))
         if digest in self._given_up:
