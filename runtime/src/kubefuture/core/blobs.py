@@ -41,6 +41,7 @@ class BlobFile:
         self.blob = blob
         self._handle = handle
         self._end = weakref.finalize(self, _close, handle, path, os.getpid())
+        self._end.atexit = not _SEALED  # at a program's end named work may still have to be handed over (R5)
 
     def read(self, start: int, stop: int) -> bytes:
         """Some of its bytes."""

@@ -123,13 +123,14 @@ class BlobTraffic:
                 party.peer.lane.pump()
 
     def read(self, digest: bytes, start: int, stop: int) -> bytes | None:
-        """For the lanes: bytes of a blob, as `BlobFolder.read`."""
+        """For the lanes: bytes of a blob, as `BlobFolder.read`. A file that is damaged is fetched again."""
         try:
             return self._folder.read(digest, start, stop)
         except OSError as error:
             self._log(line("blob-unreadable", blob=digest.hex(), reason=str(error)))
             self._folder.drop(digest)
-            return None
+            lost = digest in self._folder.arrivals or self._fetch(digest, self._sources_of(digest))
+            return None if lost else b""
 
     def collect(self, now: float) -> None:
         """Lets go what has not been needed for a while, and what nobody waits for; `now` is in seconds."""
