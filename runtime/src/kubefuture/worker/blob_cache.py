@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 import msgspec
 
@@ -120,9 +120,9 @@ class BlobCache:
         self._ask()
         return over or bool(self._given_up)
 
-    def settled(self) -> None:
-        """Everybody who waited for what cannot be had has been told; the next one tries anew."""
-        self._given_up.clear()
+    def settled(self, waiting: Container[bytes]) -> None:
+        """Who waited for what cannot be had has been told, but for these that others wait with; the next tries anew."""
+        self._given_up = {digest: why for digest, why in self._given_up.items() if digest in waiting}
 
     def collect(self, now: float) -> None:
         """Lets go what has not been needed for a while; `now` is in seconds."""

@@ -54,7 +54,8 @@ class HeldBack:
             functions, leases = self._ready(slot, self._waiting.pop(slot))
             if leases:
                 found.append(Run(slot, functions, [], leases))
-        self._cache.settled()
+        waiting = (self._functions[slot][lease.function] for slot in self._waiting for lease in self._waiting[slot])
+        self._cache.settled({blob.digest for function in waiting for blob in function.blobs})
         return found
 
     def revoke(self, slot: int, wanted: Collection[int]) -> tuple[int, ...]:
