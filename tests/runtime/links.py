@@ -71,7 +71,9 @@ class FarCluster(Cluster):
 
     def parts(self) -> list[Path]:
         """What is arriving somewhere."""
-        return [file for file in self.files(self.worker_blobs) + self.files(self.scheduler_blobs) if file.suffix]
+        return [
+            file for file in self.files(self.worker_blobs) + self.files(self.scheduler_blobs) if file.suffix
+        ]
 
     def close(self) -> None:
         for link in (self.to_client, self.to_worker):

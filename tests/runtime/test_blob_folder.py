@@ -57,7 +57,9 @@ def give(arrival: Arrival, content: bytes) -> None:
                 return
             continue
         for start in range(wanted.start, wanted.stop, BLOB_PART):
-            arrival.take(BlobPart(arrival.digest, start, content[start : min(wanted.stop, start + BLOB_PART)]))
+            arrival.take(
+                BlobPart(arrival.digest, start, content[start : min(wanted.stop, start + BLOB_PART)])
+            )
 
 
 def random(size=SIZE):

@@ -1,4 +1,4 @@
-"""Whoever lies about blobs loses at most its own connection; disks that are full or damaged are named (R6, R26, R31)."""
+"""Who lies about blobs loses only its own connection; disks that are full or damaged are named (R6, R26, R31)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def test_R16_what_nobody_asked_for_and_what_nobody_has_changes_nothing(far):
     assert future.result(30) == float(array.sum())
     digest = bytes.fromhex(far.files(far.scheduler_blobs)[0].name)
     with liar(far, "client") as client, liar(far, "worker") as worker:
-        client.say(BlobPart(digest, 0, b"x" * 1000), BlobPart(DIGEST, 0, b"x"), BlobMissing(digest, "not true"))
+        client.say(
+            BlobPart(digest, 0, b"x" * 1000), BlobPart(DIGEST, 0, b"x"), BlobMissing(digest, "not true")
+        )
         worker.say(BlobWanted(DIGEST, 0, 5))
         assert hear(worker, BlobMissing).digest == DIGEST
         worker.say(BlobWanted(digest, SIZE, SIZE + 1))
@@ -188,7 +190,9 @@ def limit_files(pid: int, size: int) -> None:
 def test_R16_a_disk_that_is_full_is_named_in_the_users_error_and_nothing_else_fails(far, where):
     array, small = numbers(), np.ones(1 << 18)
     limit_files(getattr(far, where).pid, 4 << 20)
-    with pytest.raises(BlobError, match=rf"{SIZE} bytes of captured data could not be had on \S+: .*File too large"):
+    with pytest.raises(
+        BlobError, match=rf"{SIZE} bytes of captured data could not be had on \S+: .*File too large"
+    ):
         kf.map(lambda x: float(array[x]), range(5))
     assert kf.map(lambda x: float(small[x]), range(5)) == [1.0] * 5
     assert kf.map(abs, [-1]) == [1]
@@ -200,7 +204,9 @@ def test_R16_a_disk_that_is_full_is_named_in_the_users_error_and_nothing_else_fa
 def test_R5_a_named_map_whose_data_cannot_be_kept_is_not_begun(far):
     array = numbers()
     limit_files(far.scheduler.pid, 4 << 20)
-    with pytest.raises(NamedMapError, match=r"'work' cannot be begun, .*the scheduler cannot keep it: File too large"):
+    with pytest.raises(
+        NamedMapError, match=r"'work' cannot be begun, .*the scheduler cannot keep it: File too large"
+    ):
         kf.map(lambda x: float(array[x]), range(5), name="work")
     limit_files(far.scheduler.pid, resource.RLIM_INFINITY)
     assert kf.map(lambda x: float(array[x]), range(5), name="work") == list(array[:5])

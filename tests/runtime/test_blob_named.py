@@ -87,7 +87,10 @@ def test_R6_a_map_is_not_accepted_before_its_data_is_on_disk(far):
     far.kill_scheduler()
     far.start_scheduler()
     assert not far.files(far.scheduler_blobs), "what was half there is gone"
-    with kf.plan("cluster", connection=far.connection), pytest.raises(NamedMapError, match="no map named 'half'"):
+    with (
+        kf.plan("cluster", connection=far.connection),
+        pytest.raises(NamedMapError, match="no map named 'half'"),
+    ):
         kf.attach("half")
     far.to_client.go_on()
     thread.join(60)
@@ -138,7 +141,9 @@ def test_R26_data_that_was_damaged_on_disk_and_that_nobody_has_any_more_is_a_cle
             content.seek(SIZE // 2)
             content.write(b"damaged")
     far.start_worker()
-    with pytest.raises(BlobError, match=rf"{SIZE} bytes of captured data could not be had on \S+: its bytes are not"):
+    with pytest.raises(
+        BlobError, match=rf"{SIZE} bytes of captured data could not be had on \S+: its bytes are not"
+    ):
         kf.attach("work")
     kf.forget("work")
     assert kf.map(abs, [-1]) == [1] and "blob-unsound" in far.scheduler.text()

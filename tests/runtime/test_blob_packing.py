@@ -371,5 +371,7 @@ def test_R26_what_refers_to_a_blob_that_is_not_there_says_so():
         Loader([]).load(payload)
     blob = files[0].blob
     gone = type(blob)(blob.digest, blob.size, problem=" on there: no space")
-    with pytest.raises(BlobError, match=f"{blob.size} bytes of captured data could not be had on there: no space"):
+    with pytest.raises(
+        BlobError, match=f"{blob.size} bytes of captured data could not be had on there: no space"
+    ):
         Loader([gone]).load(payload)

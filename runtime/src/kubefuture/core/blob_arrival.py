@@ -65,7 +65,11 @@ class Arrival:
         """What to ask for now, if anything."""
         stop = min(self.size, self.written + BLOB_WINDOW)
         begins = not self._begun and not self.size  # it is verified all the same
-        if self.over or (self._asked >= stop and not begins) or (stop - self._asked < _ENOUGH and stop < self.size):
+        if (
+            self.over
+            or (self._asked >= stop and not begins)
+            or (stop - self._asked < _ENOUGH and stop < self.size)
+        ):
             return None
         if not self._begun:
             self._begun = True
@@ -75,9 +79,10 @@ class Arrival:
 
     def take(self, part: BlobPart) -> None:
         """Takes what arrived; what does not follow was asked for over an earlier connection."""
-        if part.start != self._expected or self.over or not part.content or part.start + len(part.content) > self._asked:
+        length = len(part.content)
+        if part.start != self._expected or self.over or not 0 < length <= self._asked - part.start:
             return
-        self._expected += len(part.content)
+        self._expected += length
         self._parts.put(part.content)
 
     def stop(self) -> None:

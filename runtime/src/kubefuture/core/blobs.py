@@ -51,7 +51,6 @@ class BlobFile:
         """All of it, read-only."""
         return mmap.mmap(self._handle, self.blob.size, prot=mmap.PROT_READ)
 
-
     def inherited(self) -> None:
         """In a fork of the program, which has the same memory by a descriptor of its own."""
         if _SEALED:
@@ -136,7 +135,9 @@ class Mapped:
     def __init__(self, blob: Blob) -> None:
         self._size = blob.size
         if not blob.path:
-            raise BlobError(f"{blob.size} bytes of captured data could not be had{blob.problem or ' on this worker'}")
+            raise BlobError(
+                f"{blob.size} bytes of captured data could not be had{blob.problem or ' on this worker'}"
+            )
         try:
             self.handle = os.open(blob.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:

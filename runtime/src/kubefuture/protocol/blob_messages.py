@@ -21,7 +21,6 @@ import msgspec
 
 from .greeting import Message
 
-
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 """SHA-256 of a blob's bytes."""
 

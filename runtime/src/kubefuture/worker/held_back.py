@@ -54,7 +54,9 @@ class HeldBack:
             functions, leases = self._ready(slot, self._waiting.pop(slot))
             if leases:
                 found.append(Run(slot, functions, [], leases))
-        waiting = (self._functions[slot][lease.function] for slot in self._waiting for lease in self._waiting[slot])
+        waiting = (
+            self._functions[slot][lease.function] for slot in self._waiting for lease in self._waiting[slot]
+        )
         self._cache.settled({blob.digest for function in waiting for blob in function.blobs})
         return found
 
