@@ -132,7 +132,13 @@ class Scheduler:
             self.machine.restore(restored_maps(self.journal, store.rows), world.loop.now)
         with self.process.running():
             self.server = server.Server(
-                b"", self.machine, lambda line: None, world.scaled, self.journal, expected=Waited(world), store=store
+                b"",
+                self.machine,
+                lambda line: None,
+                world.scaled,
+                self.journal,
+                expected=Waited(world),
+                store=store,
             )
 
 
