@@ -69,6 +69,11 @@ def message(rng: Random, kinds: Sequence[type[Message]] = KINDS) -> Message:
 
 def _value(rng: Random, kind: object) -> object:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:  # as the protocol limits it
+        limits: msgspec.Meta = arguments[1]
+        if limits.min_length is not None:
+            return rng.randbytes(limits.min_length)
+        return rng.choice((0, 1, 5, 1 << 20, 1 << 40))
     if origin in (typing.Union, types.UnionType):
         return _value(rng, rng.choice(arguments))
     if origin in (list, tuple, set, frozenset):
@@ -84,7 +89,7 @@ def _value(rng: Random, kind: object) -> object:
 
 @cache
 def _field_types(kind: type[msgspec.Struct]) -> tuple[object, ...]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return tuple(hints[name] for name in kind.__struct_fields__)
 
 
