@@ -259,9 +259,7 @@ class ClusterBackend:
             self._awake = False
             if self._link is None:
                 return  # it is sent when the scheduler has taken us
-            messages: list[Message] = []
-            while self._inbox:
-                messages.append(self._inbox.popleft())
+            messages = [self._inbox.popleft() for _ in range(len(self._inbox))]
             self._link.send(self._conversation.write(messages))
 
     def _receive(self, messages: list[AnyMessage]) -> None:
@@ -299,6 +297,8 @@ class ClusterBackend:
     def _acknowledge(self) -> None:
         """A scheduler keeps results until it knows that they are here."""
         with self.session.lock:
+            if self._inbox:  # Ctrl-C came before it was sent
+                self._flush()
             acknowledgement = self._conversation.acknowledgement(soon=True)
             if acknowledgement is not None and self._link is not None:
                 self._link.send([acknowledgement])
