@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests import needs
+
+_LOOKS, _PAUSE = 15, 0.02
 
 
 def open_descriptors(pid: int) -> set[int]:
@@ -26,7 +29,7 @@ def few_descriptors(pid: int, more: int = 0) -> Iterator[None]:
     """
     if sys.platform != "linux":
         needs.missing("the limits of another process (Linux)")
-    used = open_descriptors(pid)
+    used = _lasting_descriptors(pid)
     free = [number for number in range(max(used) + more + 2) if number not in used]
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[more], before[1]))
@@ -34,3 +37,13 @@ def few_descriptors(pid: int, more: int = 0) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def _lasting_descriptors(pid: int) -> set[int]:
+    """Those that are open at every one of several looks: some files are read within a moment, ten times a second."""
+    used = open_descriptors(pid)
+    pause = threading.Event()
+    for _ in range(_LOOKS):
+        pause.wait(_PAUSE)
+        used &= open_descriptors(pid)
+    return used
