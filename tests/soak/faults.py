@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -25,6 +26,9 @@ kf.map(nap, range(500), name=sys.argv[2])
 """
 
 
+_GROWN_SECONDS = 4.0
+
+
 class Faults:
     """Does harm.
 
@@ -42,6 +46,7 @@ class Faults:
         self._cluster = cluster
         self._wire = wire
         self._orphans: list[str] = []
+        self._seen: dict[int, float] = {}
         self.done: Counter[str] = Counter()
 
     def some(self, *, daemons: bool) -> int:
@@ -54,18 +59,29 @@ class Faults:
         if daemons:
             kinds += [self.kill_scheduler, self.kill_worker]
         kind = self._rng.choice(kinds)
+        for pid in self._cluster.slots():
+            self._age(pid)
         checked = kind() or 0
         self.done[kind.__name__.replace("_", " ")] += 1
         return checked
 
     def kill_slot(self) -> None:
-        """One of the slots."""
-        slots = self._cluster.slots()
+        """One of the slots, but none that has just been started: it may still import what its element needs.
+
+        An element whose slot dies three times is given up, as it should be. On a busy machine a fresh slot imports
+        for a second, and its element could be hit again and again.
+        """
+        slots = [pid for pid in self._cluster.slots() if self._age(pid) > _GROWN_SECONDS]
         if slots:
             try:
                 os.kill(self._rng.choice(slots), signal.SIGKILL)
             except ProcessLookupError:
                 pass
+
+    def _age(self, pid: int) -> float:
+        """Seconds since a slot was first seen."""
+        now = time.monotonic()
+        return now - self._seen.setdefault(pid, now)
 
     def cut(self) -> None:
         """The connection between this program and the scheduler."""
