@@ -59,8 +59,8 @@ class Faults:
         if daemons:
             kinds += [self.kill_scheduler, self.kill_worker]
         kind = self._rng.choice(kinds)
-        for pid in self._cluster.slots():
-            self._age(pid)
+        if kind == self.kill_slot and not self._grown():
+            kind = self.cut
         checked = kind() or 0
         self.done[kind.__name__.replace("_", " ")] += 1
         return checked
@@ -71,17 +71,17 @@ class Faults:
         An element whose slot dies three times is given up, as it should be. On a busy machine a fresh slot imports
         for a second, and its element could be hit again and again.
         """
-        slots = [pid for pid in self._cluster.slots() if self._age(pid) > _GROWN_SECONDS]
-        if slots:
-            try:
-                os.kill(self._rng.choice(slots), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        try:
+            os.kill(self._rng.choice(self._grown()), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
-    def _age(self, pid: int) -> float:
-        """Seconds since a slot was first seen."""
+    def _grown(self) -> list[int]:
+        """Slots that were first seen a while ago."""
         now = time.monotonic()
-        return now - self._seen.setdefault(pid, now)
+        return [
+            pid for pid in self._cluster.slots() if now - self._seen.setdefault(pid, now) > _GROWN_SECONDS
+        ]
 
     def cut(self) -> None:
         """The connection between this program and the scheduler."""
