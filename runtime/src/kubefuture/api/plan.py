@@ -48,7 +48,12 @@ class Plan:
         with self._lock:
             if self._pid != os.getpid():  # after a fork the parent's threads are not here
                 self._backend, self._pid = None, os.getpid()
-            if self._backend is None or self._backend.session.error is not None:
+            broken = self._backend
+            if broken is not None and broken.session.error is not None:
+                self._backend = None
+                # Its threads end in one of their own: a callback may ask for the next back end in one of them.
+                threading.Thread(target=broken.close, name="kubefuture-close", daemon=True).start()
+            if self._backend is None:
                 self._backend = self._start()
             return self._backend
 

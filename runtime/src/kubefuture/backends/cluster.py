@@ -62,10 +62,9 @@ class ClusterBackend:
         self._connection = Connection.load(path)
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
-        direct = SUPPORTED and bool(self._connection.socket_path)
-        self.receiver = (
-            Receiver("kubefuture-read", self.session.lock, self.session.deliver) if direct else None
-        )
+        self.receiver: Receiver | None = None
+        if SUPPORTED and self._connection.socket_path:
+            self.receiver = Receiver("kubefuture-read", self.session.lock, self.session.deliver)
         self.session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
         self._awake = False
@@ -146,9 +145,10 @@ class ClusterBackend:
         self._closing = True
 
         def leave() -> None:
-            if self._link is not None:
-                self._link.send([Bye()])
-                self._link.close()
+            with self.session.lock:  # another thread may send in this moment
+                if self._link is not None:
+                    self._link.send([Bye()])
+                    self._link.close()
 
         self._thread.call(leave, timeout=5.0)
         try:

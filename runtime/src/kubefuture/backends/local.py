@@ -158,6 +158,8 @@ class LocalBackend:
     def _pump(self, reported: Sequence[Message] = ()) -> None:
         """Carries messages between the three until there are none."""
         machine, inbox, now = self._machine, self._inbox, time.monotonic()
+        if self.session.error is not None:
+            return  # it is over, and its slots' ends concern nobody
         if self._pumping:
             for message in reported:
                 machine.received(_WORKER, message, now)  # type: ignore[arg-type]

@@ -60,16 +60,20 @@ class Functions:
         return None
 
     def use_in_task(self, function: Function, files: tuple[BlobFile, ...]) -> tuple[int, list[Function]]:
-        """A future's function: its number, and what has to be sent before it can be used."""
-        key = function.payload, function.rng, function.seed, function.limit, function.blobs
-        known = self._of_tasks.get(key)
+        """A future's function: its number, and what has to be sent before it can be used; then `remember` it."""
+        known = self._of_tasks.get(_key(function))
         if known is not None:
             self._uses[known] += 1
             self._resting.pop(known, None)
             return known, []
         own = self.use_in_map(function, files)
-        self._of_tasks[key] = own.id
         return own.id, [own]
+
+    def remember(self, number: int) -> None:
+        """A future's function was sent for sure, which Ctrl-C can prevent: later futures may use it, too."""
+        own = self._sent.get(number)
+        if own is not None:
+            self._of_tasks[_key(own)] = number
 
     def end_map(self, function: int) -> int:
         """A map that used it is over. Returns what is to be released."""
@@ -88,6 +92,11 @@ class Functions:
                 return None
             function = next(iter(self._resting))
             del self._resting[function]
-        known = self._sent[function]
-        del self._of_tasks[known.payload, known.rng, known.seed, known.limit, known.blobs]
+        key = _key(self._sent[function])
+        if self._of_tasks.get(key) == function:
+            del self._of_tasks[key]
         return self.end_map(function)
+
+
+def _key(function: Function) -> _Key:
+    return function.payload, function.rng, function.seed, function.limit, function.blobs

@@ -184,9 +184,11 @@ class Session:
             if self._window.outstanding > WINDOW_BYTES:  # never in the way of a short task
                 self._window.hold(call)
                 self._send([*new])
-                return call
-            self._window.outstanding += len(payload)
-            self._send([*new, Tasks([Task(call.id, function_id, payload, retries)])])
+            else:
+                self._window.outstanding += len(payload)
+                self._send([*new, Tasks([Task(call.id, function_id, payload, retries)])])
+            if new:
+                self.functions.remember(function_id)
             return call
 
     def cancel(self, call: TaskCall | MapCall) -> None:

@@ -99,8 +99,10 @@ class Channel:
 
     def close(self) -> None:
         """Ends it, in the loop's thread; `on_end` is not called."""
-        handle = self._socket.fileno()
-        if handle >= 0:
+        with self._lock:  # a thread that sends must not find another socket under the same number
+            handle = self._socket.fileno()
+            if handle < 0:
+                return
             if self._receiver is None:
                 self._loop.remove_reader(handle)
             else:
