@@ -236,3 +236,34 @@ def test_R26_many_threads_of_a_program_capture_large_data(pool):
     for thread in threads:
         thread.join(60)
     assert outcomes == {n: [x + float(n % 3) for x in range(10)] for n in range(6)}
+
+
+def test_R29_captured_data_is_nobodys_when_its_map_is_over(pool):
+    array = np.arange(LARGE, dtype=float)
+    slots = set(kf.map(lambda _: os.getpid(), range(20), chunk_size=1))
+    pids = {os.getpid(), *slots, *map(_parent, slots)}
+    before = {pid: len(_blobs_of(pid)) for pid in pids}  # what other tests have shared
+    kf.map(lambda x: float(array[x]), range(20), chunk_size=1)
+    for pid in pids:
+        eventually(lambda pid=pid: len(_blobs_of(pid)) <= before[pid], f"{pid} lets go of what was captured")
+    assert kf.map(lambda x: float(array[x]), range(3)) == [0.0, 1.0, 2.0]
+
+
+def _parent(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def _blobs_of(pid):
+    """What a process has open or mapped of large data in memory."""
+    if not sys.platform.startswith("linux"):
+        needs.missing("/proc (Linux)")
+    found = []
+    for handle in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{handle}"))
+        except OSError:
+            continue
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        found += file.read().splitlines()
+    return [name for name in found if "memfd:kubefuture-blob" in name]

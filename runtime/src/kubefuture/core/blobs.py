@@ -143,7 +143,6 @@ class Mapped:
         except OSError as error:
             raise BlobError(f"captured data of {blob.size} bytes cannot be opened: {error}") from None
         self._end = weakref.finalize(self, _close, self.handle, "", os.getpid())
-        self._whole: bytes | None = None
         status = os.fstat(self.handle)
         self.inode = status.st_ino
         if (status.st_size, status.st_uid) != (blob.size, os.getuid()) or (
@@ -155,6 +154,12 @@ class Mapped:
     def close(self) -> None:
         """Gives its descriptor back; what is mapped stays."""
         self._end()
+
+    def __enter__(self) -> Mapped:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def is_sealed(self) -> bool:
         """Whether nobody can change it."""
@@ -173,13 +178,9 @@ class Mapped:
         )
 
     def content(self, start: int, stop: int) -> bytes:
-        """Some of it as bytes, which nobody can change: one copy serves all who ask for the whole."""
-        if (start, stop) != (0, self._size):
-            return os.pread(self.handle, stop - start, start)
-        if self._whole is None:
-            with mmap.mmap(self.handle, self._size, prot=mmap.PROT_READ) as mapping:
-                self._whole = mapping[:]
-        return self._whole
+        """Some of it as bytes."""
+        with mmap.mmap(self.handle, self._size, prot=mmap.PROT_READ) as mapping:
+            return mapping[start:stop]
 
 
 class BlobError(KubefutureError):

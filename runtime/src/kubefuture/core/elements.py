@@ -29,6 +29,8 @@ class FunctionRunner:
         """Nothing is to be done around its elements, so that they can be run at full speed."""
         self.bare = message.bare
         """Each payload is the one argument itself."""
+        self.has_blobs = bool(message.blobs)
+        """They refer to large data that is mapped for each of them."""
         self.limit = message.limit
         self.name = ""
         """The function's, for people, once it was unpickled."""

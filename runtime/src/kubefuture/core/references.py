@@ -106,19 +106,15 @@ def is_large(view: memoryview) -> bool:
 
 
 class Loader:
-    """Unpacks what refers to blobs.
+    """Unpacks what refers to blobs. Between two objects it keeps none of them open, so that their memory can go.
 
     Args:
         blobs: Those that it refers to, with paths that count here.
     """
 
     def __init__(self, blobs: Iterable[Blob]) -> None:
-        self._mapped: dict[bytes, Mapped | BlobError] = {}
-        for blob in blobs:
-            try:
-                self._mapped[blob.digest] = Mapped(blob)
-            except BlobError as error:
-                self._mapped[blob.digest] = error
+        self._blobs = {blob.digest: blob for blob in blobs}
+        self._bytes: dict[bytes, bytes] = {}
 
     def load(self, payload: bytes) -> Any:
         """The object in a payload; what it refers to is mapped for it alone.
@@ -126,7 +122,7 @@ class Loader:
         Raises:
             BlobError: A blob cannot be used.
         """
-        return _Unpickler(payload, self._mapped).load()
+        return _Unpickler(payload, self._blobs, self._bytes).load()
 
 
 def load_shared(payload: bytes, files: Iterable[BlobFile]) -> Any:
@@ -157,30 +153,40 @@ class _SharedUnpickler(pickle.Unpickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, payload: bytes, mapped: dict[bytes, Mapped | BlobError]) -> None:
+    def __init__(self, payload: bytes, blobs: dict[bytes, Blob], whole: dict[bytes, bytes]) -> None:
         super().__init__(io.BytesIO(payload))
-        self._mapped = mapped
+        self._blobs = blobs
+        self._bytes = whole
         self._views: dict[bytes, memoryview] = {}
         self._bytearrays: dict[str, bytearray] = {}
 
     def persistent_load(self, reference: Reference) -> Any:
         digest, start, stop, kind = reference
-        mapped = self._mapped.get(digest)
-        if mapped is None:
+        blob = self._blobs.get(digest)
+        if blob is None:
             raise BlobError("captured data is referred to that did not come along")
-        if isinstance(mapped, BlobError):
-            raise mapped
         if kind == _BYTES:
-            return mapped.content(start, stop)
+            return self._content(blob, start, stop)
         if kind.startswith(_BYTEARRAY):
             if kind not in self._bytearrays:
-                self._bytearrays[kind] = bytearray(mapped.content(start, stop))
+                self._bytearrays[kind] = bytearray(self._content(blob, start, stop))
             return self._bytearrays[kind]
         view = self._views.get(digest)
         if view is None:
-            view = self._views[digest] = mapped.view()
+            with Mapped(blob) as mapped:
+                view = self._views[digest] = mapped.view()
         part = view[start:stop]
         return part.toreadonly() if kind == _READ_ONLY else part
+
+    def _content(self, blob: Blob, start: int, stop: int) -> bytes:
+        """Bytes, which nobody can change: one copy serves all who ask for the whole."""
+        if (start, stop) != (0, blob.size):
+            with Mapped(blob) as mapped:
+                return mapped.content(start, stop)
+        if blob.digest not in self._bytes:
+            with Mapped(blob) as mapped:
+                self._bytes[blob.digest] = mapped.content(start, stop)
+        return self._bytes[blob.digest]
 
 
 def _groups(buffers: Sequence[memoryview]) -> list[list[memoryview]]:

@@ -14,6 +14,7 @@ from ..protocol.messages import (
     OpenNamed,
     Release,
     Resumed,
+    Run,
     Tasks,
 )  # fmt: skip
 from . import outcomes
@@ -63,8 +64,10 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
                     cancel(state, named, named.owner(fed) or session, fed)
         case Release():
             for function in message.functions:
+                released = session.functions.get(function)
+                large = released is not None and bool(released.message.blobs)
                 session.release(function)
-                _forget(state, session, function)
+                _forget(state, session, function, at_once=large)
         case OpenNamed():
             known = named.open(session, message)
             feeding = session.functions.get(message.function)
@@ -129,9 +132,15 @@ def _add_elements(state: State, named: NamedMaps, session: SessionState, message
         state.finish(owner, call)
 
 
-def _forget(state: State, session: SessionState, function: int) -> None:
+def _forget(state: State, session: SessionState, function: int, *, at_once: bool) -> None:
+    """Slots forget a function with their next lease, or now, so that large data does not stay until then (R29)."""
     for worker in state.workers.values():
         for slot in worker.slots.values():
             if slot.session is session and function in slot.functions:
                 slot.functions.discard(function)
-                slot.forget.append(function)
+                if at_once and all(
+                    lease.call.function.message.id != function for lease in slot.leases.values()
+                ):
+                    state.outbox.send_slot(worker.peer, slot.index, Run(slot.index, [], [function], []))
+                else:
+                    slot.forget.append(function)

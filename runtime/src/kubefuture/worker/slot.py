@@ -11,6 +11,7 @@ the leases is the end of the slot.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -93,6 +94,7 @@ class Slot:
         self._interrupted = False
         self._running = 0
         self._forked = False
+        self._had_blobs = False
         os.register_at_fork(after_in_child=self._leave)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
@@ -122,6 +124,9 @@ class Slot:
                 except BlockingIOError:
                     pass
             self._handover.flush()
+            if self._had_blobs:  # a function's copy may be part of a cycle, and with it large memory
+                self._had_blobs = False
+                gc.collect(1)
             return self._leases.recv(RECORD_BYTES, socket.MSG_WAITALL)
         except ConnectionError:
             return b""
@@ -149,6 +154,7 @@ class Slot:
         self._running = lease.id
         if handover.holds:
             handover.watch()
+        self._had_blobs = runner.has_blobs
         before = runner.watch()
         if runner.plain:
             self._run_plain(lease, runner, before)
