@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from tests import needs
 
 _LOOKS, _PAUSE = 15, 0.02
+_STANDARD = 3
 
 
 def open_descriptors(pid: int) -> set[int]:
@@ -33,6 +34,19 @@ def few_descriptors(pid: int, more: int = 0) -> Iterator[None]:
     free = [number for number in range(max(used) + more + 2) if number not in used]
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[more], before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+@contextmanager
+def no_descriptors(pid: int) -> Iterator[None]:
+    """A process can open nothing, not even in the place of what it closes, until the end of the block."""
+    if sys.platform != "linux":
+        needs.missing("the limits of another process (Linux)")
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (_STANDARD, before[1]))
     try:
         yield
     finally:

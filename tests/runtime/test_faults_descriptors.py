@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from kubefuture.api.plan import current_plan
 from kubefuture.errors import StartError
 
 from tests.faults import processes
-from tests.faults.descriptors import few_descriptors, open_descriptors
+from tests.faults.descriptors import few_descriptors, no_descriptors, open_descriptors
 from tests.faults.programs import Cluster, environment
 from tests.faults.waiting import eventually
 
@@ -60,7 +61,7 @@ def test_R23_a_worker_without_descriptors_says_so_keeps_its_other_slots_and_star
 
 def test_R7_a_worker_without_descriptors_says_so_and_is_back_when_there_is_room(on_cluster):
     assert kf.map(abs, [-1]) == [1]
-    with few_descriptors(on_cluster.worker.pid):
+    with no_descriptors(on_cluster.worker.pid):
         on_cluster.kill_scheduler()
         on_cluster.start_scheduler()
         eventually(
@@ -86,10 +87,10 @@ def test_R23_a_plan_whose_slots_need_more_descriptors_says_why_it_waits_and_goes
     with kf.plan("local", workers=1):
         kf.map(abs, [1])
         waiting = threading.Thread(target=lambda: done.append(kf.map(abs, [-1, -2])))
-        with few_descriptors(os.getpid(), 2):
-            processes.kill(processes.slots_of(os.getpid())[0])
+        slot, backend = processes.slots_of(os.getpid())[0], current_plan().backend()
+        with no_descriptors(os.getpid()):
+            os.kill(slot, signal.SIGKILL)
             waiting.start()
-            backend = current_plan().backend()
             eventually(lambda: "Too many open files" in backend.why_no_slots, "the reason that is said")
             assert not done
         waiting.join(30)

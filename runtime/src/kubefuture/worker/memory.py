@@ -60,7 +60,11 @@ def resident_bytes_of_groups(groups: Iterable[int], proc: Path = _PROC) -> dict[
         proc: Where the kernel's process files are.
     """
     sizes = dict.fromkeys(groups, 0)
-    for name in os.listdir(proc) if proc.is_dir() else ():
+    try:
+        names = os.listdir(proc)
+    except OSError:  # it is not there, or no descriptor is left
+        names = []
+    for name in names:
         if not name.isdigit():
             continue
         try:

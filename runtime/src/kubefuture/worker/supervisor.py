@@ -163,6 +163,7 @@ class Supervisor:
         self._guard = MemoryGuard(self._slots, happened, per_slot=per_slot, groups=memory_groups())
 
     def _tick(self) -> None:
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)  # first, so that no failure ends it
         self._slots.check()
         if self._guard is not None:
             self._guard.look()
@@ -174,7 +175,6 @@ class Supervisor:
         acknowledgement = self._conversation.acknowledgement(soon=True)
         if acknowledgement is not None and self._joined is not None:
             self._joined.send([acknowledgement])
-        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def close(self) -> None:
         """Kills the slots."""
