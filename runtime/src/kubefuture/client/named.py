@@ -120,10 +120,11 @@ class NamedCall(MapCall):
         """Its next elements refer to more blobs: what to send now."""
         known = {blob.digest for blob in self._blobs}
         self._blobs = function.blobs
+        messages = self._keep(blob for blob in function.blobs if blob.digest not in known)
         if not self._opened:
-            return [function, *self._keep(blob for blob in function.blobs if blob.digest not in known)]
+            return [function, *messages]
         self._function = function
-        return self._keep(blob for blob in function.blobs if blob.digest not in known)
+        return messages
 
     def about_blob(self, message: BlobKept | BlobRefused) -> list[Message]:
         """The scheduler has a blob on disk, or cannot: what to send now."""

@@ -130,6 +130,8 @@ class BlobFolder:
 
     def collect(self, now: float) -> None:
         """Removes what nothing has referred to for a while; `now` is in seconds."""
+        if not self._sizes:
+            return  # what is used takes a look at everybody's functions, many times a second
         used = self._used()
         for digest in list(self._sizes):
             if digest in used:

@@ -224,8 +224,8 @@ class Slot:
         """An element has run. What is to be said of its chunk is said before its last result."""
         if self._forked:
             os._exit(0)
-        if index == last and before is not None and runner.drew(before):
-            self._handover.send([UnseededLease(lease, runner.name)])
+        if index == last:
+            self._say_unseeded(lease, runner, before)
 
     def _failed(
         self,
@@ -243,10 +243,15 @@ class Slot:
         interrupted = isinstance(error, _Interrupted)
         packed = b"" if interrupted else pack_exception(error)
         end = interrupted or self._interrupted or index == last
-        if end and before is not None and runner.drew(before):
-            self._handover.send([UnseededLease(lease, runner.name)])
+        if end:
+            self._say_unseeded(lease, runner, before)
         self._handover.raised(index, packed, end=end, interrupted=interrupted)
         return end
+
+    def _say_unseeded(self, lease: int, runner: FunctionRunner, before: State | None) -> None:
+        """Says whether the chunk, which ends now, drew from the global generators without a seed (R25)."""
+        if before is not None and runner.drew(before):
+            self._handover.send([UnseededLease(lease, runner.name)])
 
     def _leave(self) -> None:
         """In a process that the user's code forked: the element, its result and our sockets are not its own."""
