@@ -137,6 +137,16 @@ class Fault:
             world.kill_worker(wire.end)
 
 
+def a_few_rounds(world: World, fault: Fault) -> None:
+    """Some messages arrive, so that a map is in the middle of its life."""
+    for _ in range(4):
+        for wire in list(world.wires):
+            fault.pass_by(world, wire, up=True, step=world.arrive)
+            fault.pass_by(world, wire, up=False, step=world.deliver)
+        while world.loop.step():
+            pass
+
+
 def pump(world: World, fault: Fault) -> None:
     """Messages arrive and elements run, until nothing happens for a second."""
     quiet = 0
@@ -189,12 +199,7 @@ def play(fault: Fault) -> World:
         world.clients[0].backend._send([StatusRequest()])
     pump(world, fault)
     world.clients[0].map(["ok"] * 8, chunk_size=1)
-    for _ in range(4):
-        for wire in list(world.wires):
-            fault.pass_by(world, wire, up=True, step=world.arrive)
-            fault.pass_by(world, wire, up=False, step=world.deliver)
-        while world.loop.step():
-            pass
+    a_few_rounds(world, fault)
     world.kill_scheduler(quietly=True)
     pump(world, fault)
     world.end_client(world.clients[1], politely=True)
@@ -235,12 +240,7 @@ def play_named(fault: Fault) -> World:
     pump(world, fault)
     world.clients[0].begin("last", ["ok"] * 6, chunk_size=1)
     world.clients[0].feed_all()
-    for _ in range(4):
-        for wire in list(world.wires):
-            fault.pass_by(world, wire, up=True, step=world.arrive)
-            fault.pass_by(world, wire, up=False, step=world.deliver)
-        while world.loop.step():
-            pass
+    a_few_rounds(world, fault)
     world.kill_scheduler(quietly=True)
     pump(world, fault)
     world.clients[1].forget("one")

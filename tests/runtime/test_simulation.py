@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -219,17 +221,22 @@ def happen(runtime: Runtime, draw: random.Random, steps: int) -> None:
         runtime.consistent()
 
 
+@contextmanager
+def replayable(seed: int, tests: str) -> Iterator[None]:
+    """A failure in the block says how to have it again."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"Again with: SIMULATION={seed} .venv/bin/python -m pytest tests/runtime -k {tests}")
+        raise
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_long_random_run_loses_nothing_and_leaks_nothing(seed: int) -> None:
     runtime = Runtime()
-    try:
+    with replayable(seed, "simulation"):
         happen(runtime, random.Random(seed), 400)
         runtime.teardown()
-    except Exception as error:
-        error.add_note(
-            f"Again with: SIMULATION={seed} .venv/bin/python -m pytest tests/runtime -k simulation"
-        )
-        raise
 
 
 @pytest.mark.parametrize("seed", SEEDS[:60])

@@ -15,7 +15,7 @@ from kubefuture.scheduler.journal import Room
 
 from tests.runtime.ends import Client
 from tests.runtime.fakes import RUNS
-from tests.runtime.test_simulation import SEEDS, Runtime, finish
+from tests.runtime.test_simulation import SEEDS, Runtime, finish, replayable
 from tests.runtime.world import World, virtual_time  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
@@ -145,14 +145,9 @@ def happen(runtime: Named, draw: random.Random, steps: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS[:80])
 def test_R5_R6_R8_a_long_random_run_with_named_maps_keeps_every_promise(seed: int) -> None:
     runtime = Named()
-    try:
+    with replayable(seed, "simulation_named"):
         happen(runtime, random.Random(seed), 400)
         runtime.teardown()
-    except Exception as error:
-        error.add_note(
-            f"Again with: SIMULATION={seed} .venv/bin/python -m pytest tests/runtime -k simulation_named"
-        )
-        raise
 
 
 @pytest.mark.parametrize("seed", SEEDS[:40])
