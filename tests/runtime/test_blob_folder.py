@@ -100,7 +100,7 @@ def test_R29_bytes_that_are_not_those_of_the_name_leave_nothing(folder):
     eventually(lambda: arrival.over, "the verdict")
     assert arrival.lied and not arrival.finished
     folder.blobs.end(arrival, 0.0)
-    eventually(lambda: not folder.names, "the end of its draft")
+    eventually(lambda: not list(folder.path.iterdir()), "the end of its draft")
     assert not folder.blobs.has(bytes(32)) and folder.blobs.read(bytes(32), 0, 5) is None
 
 

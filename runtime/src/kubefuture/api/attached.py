@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..backends.base import Backend
+from .inputs import Inputs
 from .options import Options
 from .stream import Stream
 
@@ -22,9 +23,10 @@ class Attached(Stream):
         self.options = options
         self._name = options.name
         self._deadline = None if options.timeout is None else time.monotonic() + options.timeout
-        self._roots = None
-        self._exhausted, self._ahead = True, False
-        self.taken = self._read = 0
+        self._inputs = Inputs(((),), None)
+        self._inputs.next()  # there are none
+        self._ahead = False
+        self.taken = 0
         self._backend = backend
         self._call = call = backend.session.ask(options.name)
         with backend.session.lock:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..core.elements import without_own_seed
-from ..core.packing import unpack
+from ..core.scalars import unpack
 from ..errors import PoisonError
 from ..protocol.poison import PoisonReport, Strike, decode_report
 

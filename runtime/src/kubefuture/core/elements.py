@@ -7,9 +7,10 @@ from typing import Any
 
 from ..protocol.messages import Blob, Function
 from .context import Element
-from .packing import pack_result, unpack
+from .packing import pack_result
 from .references import Loader
 from .rng import Root, generator, seed_globals, unpack_root
+from .scalars import unpack
 from .unseeded import State, drawn, may_draw, state
 
 

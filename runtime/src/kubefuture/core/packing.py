@@ -3,8 +3,8 @@
 What is packed:
 
     function    the pickled callable
-    element     the pickled pair (args, kwargs or None)
-    result      the pickled value
+    element     the pickled pair (args, kwargs or None); where there is one argument, that alone, as a result is
+    result      the pickled value; the msgpack of a number, a text or bytes
     exception   a msgpack triple: pickled exception, its repr, the remote traceback as text
 """
 
@@ -25,17 +25,15 @@ from .blame import find_culprit
 from .blobs import BlobFile
 from .capture import fingerprint
 from .references import Reference, References, is_large, load_shared, raw
+from .scalars import SCALARS, pack_scalar, unpack
 from .settings import BLOB_BYTES
 from .sharing import is_sharing, shared_part
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 """Types that pickle itself packs as cloudpickle does, only faster."""
 
-SHORT = PLAIN - {bytes}
-"""Those of them that are never shared, so that there is nothing to look for."""
-
-dumps = pickle.dumps
-"""Packs what is PLAIN, as protocol 5."""
+_BARE = SCALARS | {bytes}
+"""Those of them that are no pickle at all, if they are alone."""
 
 MOST_BYTES = 1 << 30
 """The longest function, argument list or result that is sent at all."""
@@ -169,15 +167,11 @@ def pack_element(
     Raises:
         UnpicklableError: They cannot be packed; the message names which.
     """
-    for value in args:
-        if type(value) not in PLAIN or (type(value) is bytes and len(value) > BLOB_BYTES and is_sharing()):
-            break
-    else:
-        if not kwargs:
-            return pickle.dumps(args[0] if bare else (args, None), protocol=5)
     everything = args[0] if bare else (args, dict(kwargs) if kwargs else None)
     try:
-        if shared is not None and is_sharing():
+        if not kwargs and all(map(_is_plain, args)):
+            payload = _pack_plain(everything)
+        elif shared is not None and is_sharing():
             payload, files = _pack_apart(everything, References(keeps=False))
             shared.update((file.blob.digest, file) for file in files)
         else:
@@ -205,16 +199,22 @@ def pack_element(
     return payload
 
 
+def _is_plain(value: Any) -> bool:
+    return type(value) in PLAIN and not (type(value) is bytes and len(value) > BLOB_BYTES and is_sharing())
+
+
+def _pack_plain(value: Any) -> bytes:
+    return pack_scalar(value) if type(value) in _BARE else pickle.dumps(value, protocol=5)
+
+
 def pack_result(value: Any) -> bytes:
     """Packs what an element returned.
 
     Raises:
         ResultError: It cannot be packed.
     """
-    if type(value) in PLAIN:
-        return pickle.dumps(value, protocol=5)
     try:
-        payload: bytes = cloudpickle.dumps(value, protocol=5)
+        payload: bytes = _pack_plain(value) if type(value) in PLAIN else cloudpickle.dumps(value, protocol=5)
     except Exception as error:
         culprit = find_culprit(value, cloudpickle.dumps)
         inside = f" ({culprit})" if culprit else ""
@@ -230,10 +230,6 @@ def pack_result(value: Any) -> bytes:
     return payload
 
 
-unpack = pickle.loads
-"""The object in a packed function, element or result."""
-
-
 def unpack_result(payload: bytes) -> Any:
     """The value in a packed result.
 
@@ -241,7 +237,7 @@ def unpack_result(payload: bytes) -> Any:
         ResultError: It cannot be unpacked here.
     """
     try:
-        return pickle.loads(payload)
+        return unpack(payload)
     except Exception as error:
         raise ResultError(
             f"A result arrived but cannot be unpacked here ({type(error).__name__}: {error}). "

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..protocol.messages import Blob
 from .blobs import BlobError, BlobFile, Mapped, keep, offsets
+from .scalars import PICKLED, unpack
 from .settings import BLOB_BYTES, BLOBS
 from .sharing import map_shared, share_bytes, shared_part
 
@@ -122,6 +123,8 @@ class Loader:
         Raises:
             BlobError: A blob cannot be used.
         """
+        if payload[0] != PICKLED:
+            return unpack(payload)
         return _Unpickler(payload, self._blobs, self._bytes).load()
 
 

@@ -11,7 +11,7 @@ from typing import IO, Protocol
 
 from ..protocol.messages import Lease
 
-PLACE = struct.Struct("<Qq")
+PLACE = struct.Struct("=Qq")
 """What it begins with: the lease that runs, 0 for none, and the element's index. The slot writes it."""
 
 
