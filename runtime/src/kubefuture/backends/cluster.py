@@ -64,7 +64,9 @@ class ClusterBackend:
         self._pid = os.getpid()
         self.receiver: Receiver | None = None
         if SUPPORTED and self._connection.socket_path:
-            self.receiver = Receiver("kubefuture-read", self.session.lock, self.session.deliver)
+            self.receiver = Receiver(
+                "kubefuture-read", self.session.lock, self.session.deliver, self.session.has_one_task
+            )
         self.session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
         self._awake = False

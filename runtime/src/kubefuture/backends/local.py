@@ -27,7 +27,7 @@ from ..core.receiver import SUPPORTED, Receiver
 from ..core.resources import machine_memory, slot_environment
 from ..errors import KubefutureError
 from ..machine.machine import Machine
-from ..protocol.messages import Message, Scale, Status
+from ..protocol.messages import Message, Scale, Status, Task, Tasks
 from ..worker.memory import LOOK_SECONDS, MemoryGuard
 from ..worker.slot_set import SlotSet
 
@@ -55,6 +55,7 @@ class LocalBackend:
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._inbox: deque[Message] = deque()
+        self._later: list[Task] = []
         self._pumping = False
         self._trouble = ""
         self._status: Status | None = None
@@ -63,7 +64,9 @@ class LocalBackend:
         )
         self._thread = LoopThread("kubefuture-io")
         self.receiver = (
-            Receiver("kubefuture-read", self.session.lock, self.session.deliver) if SUPPORTED else None
+            Receiver("kubefuture-read", self.session.lock, self.session.deliver, self.session.has_one_task)
+            if SUPPORTED
+            else None
         )
         self.session.receiver = self.receiver
         self._slots = SlotSet(
@@ -145,8 +148,12 @@ class LocalBackend:
 
     def _send(self, messages: list[Message]) -> None:
         with self.session.lock:
-            self._inbox.extend(messages)
-            self._pump()
+            if len(messages) == 1 and type(messages[0]) is Tasks and self._machine.saturated:
+                self._later += messages[
+                    0
+                ].tasks  # they go together, with the next result: half the work for each
+                return
+            self._pump((), messages)
 
     def _reported(self, messages: Sequence[Message]) -> None:
         with self.session.lock:
@@ -155,9 +162,13 @@ class LocalBackend:
     def _slot_trouble(self, sentence: str) -> None:
         self._trouble = sentence
 
-    def _pump(self, reported: Sequence[Message] = ()) -> None:
+    def _pump(self, reported: Sequence[Message] = (), sent: Sequence[Message] = ()) -> None:
         """Carries messages between the three until there are none."""
         machine, inbox, now = self._machine, self._inbox, time.monotonic()
+        if self._later:
+            later, self._later = self._later, []
+            inbox.append(Tasks(later))
+        inbox.extend(sent)
         if self.session.error is not None:
             return  # it is over, and its slots' ends concern nobody
         if self._pumping:

@@ -98,6 +98,10 @@ class Session:
         """How many calls have not ended."""
         return len(self._calls)
 
+    def has_one_task(self) -> bool:
+        """Whether a single future is all that is under way."""
+        return len(self._calls) == 1 and not self._maps
+
     def start_map(
         self,
         function: Function,

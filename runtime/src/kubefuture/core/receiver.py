@@ -6,6 +6,10 @@ reads the socket itself saves the second of these, a quarter of a short task's r
     slot ══ socket ══> epoll ──> the reading thread, or one that waits in `help` ──> handler, under the lock
 
 Of several threads in epoll the kernel wakes the last that came, hence the caller.
+
+Where one short task after the other is waited for, the caller does not even sleep: to be woken takes a core
+that had nothing to do a third of such a task's time. It looks again and again, for a millisecond at
+most, and only as long as answers come that soon, nothing else is under way, and there is another core.
 """
 
 from __future__ import annotations
@@ -20,12 +24,16 @@ from contextlib import AbstractContextManager, suppress
 from types import FrameType
 from weakref import WeakSet
 
+from .resources import available_cores
+
 SUPPORTED = hasattr(select, "epoll") and hasattr(os, "eventfd")
 """Elsewhere an event loop reads the sockets."""
 
 _EVENTS = 64
 _GONE = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR if SUPPORTED else 0
 _ASIDE_SECONDS = 0.001
+_WATCH_SECONDS = 0.001
+"""Somebody who waits for one short task looks again and again for so long before he sleeps."""
 
 _living: WeakSet[Receiver] = WeakSet()
 
@@ -37,14 +45,24 @@ class Receiver:
         name: Of the thread.
         lock: The host's lock, held while a handler runs.
         after: Called without the lock after handlers have run.
+        alone: Whether what is waited for is the only task that is under way.
 
     Attributes:
         active: A handler runs, and `after` is called when it is done. Look at it under the lock.
     """
 
-    def __init__(self, name: str, lock: AbstractContextManager[object], after: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        lock: AbstractContextManager[object],
+        after: Callable[[], None],
+        alone: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._lock = lock
         self._after = after
+        self._alone = alone
+        self._several_cores = available_cores() > 1
+        self._prompt = False
         self._handlers: dict[int, Callable[[], None]] = {}
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -101,14 +119,20 @@ class Receiver:
             seen: How often it had been notified before.
             deadline: In seconds of `time.monotonic`, None for none.
         """
+        began = time.monotonic()
+        if self._prompt and self._several_cores and self._alone():
+            while condition.notified == seen and time.monotonic() - began < _WATCH_SECONDS:
+                if self._turn(0.0):
+                    self._calm()
         while condition.notified == seen and not self._pressed and not self._closed:
             left = None
             if deadline is not None:
                 left = deadline - time.monotonic()
                 if left <= 0.0:
-                    return
+                    break
             if self._turn(left):
                 self._calm()
+        self._prompt = time.monotonic() - began < _WATCH_SECONDS
 
     def leave(self) -> None:
         """This thread helps no more.
@@ -144,11 +168,11 @@ class Receiver:
 
     def _main(self) -> None:
         while not self._closed:
-            if self._turn(None):
-                if self._helper:  # it was meant for that thread, which will see it soon
-                    time.sleep(_ASIDE_SECONDS)
-                else:
-                    self._calm()
+            woken = self._turn(None)
+            if self._helper:  # two threads would only be in each other's way; a `wake` was meant for that one
+                time.sleep(_ASIDE_SECONDS)
+            elif woken:
+                self._calm()
 
     def _restore(self) -> None:
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)

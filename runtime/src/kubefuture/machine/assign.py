@@ -77,7 +77,8 @@ def _lease_out(state: State, now: float) -> None:
     for queue in (state.idle, state.hungry):
         while queue and waiting:
             progress = False
-            for slot in list(queue):
+            # Of those that idle, the one that worked last is first: all of it is in a core's caches.
+            for slot in list(reversed(queue) if queue is state.idle else queue):
                 session = slot.session
                 if session not in waiting or len(waiting) > 1:
                     session = _session_for(waiting, slot, now)

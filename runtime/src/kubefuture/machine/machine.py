@@ -103,6 +103,12 @@ class Machine:
         return self._state.connected_slots
 
     @property
+    def saturated(self) -> bool:
+        """Whether slots work, and none can be given more."""
+        state = self._state
+        return bool(state.leases) and not state.idle and not state.hungry
+
+    @property
     def wanted(self) -> int | None:
         """How many slots there are to be."""
         return self._roster.wanted
