@@ -35,6 +35,19 @@ def test_every_slot_has_one_lease_before_any_has_two():
     assert sorted(slot for slot, _ in driver.leases(worker)) == [0, 1, 2]
 
 
+def test_of_idle_slots_the_one_that_worked_last_is_asked_first():
+    driver, worker, client = bring_up(3)
+    driver.tasks(client, 10, 11, 12)
+    leases = dict(driver.leases(worker))
+    for slot in (2, 0, 1):
+        driver.done(worker, leases[slot])
+    for task in range(13, 20):
+        driver.tasks(client, task)
+        ((slot, lease),) = driver.leases(worker)
+        assert slot == 1
+        driver.done(worker, lease)
+
+
 def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
     driver, worker, client = bring_up()
     driver.map(client, 1, 10_000)

@@ -23,7 +23,8 @@ class Inbox:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.words: deque[tuple[str, int]] = deque()
-        self.receiver = Receiver("test-read", self.lock, self._after)
+        self.alone = False
+        self.receiver = Receiver("test-read", self.lock, self._after, lambda: self.alone)
         self.condition = HelpedCondition(threading.RLock())
         self.condition.receiver = self.receiver
         self.other, self.ours = socket.socketpair()
@@ -72,6 +73,85 @@ def test_whoever_reads_a_word_the_waiting_thread_sees_it(inbox):
         inbox.other.send(b"word")
         inbox.wait(number + 1)
     assert len(inbox.words) == 500
+
+
+class Polls:
+    """An epoll that notes how its helping threads asked it: patiently, or only for a look."""
+
+    def __init__(self, epoll) -> None:
+        self._epoll = epoll
+        self.me = threading.get_ident()
+        self.patient = 0
+        self.looks = 0
+        self.asked = threading.Event()
+
+    def __getattr__(self, name: str):
+        return getattr(self._epoll, name)
+
+    def poll(self, timeout, events):
+        if threading.get_ident() == self.me:
+            if timeout == 0.0:
+                self.looks += 1
+            else:
+                self.patient += 1
+            self.asked.set()
+        return self._epoll.poll(timeout, events)
+
+
+def asked_for_a_word(inbox, polls: Polls) -> tuple[int, int]:
+    """How often this thread looked, and how often it slept, until a word came that was sent once it asked."""
+    polls.looks = polls.patient = 0
+    polls.asked.clear()
+
+    def answer():
+        polls.asked.wait(30)
+        inbox.other.send(b"word")
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    inbox.wait(len(inbox.words) + 1)
+    answering.join()
+    return polls.looks, polls.patient
+
+
+@pytest.fixture
+def polls(inbox, monkeypatch):
+    polls = Polls(inbox.receiver._epoll)
+    monkeypatch.setattr(inbox.receiver, "_epoll", polls)
+    monkeypatch.setattr(inbox.receiver, "_several_cores", True)
+    monkeypatch.setattr("kubefuture.core.receiver._WATCH_SECONDS", 60.0)
+    inbox.alone = True
+    return polls
+
+
+def test_who_waits_for_one_task_after_the_other_does_not_sleep(inbox, polls):
+    asked_for_a_word(inbox, polls)
+    for _ in range(20):
+        looks, patient = asked_for_a_word(inbox, polls)
+        assert looks and not patient
+
+
+def test_who_waits_sleeps_where_others_have_work_to_do(inbox, polls, monkeypatch):
+    asked_for_a_word(inbox, polls)
+    inbox.alone = False
+    assert not asked_for_a_word(inbox, polls)[0]
+    inbox.alone = True
+    monkeypatch.setattr(inbox.receiver, "_several_cores", False)
+    assert not asked_for_a_word(inbox, polls)[0]
+
+
+def test_who_waits_sleeps_where_answers_take_long(inbox, polls, monkeypatch):
+    monkeypatch.setattr("kubefuture.core.receiver._WATCH_SECONDS", 0.0)
+    for _ in range(3):
+        looks, patient = asked_for_a_word(inbox, polls)
+        assert patient and not looks
+
+
+def test_time_is_up_for_a_thread_that_does_not_sleep(inbox, polls, monkeypatch):
+    asked_for_a_word(inbox, polls)
+    monkeypatch.setattr("kubefuture.core.receiver._WATCH_SECONDS", 0.001)
+    with inbox.condition:
+        assert not inbox.condition.wait(0.01)
 
 
 def test_two_threads_can_wait_at_once(inbox):

@@ -4,13 +4,12 @@ import pickle
 import struct
 import sys
 
+import kubefuture as kf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kubefuture.core.packing import pack_element, pack_result, unpack_result
 from kubefuture.core.scalars import PICKLED, pack_numbers, pack_scalar, unpack, unpack_all
-
-import kubefuture as kf
 
 numbers = st.one_of(
     st.integers(), st.integers(-(2**65), 2**65), st.floats(allow_nan=False), st.booleans(), st.none()

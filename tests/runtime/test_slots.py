@@ -183,3 +183,24 @@ def test_what_a_slot_prints_arrives_here(capfd):
     with kf.plan("local", workers=1):
         kf.map(print, ["said in a slot"])
     assert "said in a slot" in capfd.readouterr().out
+
+
+def test_futures_that_come_while_all_slots_work_run_in_their_order_unless_they_are_cancelled(
+    checkpoint, tmp_path
+):
+    port, notes = checkpoint.port, tmp_path / "notes"
+
+    def note(number):
+        with notes.open("a") as file:
+            file.write(f"{number}\n")
+        return number
+
+    with kf.plan("local", workers=1):
+        first = kf.future(reach, port)
+        visit = checkpoint.next()
+        others = [kf.future(note, number) for number in range(100)]
+        assert all(other.cancel() for other in others[1::2])
+        visit.go()
+        first.result()
+        assert [other.result() for other in others[::2]] == list(range(0, 100, 2))
+    assert notes.read_text().split() == [str(number) for number in range(0, 100, 2)]
