@@ -60,14 +60,12 @@ class ClusterBackend:
         require_descriptors()
         self._path = path
         self._connection = Connection.load(path)
-        self.session = Session(threading.RLock(), self._send)
+        session = self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self.receiver: Receiver | None = None
         if SUPPORTED and self._connection.socket_path:
-            self.receiver = Receiver(
-                "kubefuture-read", self.session.lock, self.session.deliver, self.session.has_one_task
-            )
-        self.session.receiver = self.receiver
+            self.receiver = Receiver("kubefuture-read", session.lock, session.deliver, session.has_one_task)
+        session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
         self._awake = False
         self._closing = False

@@ -177,11 +177,12 @@ class LocalBackend:
             return
         self._pumping = True
         try:
-            for message in reported:
-                machine.received(_WORKER, message, now)  # type: ignore[arg-type]
             while True:
-                while inbox:
+                while inbox:  # first, so that a future is there when a slot has room (R11)
                     machine.received(_CLIENT, inbox.popleft(), now)  # type: ignore[arg-type]
+                for message in reported:
+                    machine.received(_WORKER, message, now)  # type: ignore[arg-type]
+                reported = ()
                 taken = machine.take()
                 if not taken:
                     break
