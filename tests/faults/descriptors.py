@@ -17,7 +17,10 @@ _STANDARD = 3
 
 def open_descriptors(pid: int) -> set[int]:
     """The numbers of a process's descriptors."""
-    return {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    folder = f"/proc/{pid}/fd"
+    return {
+        int(name) for name in os.listdir(folder) if os.path.lexists(f"{folder}/{name}")
+    }  # not that of the list
 
 
 @contextmanager

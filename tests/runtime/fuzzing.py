@@ -100,8 +100,8 @@ def _scalar(rng: Random, kind: object) -> object:
         return rng.choice(_ODD) if rng.random() < 0.5 else rng.randrange(10)
     if kind is float:
         return rng.choice((0.0, 0.5, -1.0, 1e300, float("inf"), float("nan")))
-    if kind is bytes:
-        return rng.randbytes(rng.choice((0, 1, 10, 100)))
+    if kind in (bytes, memoryview):
+        return kind(rng.randbytes(rng.choice((0, 1, 10, 100))))
     if kind is str:
         return rng.choice(_TEXTS)
     if kind is type(None):

@@ -16,6 +16,7 @@ from kubefuture.protocol.framing import Decoder, frame
 from kubefuture.protocol.limits import FRAME_BYTES
 from kubefuture.protocol.messages import (
     Message,
+    encode,
 )
 
 from tests.runtime import fuzzing
@@ -30,7 +31,7 @@ def outcome(decoder: Decoder, contents: list[bytes]) -> tuple[list[Message], boo
             got += decoder.feed(content)
         except ProtocolError:
             return got, True
-        assert len(decoder._buffer) < FRAME_BYTES + 4
+        assert sum(map(len, decoder._pieces)) < FRAME_BYTES + 4
     return got, False
 
 
@@ -41,7 +42,7 @@ def test_r31_no_bytes_make_a_decoder_raise_anything_else(nonces):  # noqa: F811
         whole, failed_too = outcome(Decoder(), [content])
         assert failed == failed_too
         if not failed:
-            assert repr(got) == repr(whole), "it does not matter how they arrive"
+            assert list(map(encode, got)) == list(map(encode, whole)), "it does not matter how they arrive"
 
     fuzzing.run("decoder", nonces, case)
 
@@ -52,7 +53,7 @@ def test_r31_every_message_passes_unchanged_in_good_hands():
             rng = Random(f"{kind.__name__}:{seed}")
             sent = fuzzing.message(rng, [kind])
             got, failed = outcome(Decoder(), fuzzing.pieces(rng, frame([sent])))
-            assert repr(got) == repr([sent]) and not failed
+            assert list(map(encode, got)) == [encode(sent)] and not failed
 
 
 def test_r31_a_server_lets_in_only_who_proves_it(nonces):  # noqa: F811

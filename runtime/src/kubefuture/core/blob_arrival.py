@@ -50,7 +50,7 @@ class Arrival:
         self._expected = self._asked = 0
         self._over = self._begun = False
         self._ending = threading.Lock()
-        self._parts: SimpleQueue[bytes | None] = SimpleQueue()
+        self._parts: SimpleQueue[memoryview | None] = SimpleQueue()
 
     @property
     def over(self) -> bool:
@@ -111,10 +111,9 @@ class Arrival:
             if content is None:
                 return
             digest.update(content)
-            with memoryview(content) as view:
-                at = 0
-                while at < len(view):
-                    at += os.write(handle, view[at:])
+            at = 0
+            while at < len(content):
+                at += os.write(handle, content[at:])
             self.written += len(content)
             self._changed()
         if digest.digest() != self.digest:

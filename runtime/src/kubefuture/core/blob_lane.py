@@ -49,7 +49,7 @@ class Lane:
                     return
                 content = self._read(digest, start, min(stop, start + BLOB_PART))
                 if content:
-                    self._send([BlobPart(digest, start, content)])
+                    self._send([BlobPart(digest, start, memoryview(content))])
                     start += len(content)
                     sent = True
                 if content is None:

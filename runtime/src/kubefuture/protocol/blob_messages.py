@@ -65,11 +65,11 @@ class BlobWanted(Message, frozen=True):
 
 
 class BlobPart(Message, frozen=True):
-    """Bytes of a blob, from `start` on."""
+    """Bytes of a blob, from `start` on. What arrived lies in the bytes that it came with."""
 
     digest: Digest
     start: Offset
-    content: bytes
+    content: memoryview
 
 
 class BlobKept(Message, frozen=True):

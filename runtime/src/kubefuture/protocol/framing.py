@@ -15,6 +15,7 @@ from .limits import FRAME_BYTES, MESSAGE_BYTES
 from .messages import AnyMessage, Message, decode, encode
 
 _MORE = 1 << 31
+_FEW = 4096
 
 
 def frame(messages: Iterable[Message]) -> bytes:
@@ -44,17 +45,21 @@ def frame(messages: Iterable[Message]) -> bytes:
 
 
 class Decoder:
-    """Puts messages together from whatever pieces a socket delivers."""
+    """Puts messages together from whatever pieces a socket delivers.
+
+    Large parts of blobs pass through here: what comes in pieces is copied once, and their content not at all.
+    """
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._long = bytearray()
+        self._pieces: list[bytes | memoryview] = []
+        self._arrived = 0
         self._needed = 4
+        self._long = bytearray()
 
     @property
     def unfinished(self) -> bool:
         """Whether a part of a message has arrived, and not all of it."""
-        return bool(self._buffer or self._long)
+        return bool(self._pieces or self._long)
 
     def feed(self, data: bytes) -> list[AnyMessage]:
         """Takes what arrived.
@@ -68,12 +73,13 @@ class Decoder:
         Raises:
             ProtocolError: A frame or a message is longer than allowed, or not a message.
         """
-        if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._needed:
-                return []  # a long frame comes in many pieces
-            data = bytes(self._buffer)
-            self._buffer.clear()
+        if self._pieces:
+            self._pieces.append(data)
+            self._arrived += len(data)
+            if self._arrived < self._needed:
+                return []
+            data = b"".join(self._pieces)
+            self._pieces.clear()
         messages: list[AnyMessage] = []
         view = memoryview(data)
         position, end = 0, len(data)
@@ -103,7 +109,10 @@ class Decoder:
                 ) from None
         self._needed = 4
         if position < end:
-            self._buffer += view[position:]
+            self._arrived = end - position
+            # A few bytes must not keep much of what came before them.
+            few = self._arrived < _FEW
+            self._pieces.append(data[position:] if few else view[position:])
             if end - position >= 4:
                 self._needed += int.from_bytes(view[position : position + 4], "little") & ~_MORE
         return messages
