@@ -142,7 +142,7 @@ class Client(End):
             elif isinstance(message, Failure):
                 self._expects(message.call, range(message.index, message.index + 1))
             elif isinstance(message, Status):
-                self.backend._scaling = None
+                self.backend._scaling.wish = None
             self.world.book.hears(self, message)
         super().receive(messages)
         self.world.book.heard(self)
@@ -223,8 +223,8 @@ class Client(End):
     def scale(self, slots: int) -> None:
         """Somebody wants another number of slots."""
         with self.process.running():
-            self.backend._scaling = Scale(slots)
-            self.backend._send([self.backend._scaling])
+            self.backend._scaling.wish = Scale(slots)
+            self.backend._send([self.backend._scaling.wish])
 
     def cancel(self, number: int) -> list[str]:
         """The caller loses interest in one of the calls; returns its elements."""

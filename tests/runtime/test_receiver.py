@@ -14,6 +14,8 @@ from random import Random
 import pytest
 from kubefuture.core.receiver import SUPPORTED, HelpedCondition, Receiver
 
+from tests.faults.waiting import eventually
+
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="there is no epoll here")
 
 
@@ -204,6 +206,27 @@ def test_with_a_handler_of_the_users_the_thread_only_waits(inbox):
         assert inbox.words[0][1] != threading.get_ident()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_handler_that_fails_ends_neither_the_thread_nor_the_other_sockets(inbox):
+    failed = []
+    inbox.receiver._failed = failed.append
+    other, ours = socket.socketpair()
+    with other, ours:
+        error = ValueError("a bug")
+
+        def fail():
+            raise error
+
+        inbox.receiver.add(ours.fileno(), fail)
+        other.send(b"word")
+        eventually(lambda: failed == [error], "the failure")
+        other.send(b"another")
+        inbox.other.send(b"word")
+        eventually(lambda: inbox.words, "the other socket's word")
+        inbox.other.send(b"word")
+        inbox.wait(2)
+        assert failed == [error], "that socket is read no more"
 
 
 def test_a_fork_leaves_the_sockets_to_its_parent(inbox):

@@ -21,6 +21,8 @@ import msgspec
 
 from ..client.leaving import wait_for_the_journal
 from ..client.loop_thread import LoopThread
+from ..client.mistakes import declared
+from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.blob_lane import Lane
 from ..core.connection import Connection
@@ -28,13 +30,12 @@ from ..core.descriptors import require_descriptors
 from ..core.direct_link import DirectLink, connect_directly
 from ..core.identity import hello
 from ..core.link import Link, connect, no_answer
-from ..core.patience import wait_until
 from ..core.receiver import SUPPORTED, Receiver
 from ..core.settings import RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, Scale, Status, Welcome
+from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, Status, Welcome
 
 _PAUSE = 0.2
 _FEW = 16
@@ -64,7 +65,9 @@ class ClusterBackend:
         self._pid = os.getpid()
         self.receiver: Receiver | None = None
         if SUPPORTED and self._connection.socket_path:
-            self.receiver = Receiver("kubefuture-read", session.lock, session.deliver, session.has_one_task)
+            self.receiver = Receiver(
+                "kubefuture-read", session.lock, session.deliver, session.has_one_task, self._fail
+            )
         session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
         self._awake = False
@@ -75,8 +78,7 @@ class ClusterBackend:
         self._epoch = ""
         self._conversation = Conversation(self.session.acknowledged)
         self._welcomed: asyncio.Future[None] | None = None
-        self._scaling: Scale | None = None
-        self._status: Status | None = None
+        self._scaling = Scaling(self.session, self._send)
         self._thread = LoopThread("kubefuture-io")
         started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
         try:
@@ -117,21 +119,7 @@ class ClusterBackend:
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots; returns when they are there, or draining."""
-        with self.session.lock:
-            self._status, self._scaling = None, Scale(slots)
-            self._send([self._scaling])
-            try:
-                wait_until(
-                    self.session.slots_changed,
-                    lambda: self._status is not None or self.session.error is not None,
-                    lambda: (
-                        f"{self.session.slots} of {slots} workers are there, waiting: {self._why_slots_are_missing}"
-                    ),
-                )
-            finally:
-                self._scaling = None
-        if self.session.error is not None:
-            raise type(self.session.error)(str(self.session.error))
+        self._scaling.ask(slots, lambda: self._why_slots_are_missing)
 
     def close(self) -> None:
         """Says goodbye; the session's unnamed work is cancelled (R10)."""
@@ -177,7 +165,7 @@ class ClusterBackend:
         lost = asyncio.ensure_future(link.lost)
         await asyncio.wait({lost, self._welcomed}, return_when=asyncio.FIRST_COMPLETED)
         if not self._welcomed.done():
-            raise ConnectionResetError("the scheduler closed the connection")
+            raise link.failure or ConnectionResetError("the scheduler closed the connection")
         self._welcomed.result()
 
     def _greet(self, link: Link | DirectLink) -> None:
@@ -197,8 +185,8 @@ class ClusterBackend:
             self._conversation = Conversation(self.session.acknowledged)
             self._inbox.clear()
             missed = self.session.resume()
-            if self._scaling is not None:
-                missed.append(self._scaling)
+            if self._scaling.wish is not None:
+                missed.append(self._scaling.wish)
             self._conversation.send(missed)
         self._link = self._greeted
         self._link.lane = Lane(self._link.send, self._read_blob)
@@ -208,19 +196,25 @@ class ClusterBackend:
     async def _stay_connected(self) -> None:
         try:
             while True:
-                assert self._link is not None
-                await self._link.lost
+                link = self._link
+                assert link is not None
+                await link.lost
                 self._link = None
-                if self._closing or not await self._reconnect():
+                if link.failure is not None:  # over the next connection it would come again
+                    raise link.failure
+                if self._closing or self.session.error is not None or not await self._reconnect():
                     return
         except Exception as error:
-            broken = (
-                error if isinstance(error, KubefutureError) else KubefutureError(f"internal error: {error!r}")
-            )
             with self.session.lock:
-                self.session.slots = 0
-                self.session.break_off(broken)
+                self._fail(error)
             self.session.deliver()
+
+    def _fail(self, error: Exception) -> None:
+        """Whoever waits gets the error, and nothing goes on. The lock is held."""
+        self.session.slots = 0
+        self.session.break_off(declared(error))
+        if isinstance(self._greeted, DirectLink):
+            self._greeted.break_off()
 
     async def _reconnect(self) -> bool:
         """Connects again; False when the program ends meanwhile. The file is read anew, as its token may be."""
@@ -274,8 +268,7 @@ class ClusterBackend:
             messages, of_blobs = apart(messages)
             for message in self._conversation.receive(messages):
                 if isinstance(message, Status):
-                    self._status = message
-                    self.session.slots_changed.notify_all()
+                    self._scaling.answered(message)
                 else:
                     self.session.receive(message)
             self._conversation.vouched = self._conversation.received

@@ -18,16 +18,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..client.loop_thread import LoopThread
+from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.cgroups import memory_groups
 from ..core.descriptors import require_descriptors
 from ..core.identity import hello
-from ..core.patience import wait_until
 from ..core.receiver import SUPPORTED, Receiver
 from ..core.resources import machine_memory, slot_environment
 from ..errors import KubefutureError
 from ..machine.machine import Machine
-from ..protocol.messages import Message, Scale, Status, Task, Tasks
+from ..protocol.messages import Message, Status, Task, Tasks
 from ..worker.memory import LOOK_SECONDS, MemoryGuard
 from ..worker.slot_set import SlotSet
 
@@ -52,19 +52,19 @@ class LocalBackend:
 
     def __init__(self, workers: int, threads_per_slot: int = 1) -> None:
         require_descriptors()
-        self.session = Session(threading.RLock(), self._send)
+        session = self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._inbox: deque[Message] = deque()
         self._later: list[Task] = []
         self._pumping = False
         self._trouble = ""
-        self._status: Status | None = None
+        self._scaling = Scaling(self.session, self._send)
         self._machine = Machine(
             hello("scheduler"), now=time.monotonic(), round_trip=_ROUND_TRIP, ahead=_AHEAD, wanted=workers
         )
         self._thread = LoopThread("kubefuture-io")
         self.receiver = (
-            Receiver("kubefuture-read", self.session.lock, self.session.deliver, self.session.has_one_task)
+            Receiver("kubefuture-read", session.lock, session.deliver, session.has_one_task, self._fail)
             if SUPPORTED
             else None
         )
@@ -99,14 +99,7 @@ class LocalBackend:
 
     def scale(self, slots: int) -> None:
         """Changes the number of slots; returns when they are there, or draining."""
-        self._status = None
-        self._send([Scale(slots)])
-        with self.session.lock:
-            wait_until(
-                self.session.slots_changed,
-                lambda: self._status is not None or self.session.error is not None,
-                lambda: f"{self.session.slots} of {slots} workers are there, waiting: {self.why_no_slots}",
-            )
+        self._scaling.ask(slots, lambda: self.why_no_slots)
 
     def close(self) -> None:
         """Kills the slots."""
@@ -190,22 +183,27 @@ class LocalBackend:
                     self._slots.handle(message)
                 for message in taken.get(_CLIENT, ()):
                     if isinstance(message, Status):
-                        self._status = message
-                        self.session.slots_changed.notify_all()
+                        self._scaling.answered(message)
                     else:
                         self.session.receive(message)  # type: ignore[arg-type]
         except BaseException as error:
-            # Half an event was carried out, by a bug or by Ctrl-C in the user's thread. Nothing of this
-            # state can be trusted, so it ends here, and the plan starts a new one when it is used again.
-            self.session.break_off(KubefutureError(f"The local scheduler was interrupted: {error!r}."))
-            self._slots.close()
+            self._fail(error)
             if not isinstance(error, Exception):
                 raise
-            print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
         finally:
             self._pumping = False
             if self.session.outcomes and not (self.receiver is not None and self.receiver.active):
                 self._thread.loop.call_soon_threadsafe(self.session.deliver)
+
+    def _fail(self, error: BaseException) -> None:
+        """Half an event was carried out, by a bug or by Ctrl-C in the user's thread. The lock is held.
+
+        Nothing of this state can be trusted, so it ends here, and the plan starts a new one when it is used again.
+        """
+        self.session.break_off(KubefutureError(f"The local scheduler was interrupted: {error!r}."))
+        self._slots.close()
+        if isinstance(error, Exception):
+            print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
 
 
 def _unlogged(_name: str, /, **_fields: object) -> None:

@@ -38,6 +38,7 @@ class DirectLink:
     Attributes:
         lost: Done when the connection has ended, whatever the reason.
         lane: Sends blobs over it, if any are asked for.
+        failure: What ended it, if that was a mistake of ours.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class DirectLink:
         self._decoder = Decoder()
         self._over = False
         self.lane: Lane | None = None
+        self.failure: Exception | None = None
         self.lost: asyncio.Future[None] = loop.create_future()
         self._channel = Channel(loop, sock, self.received, self._ended, lock, receiver, self._has_room)
 
@@ -72,7 +74,9 @@ class DirectLink:
             messages = self._decoder.feed(content)
             if messages:
                 self._handle(messages)
-        except KubefutureError:
+        except Exception as error:
+            if not isinstance(error, KubefutureError):
+                self.failure = error
             self._over = True
             self._loop.call_soon_threadsafe(self.close)
 

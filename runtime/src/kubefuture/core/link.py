@@ -29,6 +29,7 @@ class Link(asyncio.Protocol):
     Attributes:
         lost: Done when the connection has ended, whatever the reason.
         lane: Sends blobs over it, if any are asked for.
+        failure: What ended it, if that was a mistake of ours.
     """
 
     def __init__(self, key: bytes, handle: Callable[[list[AnyMessage]], None]) -> None:
@@ -40,6 +41,7 @@ class Link(asyncio.Protocol):
         self.logged_in: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self.lane: Lane | None = None
+        self.failure: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: it is connected."""
@@ -65,6 +67,9 @@ class Link(asyncio.Protocol):
             if not self.logged_in.done():
                 self.logged_in.set_exception(error)
             self._transport.abort()
+        except Exception as error:
+            self.failure = error
+            raise  # the loop says so, and ends the connection
 
     def pause_writing(self) -> None:
         """asyncio: much waits to be sent."""

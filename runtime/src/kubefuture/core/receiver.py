@@ -19,6 +19,7 @@ import os
 import select
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from types import FrameType
@@ -46,6 +47,8 @@ class Receiver:
         lock: The host's lock, held while a handler runs.
         after: Called without the lock after handlers have run.
         alone: Whether what is waited for is the only task that is under way.
+        failed: Takes what a handler raised, which is a mistake of ours; the lock is held. That socket is read no
+            more, and the others are.
 
     Attributes:
         active: A handler runs, and `after` is called when it is done. Look at it under the lock.
@@ -57,10 +60,12 @@ class Receiver:
         lock: AbstractContextManager[object],
         after: Callable[[], None],
         alone: Callable[[], bool] = lambda: False,
+        failed: Callable[[Exception], None] = traceback.print_exception,
     ) -> None:
         self._lock = lock
         self._after = after
         self._alone = alone
+        self._failed = failed
         self._several_cores = available_cores() > 1
         self._prompt = False
         self._handlers: dict[int, Callable[[], None]] = {}
@@ -196,9 +201,13 @@ class Receiver:
                 for handle, what in events:
                     handler = self._handlers.get(handle)
                     if handler is not None:
-                        handler()
-                        if what & _GONE and handle in self._handlers:
+                        try:
                             handler()
+                            if what & _GONE and handle in self._handlers:
+                                handler()
+                        except Exception as error:
+                            self.remove(handle)
+                            self._failed(error)
                     elif handle == self._wake:
                         woken = True
             finally:
