@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.faults.programs import Cluster, environment
+from tests.faults.tls import TlsCluster
 from tests.faults.waiting import eventually
 
 LEAVES_A_FORK = """
@@ -31,4 +34,41 @@ def test_a_fork_that_outlives_its_program_does_not_keep_its_session():
         assert script.stdin is not None
         with script.stdin:
             assert script.wait(60) == 0
+            eventually(lambda: cluster.status().sessions == 0, "the session's end")
+
+
+IS_FORKED = """
+import os
+import sys
+import kubefuture as kf
+
+future = kf.future(abs, -1)
+child = os.fork()
+if child == 0:
+    print("forked", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+assert future.result() == 1 == kf.future(abs, -1).result(), "the connection is as it was"
+print("working", flush=True)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("kind", [Cluster, TlsCluster])
+def test_R10_a_killed_program_is_gone_although_a_fork_of_it_lives(kind):
+    with kind(1) as cluster:
+        script = subprocess.Popen(
+            [sys.executable, "-c", IS_FORKED],
+            env=environment(KUBEFUTURE_CONNECTION=str(cluster.connection)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert script.stdin is not None and script.stdout is not None
+        with script.stdin, script.stdout:
+            assert {script.stdout.readline(), script.stdout.readline()} == {"forked\n", "working\n"}
+            assert cluster.status().sessions == 1
+            script.kill()
+            script.wait(60)
             eventually(lambda: cluster.status().sessions == 0, "the session's end")

@@ -21,6 +21,7 @@ from itertools import count
 from typing import Any
 
 from ..core.blobs import BlobFile
+from ..core.forks import abandon_in_forks
 from ..core.receiver import HelpedCondition, Receiver
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
@@ -48,7 +49,6 @@ from ..protocol.messages import (
     Welcome,
 )  # fmt: skip
 from .calls import MapCall, TaskCall
-from .forks import abandon_in_forks
 from .functions import Functions
 from .named import Cancelling, NamedCall, Naming
 from .window import Window

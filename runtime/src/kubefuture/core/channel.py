@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
+from .forks import abandon_in_forks
 from .receiver import Receiver
 
 _READ = 1 << 16
@@ -53,6 +54,7 @@ class Channel:
             loop.add_reader(sock.fileno(), self._readable_in_loop)
         else:
             receiver.add(sock.fileno(), self._readable)
+        abandon_in_forks(self)
 
     def send(self, content: bytes) -> None:
         """Sends what the socket takes now, and the rest as soon as it can. Nothing when the other side is gone."""
@@ -111,6 +113,10 @@ class Channel:
             self._socket.close()
             # Whoever listened also knows this channel. Apart, both are freed at once, not when garbage is collected.
             self._on_data, self._on_end = _ignore, _nothing
+
+    def abandon(self) -> None:
+        """In a fork of the program: the socket is the parent's."""
+        self._socket.close()
 
     def _watch_writable(self) -> None:
         if self._socket.fileno() >= 0:

@@ -16,6 +16,7 @@ from ..protocol.messages import AnyMessage, Message
 from .blob_lane import Lane
 from .certificate import SERVER_NAME, client_context, refusal
 from .connection import Connection
+from .forks import abandon_in_forks, replace_by_nothing
 from .keepalive import keep_alive
 from .settings import LANE_BYTES
 
@@ -48,6 +49,7 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=LANE_BYTES)
         keep_alive(transport)
+        abandon_in_forks(self)
 
     def data_received(self, data: bytes) -> None:
         """asyncio: something arrived."""
@@ -97,6 +99,11 @@ class Link(asyncio.Protocol):
         """Ends the connection after what was written."""
         if self._transport is not None:
             self._transport.close()
+
+    def abandon(self) -> None:
+        """In a fork of the program: the socket is the parent's."""
+        if self._transport is not None and not self._transport.is_closing():
+            replace_by_nothing(self._transport.get_extra_info("socket").fileno())
 
 
 async def connect(connection: Connection, handle: Callable[[list[AnyMessage]], None]) -> Link:

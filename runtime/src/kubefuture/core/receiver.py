@@ -23,8 +23,8 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from types import FrameType
-from weakref import WeakSet
 
+from .forks import abandon_in_forks
 from .resources import available_cores
 
 SUPPORTED = hasattr(select, "epoll") and hasattr(os, "eventfd")
@@ -35,8 +35,6 @@ _GONE = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR if SUPPORTED else 
 _ASIDE_SECONDS = 0.001
 _WATCH_SECONDS = 0.001
 """Somebody who waits for one short task looks again and again for so long before he sleeps."""
-
-_living: WeakSet[Receiver] = WeakSet()
 
 
 class Receiver:
@@ -80,7 +78,7 @@ class Receiver:
         self.active = False
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
-        _living.add(self)
+        abandon_in_forks(self)
 
     def add(self, handle: int, handler: Callable[[], None]) -> None:
         """Calls `handler` when there is something new to read, which it must read to the end.
@@ -165,8 +163,8 @@ class Receiver:
             self._epoll.close()
             os.close(self._wake)
 
-    def leave_to_parent(self) -> None:
-        """In a fork of the program: the sockets are the parent's, which goes on reading them."""
+    def abandon(self) -> None:
+        """In a fork of the program: the parent goes on reading the sockets."""
         self._closed = True
         self._handlers.clear()
         self._epoll.close()
@@ -258,11 +256,3 @@ class HelpedCondition(threading.Condition):
             super().notify_all()
         if self.receiver is not None:
             self.receiver.wake()
-
-
-def _leave_all_to_parent() -> None:
-    for receiver in list(_living):
-        receiver.leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_leave_all_to_parent)
