@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import kubefuture as kf
 import pytest
+from kubefuture.api.plan import current_plan
 
+from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster, environment
 from tests.faults.tls import TlsCluster
 from tests.faults.waiting import eventually
+from tests.faults.wire import Wire
 
 LEAVES_A_FORK = """
 import os
@@ -72,3 +76,42 @@ def test_R10_a_killed_program_is_gone_although_a_fork_of_it_lives(kind):
             script.kill()
             script.wait(60)
             eventually(lambda: cluster.status().sessions == 0, "the session's end")
+
+
+def is_parted(plan) -> bool:
+    """Whether a plan's back end knows that it has no connection."""
+    return plan.backend()._link is None
+
+
+def test_R10_a_plan_that_ends_while_it_connects_again_says_goodbye(checkpoint):
+    with Cluster(1) as cluster, Wire(cluster.connection) as wire, kf.plan("sequential"):
+        kf.plan("cluster", connection=wire.connection)
+        plan = current_plan()
+        kf.future(reach, checkpoint.port)
+        visit = checkpoint.next()
+        wire.part()
+        eventually(lambda: is_parted(plan), "the end of the connection")
+        assert cluster.status().sessions == 1, "it may come back"
+        wire.mend()
+        plan.close()
+        eventually(lambda: cluster.status().sessions == 0, "the session's end")
+        visit.left()
+
+
+def test_R10_a_plan_that_ends_while_there_is_no_scheduler_keeps_no_slot_of_the_next_one(checkpoint):
+    with Cluster(1) as cluster, kf.plan("sequential"):
+        kf.plan("cluster", connection=cluster.connection)
+        plan = current_plan()
+        kf.future(reach, checkpoint.port)
+        visit = checkpoint.next()
+        cluster.kill_scheduler()
+        eventually(lambda: is_parted(plan), "the end of the connection")
+        plan.close()
+        cluster.start_scheduler()
+        visit.go()
+        eventually(
+            lambda: [worker.busy for worker in cluster.status().workers] == [0], "the worker, with nothing"
+        )
+        with kf.plan("sequential"):
+            kf.plan("cluster", connection=cluster.connection)
+            assert kf.map(abs, [-1]) == [1], "its slot is free"

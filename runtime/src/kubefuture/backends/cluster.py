@@ -131,14 +131,7 @@ class ClusterBackend:
                 "incomplete."
             )
         self._closing = True
-
-        def leave() -> None:
-            with self.session.lock:  # another thread may send in this moment
-                if self._link is not None:
-                    self._link.send([Bye()])
-                    self._link.close()
-
-        self._thread.call(leave, timeout=5.0)
+        self._thread.call(self._leave, timeout=5.0)
         try:
             self._task.result(5.0)  # it ends by itself, soon after the connection
         except Exception:
@@ -147,6 +140,12 @@ class ClusterBackend:
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
         self.session.deliver()
+
+    def _leave(self) -> None:
+        with self.session.lock:  # another thread may send in this moment
+            if self._link is not None:
+                self._link.send([Bye()])
+                self._link.close()
 
     def _end_threads(self) -> None:
         self._thread.stop()
@@ -217,23 +216,31 @@ class ClusterBackend:
             self._greeted.break_off()
 
     async def _reconnect(self) -> bool:
-        """Connects again; False when the program ends meanwhile. The file is read anew, as its token may be."""
+        """Connects again; False when the program ends meanwhile. The file is read anew, as its token may be.
+
+        A program that ends tries once more, to say goodbye: who is only away keeps its work for a day (R10).
+        """
         give_up = time.monotonic() + RECONNECT_SECONDS
-        while not self._closing:
+        while True:
+            ending = self._closing
             try:
                 self._connection = Connection.load(self._path)
                 await self._connect()
+                if self._closing and self._link is not None:
+                    self._leave()
+                    await self._link.lost
                 return not self._closing
             except (LoginError, VersionError):
                 raise
             except OSError as error:
+                if ending:
+                    return False
                 if time.monotonic() > give_up:
                     raise NoAnswerError(
                         f"The scheduler of project {self._connection.project} went away and has not come back for "
                         f"{RECONNECT_SECONDS:.0f} s ({error}). What had not finished is lost; `make up` and run again."
                     ) from None
                 await asyncio.sleep(_PAUSE)
-        return False
 
     def _send(self, messages: list[Message]) -> None:
         self._inbox.extend(messages)
