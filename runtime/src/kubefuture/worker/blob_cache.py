@@ -42,7 +42,8 @@ class BlobCache:
         self._happened = happened
         self._machine = this_machine()
         self._host = socket.gethostname()
-        self._near: dict[bytes, Mapped] = {}
+        self._near: dict[tuple[str, bytes], Mapped] = {}
+        self._sessions: dict[int, str] = {}
         self._users: dict[tuple[int, int], tuple[bytes, ...]] = {}
         self._given_up: dict[bytes, str] = {}
         self._tries: dict[bytes, int] = {}
@@ -52,6 +53,10 @@ class BlobCache:
         """The blobs that functions of slots refer to."""
         return {digest for digests in self._users.values() for digest in digests}
 
+    def bound(self, slot: int, session: str) -> None:
+        """A slot is a session's from now on. What that maps is for it alone, since it is not verified."""
+        self._sessions[slot] = session
+
     def prepare(self, slot: int, function: Function) -> Function | None:
         """A function whose blobs have paths that count here; None if some of them are still to come.
 
@@ -60,7 +65,8 @@ class BlobCache:
             function: As the scheduler sent it.
         """
         self._users[slot, function.id] = tuple(blob.digest for blob in function.blobs)
-        found = [self._find(blob) for blob in function.blobs]
+        session = self._sessions.get(slot, "")
+        found = [self._find(session, blob) for blob in function.blobs]
         if None in found:
             return None
         return msgspec.structs.replace(function, blobs=tuple(found))
@@ -73,8 +79,9 @@ class BlobCache:
             released = bool(self._users.pop(key, ())) or released
         if released:
             used = self.used
-            for digest in [digest for digest in self._near if digest not in used]:
-                self._near.pop(digest).close()
+            near = {(self._sessions.get(slot, ""), digest) for slot, digest in self._needs()}
+            for unneeded in self._near.keys() - near:
+                self._near.pop(unneeded).close()
             for arrival in [found for found in self._folder.arrivals.values() if found.digest not in used]:
                 self._tries.pop(arrival.digest, None)
                 self._folder.end(arrival, time.monotonic())
@@ -132,10 +139,13 @@ class BlobCache:
         """Ends everything that arrives."""
         self._folder.close()
 
-    def _find(self, blob: Blob) -> Blob | None:
+    def _needs(self) -> Iterable[tuple[int, bytes]]:
+        return ((slot, digest) for (slot, _), digests in self._users.items() for digest in digests)
+
+    def _find(self, session: str, blob: Blob) -> Blob | None:
         """Where it is on this machine; with no path if it cannot be had, None while it is on its way."""
         digest = blob.digest
-        near = self._near.get(digest) or self._map(blob)
+        near = self._near.get((session, digest)) or self._map(session, blob)
         if near is not None:
             return Blob(digest, blob.size, f"/proc/{os.getpid()}/fd/{near.handle}", inode=near.inode)
         if self._folder.has(digest) and self._folder.size(digest) == blob.size:
@@ -150,7 +160,7 @@ class BlobCache:
                 return Blob(digest, blob.size, problem=f" on {self._host}: {error}")
         return None
 
-    def _map(self, blob: Blob) -> Mapped | None:
+    def _map(self, session: str, blob: Blob) -> Mapped | None:
         """Its own program's memory, if that is on this machine and nobody can change it."""
         if not blob.path or blob.machine != self._machine or not self._machine:
             return None
@@ -161,7 +171,7 @@ class BlobCache:
         if not mapped.is_sealed():
             mapped.close()
             return None
-        self._near[blob.digest] = mapped
+        self._near[session, blob.digest] = mapped
         return mapped
 
     def _ask(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from ..protocol.messages import Function, Lease, Run
+from ..protocol.messages import Bind, Function, Lease, Run
 from .blob_cache import BlobCache
 
 
@@ -26,6 +26,11 @@ class HeldBack:
         self._waiting: defaultdict[int, list[Lease]] = defaultdict(list)
         self._functions: defaultdict[int, dict[int, Function]] = defaultdict(dict)
         self._given: defaultdict[int, set[int]] = defaultdict(set)
+
+    def bound(self, message: Bind) -> None:
+        """A slot is given to a session."""
+        if self._cache is not None:
+            self._cache.bound(message.slot, message.session)
 
     def run(self, message: Run) -> Run:
         """What is to be passed on to a slot now; the rest waits."""

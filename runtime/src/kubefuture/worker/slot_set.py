@@ -138,6 +138,7 @@ class SlotSet:
             case Run() if (slot := self._slots.get(message.slot)) is not None:
                 slot.run(self._held.run(message))
             case Bind() if (slot := self._slots.get(message.slot)) is not None and slot.pid == message.pid:
+                self._held.bound(message)
                 slot.bind(message)
             case Revoke():
                 slot = self._slots.get(message.slot)
