@@ -19,11 +19,13 @@ from tests.faults.waiting import eventually
 from tests.faults.wire import Wire
 
 from .faults import Faults
-from .measure import Use
+from .measure import Use, keep_one_heap
 from .work import Work
 
 _GROWTH = 1.05
 _WORKERS = 3
+_LOG = 4000
+"""Characters of a daemon's log that are shown after a problem."""
 
 
 class Soak:
@@ -60,7 +62,7 @@ class Soak:
             for thread in threads:
                 thread.join(120)
                 if thread.is_alive():
-                    self.problems.append("work hangs")
+                    self._note("work hangs")
             kf.plan("sequential")
         return self._verdict(faults, looks)
 
@@ -70,7 +72,7 @@ class Soak:
                 try:
                     checked = work.some()
                 except BaseException:
-                    self.problems.append(traceback.format_exc())
+                    self._note(traceback.format_exc())
                     self._over.set()
                     return
                 with self._lock:
@@ -91,17 +93,27 @@ class Soak:
                 with_daemons = passed < self._seconds / 4
                 self.checked += faults.some(daemons=with_daemons)
             except BaseException:
-                self.problems.append(traceback.format_exc())
-                break
+                self._note(traceback.format_exc())
+                for program in (cluster.scheduler, cluster.worker):
+                    assert program is not None
+                    print(
+                        f"{program.role} {program.process.poll()}: {program.text()[-_LOG:]}", file=sys.stderr
+                    )
+                return looks
         looks.append(self._look(cluster))
         return looks
+
+    def _note(self, problem: str) -> None:
+        """A problem, told at once: what comes after it may hang."""
+        print(problem, file=sys.stderr, flush=True)
+        self.problems.append(problem)
 
     def _look(self, cluster: Cluster) -> Use:
         """Waits until nothing is under way, and looks."""
         self._pause.set()
         for _ in range(_WORKERS):
             if not self._busy.acquire(timeout=120):
-                self.problems.append("work hangs")
+                self._note("work hangs")
         kf.scale(2)
         eventually(lambda: len(cluster.slots()) == 2, "the end of slots that leave")
         time.sleep(3.0)  # acknowledgements, and the journal's clearing away
@@ -113,17 +125,17 @@ class Soak:
 
     def _verdict(self, faults: Faults, looks: list[Use]) -> bool:
         print(f"{self.checked:,} elements checked; faults: {dict(faults.done)}")
+        if not looks:
+            return False
         base, last = looks[min(9, len(looks) // 3)], looks[-1]
         for role, size in last.memory.items():
             growth = size / base.memory[role]
             print(f"  {role}: memory {growth:.3f} of minute {min(10, len(looks) // 3 + 1)}'s, "
                   f"descriptors {base.descriptors[role]} -> {last.descriptors[role]}")  # fmt: skip
             if len(looks) > 10 and growth > _GROWTH:
-                self.problems.append(f"{role} grew by {growth - 1:.1%}")
+                self._note(f"{role} grew by {growth - 1:.1%}")
             if len(looks) > 10 and last.descriptors[role] != base.descriptors[role]:
-                self.problems.append(f"{role} has another number of descriptors")
-        for problem in self.problems:
-            print(problem, file=sys.stderr)
+                self._note(f"{role} has another number of descriptors")
         print("clean" if not self.problems else f"{len(self.problems)} problems")
         return not self.problems
 
@@ -135,6 +147,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     options = arguments.parse_args()
     print(f"seed {options.seed}, {options.minutes:g} minutes", flush=True)
+    keep_one_heap()
     return 0 if Soak(options.minutes, options.seed).run() else 1
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,10 @@ kf.map(nap, range(500), name=sys.argv[2])
 
 
 _GROWN_SECONDS = 4.0
+
+
+class _NobodyError(Exception):
+    """There is nobody who may be harmed."""
 
 
 class Faults:
@@ -55,13 +60,16 @@ class Faults:
         Args:
             daemons: Scheduler and worker may be killed, too.
         """
-        kinds = [self.kill_slot] * 12 + [self.cut] * 2 + [self.scale, self.kill_client]
+        kinds: list[Callable[[], int | None]] = [self.kill_slot] * 12 + [self.cut] * 2
+        kinds += [self.scale, self.kill_client]
         if daemons:
             kinds += [self.kill_scheduler, self.kill_worker]
         kind = self._rng.choice(kinds)
-        if kind == self.kill_slot and not self._grown():
+        try:
+            checked = kind() or 0
+        except _NobodyError:
             kind = self.cut
-        checked = kind() or 0
+            checked = kind() or 0
         self.done[kind.__name__.replace("_", " ")] += 1
         return checked
 
@@ -70,9 +78,15 @@ class Faults:
 
         An element whose slot dies three times is given up, as it should be. On a busy machine a fresh slot imports
         for a second, and its element could be hit again and again.
+
+        Raises:
+            _NobodyError: All have just been started.
         """
+        grown = self._grown()
+        if not grown:
+            raise _NobodyError
         try:
-            os.kill(self._rng.choice(self._grown()), signal.SIGKILL)
+            os.kill(self._rng.choice(grown), signal.SIGKILL)
         except ProcessLookupError:
             pass
 
