@@ -8,8 +8,32 @@ from collections.abc import Iterator
 import kubefuture as kf
 import pytest
 
+from tests.faults import processes
 from tests.faults.checkpoint import Checkpoint
 from tests.faults.programs import Cluster
+from tests.faults.waiting import eventually
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_outlives_its_module() -> Iterator[None]:
+    """What a module's tests have started has ended when its own fixtures have."""
+
+    def children() -> dict[int, str]:
+        return {one.pid: one.command for one in processes.living().values() if one.parent == os.getpid()}
+
+    before = children()
+    yield
+    left = dict[int, str]()
+
+    def nothing_is_left() -> bool:
+        left.clear()
+        left.update((pid, command) for pid, command in children().items() if pid not in before)
+        return not left
+
+    try:
+        eventually(nothing_is_left, "the end of what was started")
+    except AssertionError:
+        pytest.fail(f"still running: {left}")
 
 
 @pytest.fixture(autouse=True)
