@@ -59,7 +59,7 @@ os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("kind", [Cluster, TlsCluster])
-def test_R10_a_killed_program_is_gone_although_a_fork_of_it_lives(kind):
+def test_a_killed_program_is_gone_although_a_fork_of_it_lives(kind):
     with kind(1) as cluster:
         script = subprocess.Popen(
             [sys.executable, "-c", IS_FORKED],
@@ -83,7 +83,7 @@ def is_parted(plan) -> bool:
     return plan.backend()._link is None
 
 
-def test_R10_a_plan_that_ends_while_it_connects_again_says_goodbye(checkpoint):
+def test_a_plan_that_ends_while_it_connects_again_says_goodbye(checkpoint):
     with Cluster(1) as cluster, Wire(cluster.connection) as wire, kf.plan("sequential"):
         kf.plan("cluster", connection=wire.connection)
         plan = current_plan()
@@ -98,7 +98,7 @@ def test_R10_a_plan_that_ends_while_it_connects_again_says_goodbye(checkpoint):
         visit.left()
 
 
-def test_R10_a_plan_that_ends_while_there_is_no_scheduler_keeps_no_slot_of_the_next_one(checkpoint):
+def test_a_plan_that_ends_while_there_is_no_scheduler_keeps_no_slot_of_the_next_one(checkpoint):
     with Cluster(1) as cluster, kf.plan("sequential"):
         kf.plan("cluster", connection=cluster.connection)
         plan = current_plan()
