@@ -72,7 +72,7 @@ class Disk:
 
     def write(self) -> bool:
         """Everything that arrives is written a step further. Returns whether there was anything."""
-        return any([arrival.step() for arrival in list(self.writing)])
+        return sum(arrival.step() for arrival in list(self.writing)) > 0
 
     def damage(self, name: str) -> None:
         """All that is in a folder is not what it was."""

@@ -102,7 +102,9 @@ def occurrences(message: str, story: str) -> tuple[tuple[Hop, int], ...]:
     """Which ones of a message are tried: the first two and the last, of each way that it goes."""
     fault = Fault(message)
     STORIES[story](fault)
-    return tuple((hop, at) for hop, seen in fault.seen.items() for at in sorted({0, min(1, seen - 1), seen - 1}))
+    return tuple(
+        (hop, at) for hop, seen in fault.seen.items() for at in sorted({0, min(1, seen - 1), seen - 1})
+    )
 
 
 def test_the_page_lists_every_message() -> None:

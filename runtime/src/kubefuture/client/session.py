@@ -301,9 +301,8 @@ class Session:
     def _proceed(self, call: MapCall) -> None:
         if call.finished:
             self._end(call)
-        elif call.sent < len(call.payloads):
-            if messages := call.next_elements():
-                self._send(messages)
+        elif call.sent < len(call.payloads) and (messages := call.next_elements()):
+            self._send(messages)
 
     def _end(self, call: TaskCall | MapCall) -> None:
         del self._calls[call.id]
