@@ -1,10 +1,11 @@
-"""Outcomes of named maps are told when they are on disk, and who asks for them waits (R6)."""
+"""Named maps: outcomes are told when they are on disk, and what cannot be on disk ends them (R5, R6)."""
 
 from __future__ import annotations
 
 from kubefuture.protocol.messages import Fetch, Fetched
 
 from tests.runtime.ends import End
+from tests.runtime.stories import Fault, files, pump, too_much
 from tests.runtime.test_simulation import finish
 from tests.runtime.world import World, virtual_time  # noqa: F401
 
@@ -52,3 +53,23 @@ def test_R6_who_asks_for_outcomes_that_are_not_on_disk_yet_is_answered_when_they
     world.commit()
     assert talk(world, client) == 1
     finish(world)
+
+
+def test_R5_a_named_map_whose_further_data_is_refused_hands_over_no_more_elements() -> None:
+    world, nothing = World(named=True, blobs=True), Fault("")
+    pump(world, nothing)
+    client = world.clients[0]
+    client.begin("grows", ["ok"] * 5, files=files(1))
+    (one,) = client.named
+    client.feed(one, 2)
+    pump(world, nothing)
+    client.refer(one, (*files(1), *too_much()))
+    pump(world, nothing)
+    assert "do not fit" in str(one.call.arrived[-1])
+    assert not client.session._calls and not client.session.functions.sent, "nothing is kept for it"
+    client.feed(one, 3)
+    with client.process.running():
+        client.session.add_elements(one.call, [b"ok"] * 3, last=True)  # its caller has not noticed yet
+    pump(world, nothing)
+    (known,) = world.machine.named._by_key.values()
+    assert known.call.received == 2
