@@ -84,9 +84,12 @@ class FakeSlot:
         assert not self._session, "R3: a slot belongs to one session"
         self._session = message.session
 
+    @property
+    def is_bound(self) -> bool:
+        return bool(self._session)
+
     def run(self, message: Run) -> None:
-        if not self._session:
-            return
+        assert self.is_bound, "what is for the process before does not come here"
         for forgotten in message.forget:
             self._functions.pop(forgotten, None)
         for function in message.functions:
