@@ -94,11 +94,25 @@ class Process:
         """As asyncio's."""
         return self._loop.call_later(0.0, self._run, function, *args)
 
+    def run_in_executor(self, executor: None, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        """As asyncio's: not now, but at the next step of the loop."""
+        future: Future[Any] = Future()
+        self.call_soon_threadsafe(self._execute, future, function, args)
+        return future
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """What is done in this process."""
         Process.current = self
         yield
+
+    def _execute(self, future: Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            result = function(*args)
+        except OSError as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
     def _run(self, function: Callable[..., Any], *args: Any) -> None:
         if self.alive:

@@ -37,7 +37,7 @@ def check_machine(machine: Machine) -> None:
             out = {lease.id for lease in state.leases.values() if lease.call is call}
             assert (call.leases or set()) == out, "a call knows the leases that are out of it"
             assert set(call._claims or ()) <= out, "only a lease that is out claims elements"
-            if state.room_for_leases or not call.key:
+            if (state.room_for_leases or not call.key) and not call.function.refers_to(state.lacking):
                 assert not call.has_waiting or call.queued or out, "what waits is in the queue"
             assert not call.finished, "a call that is over is forgotten"
         used = Counter(call.function.message.id for call in session.calls.values() if not call.expected)

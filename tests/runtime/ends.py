@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kubefuture.backends.cluster import ClusterBackend
 from kubefuture.client.calls import MapCall, TaskCall, exception_of
 from kubefuture.client.named import NamedCall, Naming
+from kubefuture.client.session import Files
 from kubefuture.protocol.messages import (
     AnyMessage,
     Bye,
@@ -152,35 +153,41 @@ class Client(End):
         if self.wire is wire:
             self.wire = self.backend._link = self.backend._greeted = None
 
-    def submit(self, kind: str, retries: int = 0) -> None:
-        """A single future."""
+    def _function(self, files: Files, *, rng: bool = False) -> Function:
+        return Function(0, self.name.encode(), rng, limit=LIMIT, blobs=tuple(file.blob for file in files))
+
+    def submit(self, kind: str, retries: int = 0, files: Files = ()) -> None:
+        """A single future, which may refer to captured data."""
         kind = f"{kind}-{next(_serial)}"
-        function = Function(0, self.name.encode(), True, limit=LIMIT)
         future: Future[Any] = Future()
         with self.process.running():
-            self.futures.append((kind, future, self.session.submit(function, kind.encode(), retries, future)))
+            function = self._function(files, rng=True)
+            call = self.session.submit(function, kind.encode(), retries, future, files)
+            self.futures.append((kind, future, call))
 
-    def map(self, kinds: list[str], chunk_size: int = 0, retries: int = 0) -> None:
+    def map(self, kinds: list[str], chunk_size: int = 0, retries: int = 0, files: Files = ()) -> None:
         """A map, whose elements come in two parts."""
         kinds = [f"{kind}-{next(_serial)}" for kind in kinds]
-        function = Function(0, self.name.encode(), limit=LIMIT)
         with self.process.running():
-            call = self.session.start_map(function, total=len(kinds), chunk_size=chunk_size, retries=retries)
+            call = self.session.start_map(
+                self._function(files), files, total=len(kinds), chunk_size=chunk_size, retries=retries
+            )
             half = len(kinds) // 2
             payloads = [kind.encode() for kind in kinds]
             self.session.add_elements(call, payloads[:half], last=False)
             self.session.add_elements(call, payloads[half:], last=True)
         self.maps.append((kinds, call))
 
-    def begin(self, name: str, kinds: list[str], chunk_size: int = 0, *, again: bool = False) -> None:
+    def begin(
+        self, name: str, kinds: list[str], chunk_size: int = 0, files: Files = (), *, again: bool = False
+    ) -> None:
         """A named map, without elements at first; one that is begun again has the same ones."""
         kinds = [f"{kind}-{name if again else next(_serial)}-{number}" for number, kind in enumerate(kinds)]
-        function = Function(0, self.name.encode(), limit=LIMIT)
         total = len(kinds) if again or len(kinds) % 2 else -1
         with self.process.running():
             naming = Naming(name, "f", again=again)
             call = self.session.start_map(
-                function, naming=naming, total=total, chunk_size=chunk_size, retries=0
+                self._function(files), files, naming, total=total, chunk_size=chunk_size, retries=0
             )
         assert isinstance(call, NamedCall)
         self.named.append(NamedMap(name, kinds, call))
@@ -192,6 +199,12 @@ class Client(End):
             payloads = [kind.encode() for kind in one.kinds[start : one.fed]]
             with self.process.running():
                 self.session.add_elements(one.call, payloads, last=start + elements > len(one.kinds))
+
+    def refer(self, one: NamedMap, files: Files) -> None:
+        """The next elements of a named map refer to more captured data."""
+        if one.call.id in self.session._calls:
+            with self.process.running():
+                self.session.replace_function(one.call, self._function(files), files)
 
     def feed_all(self) -> None:
         """Hands over what is left of all named maps."""
@@ -309,12 +322,15 @@ class Worker(End):
                 ready=lambda: None,
                 log=lambda line: None,
                 place=place,
+                blobs=None if world.disk is None else world.disk.of(place),
             )
             self.supervisor._tick()
             if remains:
                 self.supervisor._report([Predecessor(remains)])
             for number in range(slots):
                 self.supervisor._slots.start(number)
+        if world.disk is not None:
+            world.disk.used_by(self.process, self.supervisor._blobs)
         self.connect()
 
     @property
@@ -350,3 +366,4 @@ class Worker(End):
         """The worker and its slots are killed."""
         super().die()
         SLOTS[:] = [slot for slot in SLOTS if slot.process is not self.process]
+        self.world.sweep()

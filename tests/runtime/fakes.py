@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import pickle
 from collections import Counter, deque
+from pathlib import Path
 from typing import Any
 
+from kubefuture.core.blobs import BlobError
 from kubefuture.core.packing import pack_exception
 from kubefuture.protocol.messages import (
     Bind,
+    Blob,
     Done,
     Function,
     Held,
@@ -68,6 +72,7 @@ class FakeSlot:
         self._session = ""
         self._running: Lease | None = None
         self._position = 0
+        self._lacks: list[Blob] = []
         self._dead = False
         self._killed = False
         self._closed = False
@@ -79,9 +84,12 @@ class FakeSlot:
         assert not self._session, "R3: a slot belongs to one session"
         self._session = message.session
 
+    @property
+    def is_bound(self) -> bool:
+        return bool(self._session)
+
     def run(self, message: Run) -> None:
-        if not self._session:
-            return
+        assert self.is_bound, "what is for the process before does not come here"
         for forgotten in message.forget:
             self._functions.pop(forgotten, None)
         for function in message.functions:
@@ -154,6 +162,11 @@ class FakeSlot:
             function = self._functions[lease.function]
             assert function.payload.decode() == self._session, "a slot runs its own session's functions only"
             self._running, self._position = lease, lease.start
+            self._lacks = [blob for blob in function.blobs if not blob.path]
+            for blob in function.blobs:
+                if blob.path:
+                    found = hashlib.sha256(Path(blob.path).read_bytes()).digest()
+                    assert found == blob.digest, "R26: a slot has what was captured"
             return True
         return self._element(self._running)
 
@@ -174,6 +187,9 @@ class FakeSlot:
         end = last or self._interrupted
         if self._interrupted:
             self._outbox.append(Raised(lease.id, index, b"", self.seconds, True, True))
+        elif self._lacks:
+            lacks = BlobError(f"captured data could not be had{self._lacks[0].problem}")
+            self._outbox.append(Raised(lease.id, index, pack_exception(lacks), self.seconds, end))
         elif kind.startswith("raise"):
             self._outbox.append(Raised(lease.id, index, pack_exception(ValueError(kind)), self.seconds, end))
         else:

@@ -12,7 +12,8 @@ from kubefuture.scheduler import journal
 from kubefuture.scheduler.journal import Journal
 from kubefuture.scheduler.journal_writer import JournalWriter
 
-_MEMORY = "/dev/shm"
+MEMORY = "/dev/shm"
+"""A file system in memory, where there is one."""
 
 
 class SteppedWriter(JournalWriter):
@@ -42,7 +43,7 @@ class Shelf:
         if Shelf.present is not None:
             Shelf.present.close()
         Shelf.present = self
-        self._folder = tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
+        self._folder = tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None)
         self._journal: Journal | None = None
 
     def open(self) -> Journal:

@@ -84,6 +84,21 @@ def test_R4_a_scheduler_that_is_killed_in_a_transfer_costs_no_result(far, end):
     assert not far.parts()
 
 
+def test_R10_a_client_that_is_away_in_a_transfer_keeps_no_slot_from_others_and_goes_on_when_it_is_back(far):
+    array = numbers()
+    far.to_client.stop_at(SIZE // 2)
+    futures = [kf.future(lambda x: float(array[x]), x) for x in range(6)]
+    stopped(far.to_client)
+    eventually(lambda: sum(worker.busy for worker in far.status().workers) == 2, "that all slots wait for it")
+    far.to_client.part()
+    far.to_client.go_on()
+    with kf.plan("cluster", connection=far.connection):
+        assert kf.map(abs, range(-20, 0), chunk_size=1, timeout=60) == list(range(20, 0, -1))
+    far.to_client.mend()
+    assert kf.value(futures) == list(array[:6])
+    assert far.to_client.starts.count(0) == 1, "it went on where it was"
+
+
 def test_R7_a_worker_that_is_back_before_the_client_waits_for_it(far):
     array = numbers()
     far.to_worker.stop_at(SIZE // 2)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from kubefuture.core.settings import BLOB_SECONDS
 
 from tests.runtime.fakes import RUNS
 from tests.runtime.world import World, virtual_time  # noqa: F401
@@ -155,6 +156,10 @@ def finish(world: World) -> None:
         client.submit("ok")
     world.settle()
     world.check()
+    if world.disk is not None:
+        world.later(BLOB_SECONDS + 1)
+        world.settle()
+        assert not world.disk.files("scheduler"), "R29: data that nobody needs any more"
 
 
 def test_every_element_ends_exactly_once_whatever_happens() -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kubefuture.core.blob_lane import Lane
 from kubefuture.protocol.framing import Decoder, frame
 from kubefuture.protocol.messages import Message
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _MUCH = 3
-"""The scheduler holds back what follows so many messages, until they are read."""
+"""The scheduler holds back what follows so many messages, until they are read; both hold back parts of blobs."""
 
 
 def copied(messages: Sequence[Message]) -> list[Message]:
@@ -53,12 +54,19 @@ class Wire:
     def sent(self) -> None:
         """Something is on the way."""
 
+    def read(self) -> None:
+        """The scheduler reads on, so that the end can send more of a blob."""
+        if self.near and self.link.lane is not None:
+            with self.end.process.running():
+                self.link.lane.pause(paused=len(self.up) >= _MUCH)
+
     def arrive(self) -> bool:
         """One message arrives at the scheduler, or it notices the end. Returns whether there was anything."""
         if not self.far:
             return False
         if self.up:
             message = self.up.popleft()
+            self.read()
             if self.greeted:
                 self.server.received(self.peer, [message])  # type: ignore[arg-type, list-item]
             else:
@@ -114,12 +122,15 @@ class Link:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self.lane: Lane | None = None
 
     def send(self, messages: Sequence[Message]) -> None:
         """As a Link's."""
         if self._wire.near and self._wire.far:
             self._wire.up.extend(copied(messages))
             self._wire.sent()
+            if self.lane is not None and len(self._wire.up) >= _MUCH:
+                self.lane.pause(paused=True)
 
     def close(self) -> None:
         """What was sent arrives, and then the scheduler notices."""
@@ -137,6 +148,7 @@ class Far:
         self._wire = wire
         self.number = self.party = next(Wire.numbers)
         self.name = f"connection {self.number}"
+        self.lane: Lane | None = None
 
     @property
     def paused(self) -> bool:
@@ -148,6 +160,8 @@ class Far:
         if self._wire.far and self._wire.near:
             self._wire.down.extend(copied(messages))
             self._wire.sent()
+            if self.lane is not None and self.paused:
+                self.lane.pause(paused=True)
 
     def close(self) -> None:
         """What was sent arrives, and then the end notices."""

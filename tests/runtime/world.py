@@ -19,12 +19,12 @@ import pytest
 from kubefuture.backends import cluster
 from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import PROTOCOL, Environment, Hello
-from kubefuture.scheduler import expecting, party, server, storing, unread
+from kubefuture.scheduler import blob_traffic, expecting, party, server, storing, unread
 from kubefuture.scheduler.expecting import Expected
 from kubefuture.scheduler.journal import Journal, Room
 from kubefuture.scheduler.restoring import restored_maps
 from kubefuture.scheduler.storing import Store
-from kubefuture.worker import supervisor
+from kubefuture.worker import blob_cache, supervisor
 
 from tests.runtime.book import Book
 from tests.runtime.clock import FakeLoop, Process
@@ -32,6 +32,7 @@ from tests.runtime.consistency import check_machine, check_nothing_is_left
 from tests.runtime.ends import Client, End, Worker
 from tests.runtime.fakes import RUNS, SLOTS, FakeSlot, use_fake_slots
 from tests.runtime.stepped import Shelf, use_stepped_writer
+from tests.runtime.stepped_blobs import Disk, use_stepped_blobs
 from tests.runtime.wires import Wire
 
 _DEAD: set[str] = set()
@@ -63,13 +64,15 @@ def use_virtual_time(monkeypatch: Any) -> None:
     """Puts the hosts' sockets, threads and clock out of the way; what they do with messages is real."""
     use_fake_slots(monkeypatch)
     use_stepped_writer(monkeypatch)
+    use_stepped_blobs(monkeypatch)
     loops = SimpleNamespace(
         get_running_loop=lambda: Process.current, run_coroutine_threadsafe=_run_nowhere, Future=object
     )
     clock = SimpleNamespace(monotonic=lambda: Process.current.time())
-    for module in (server, supervisor, cluster):
+    for module in (server, supervisor, cluster, blob_traffic):
         monkeypatch.setattr(module, "asyncio", loops)
-    monkeypatch.setattr(server, "time", clock)
+    for module in (server, blob_traffic, blob_cache):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(server, "own_environment", lambda: Environment("3.11"))
     monkeypatch.setattr(storing, "MEMORY_PAYLOAD_BYTES", 0)
     monkeypatch.setattr(unread, "MEMORY_RESULT_BYTES", 500)
@@ -139,7 +142,10 @@ class Scheduler:
                 self.journal,
                 expected=Waited(world),
                 store=store,
+                blobs=None if world.disk is None else world.disk.of("scheduler"),
             )
+        if world.disk is not None:
+            world.disk.used_by(self.process, self.server._blobs)
 
 
 class World:
@@ -151,9 +157,11 @@ class World:
         workers: Likewise.
         scaling: The scheduler says how many slots there are to be, as with one worker that it can order about.
         named: There is a journal, so that there can be named maps.
+        blobs: There are disks for what functions captured.
 
     Attributes:
         shelf: Where the journal is.
+        disk: Where captured data is.
         book: What was promised of named maps.
         room: What there is room for on the journal's disk.
         wanted: How many slots there are to be, as it is kept for the next scheduler.
@@ -166,7 +174,14 @@ class World:
     standing = True
 
     def __init__(
-        self, slots: int = 2, clients: int = 1, workers: int = 1, *, scaling: bool = True, named: bool = False
+        self,
+        slots: int = 2,
+        clients: int = 1,
+        workers: int = 1,
+        *,
+        scaling: bool = True,
+        named: bool = False,
+        blobs: bool = False,
     ) -> None:
         SLOTS.clear()
         RUNS.clear()
@@ -178,6 +193,7 @@ class World:
         self.known: dict[str, Any] = {}
         self.generations = itertools.count(1)
         self.shelf = Shelf() if named else None
+        self.disk = Disk() if blobs else None
         self.book = Book(self)
         self.room = Room.FREE
         self.scheduler: Scheduler | None = None
@@ -228,6 +244,8 @@ class World:
         if self.scheduler is not None and wire.far:
             Process.current = self.scheduler.process
             self.scheduler.server.writable(wire.peer)  # type: ignore[arg-type]
+            if wire.peer.lane is not None:
+                wire.peer.lane.pause(paused=wire.peer.paused)
         return moved
 
     def cut(self, wire: Wire, side: int) -> None:
@@ -247,6 +265,7 @@ class World:
             return
         self.scheduler.process.alive = False
         self.scheduler = None
+        self.sweep()
         if self.shelf is not None:
             self.shelf.die()
         for wire in self.wires:
@@ -259,13 +278,15 @@ class World:
         if self.scheduler is None:
             self.scheduler = Scheduler(self, next(self.generations))
 
-    def kill_worker(self, worker: Worker, *, seen: bool = False) -> None:
-        """A worker dies with its slots, and another one is started in its place."""
+    def kill_worker(self, worker: Worker, *, seen: bool = False, emptied: bool = False) -> None:
+        """A worker dies with its slots, and another one is started in its place; its disk may be `emptied`."""
         if seen:
             _DEAD.add(worker.supervisor._hello.identity)
         slots = max(len(worker.supervisor._slots.numbers), 1) if self.wanted is None else self.wanted
         remains = worker.remains
         worker.die()
+        if self.disk is not None and emptied:
+            self.disk.empty(worker.place)
         self.workers[self.workers.index(worker)] = Worker(self, slots, worker.place, remains)
 
     def end_client(self, client: Client, *, politely: bool, seen: bool = False) -> None:
@@ -283,6 +304,15 @@ class World:
     def cancel(self, client: Client, number: int) -> None:
         """A client loses interest in one of its calls."""
         self.cancelled.extend((client.name, kind) for kind in client.cancel(number))
+
+    def write(self) -> bool:
+        """What has come of blobs is written, part after part. Returns whether there was anything."""
+        return self.disk is not None and self.disk.write()
+
+    def sweep(self) -> None:
+        """Whoever is dead has no files open."""
+        if self.disk is not None:
+            self.disk.sweep()
 
     def commit(self) -> bool:
         """The journal commits what waits. Returns whether anything did."""
@@ -320,6 +350,7 @@ class World:
             for wire in list(self.wires):
                 moved = self.arrive(wire) or moved
                 moved = self.deliver(wire) or moved
+            moved = self.write() or moved
             for slot in self.processes:
                 with slot.process.running():
                     moved = slot.step() or moved

@@ -186,8 +186,8 @@ class NamedCall(MapCall):
         return [*self.next_elements(), Fetch(self.id, self._key, self._cursor)]
 
     def next_elements(self) -> list[Message]:
-        """The next elements to send; none before the scheduler has named it."""
-        if not self._key or self.asked or self._unkept:
+        """The next elements to send; none before the scheduler has named it, or after it refused their data."""
+        if not self._key or self.asked or self._unkept or self.cancelled:
             return []
         messages = super().next_elements()
         self._under_way += len(messages)  # the last one may be empty, and is to be accepted too

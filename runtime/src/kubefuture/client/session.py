@@ -169,8 +169,7 @@ class Session:
             self._check()
             call.payloads.extend(payloads)
             call.complete = last
-            messages = call.next_elements()
-            if messages:
+            if messages := call.next_elements():
                 self._send(messages)
             if call.finished and call.id in self._calls:
                 self._end(call)
@@ -235,6 +234,8 @@ class Session:
         elif isinstance(message, (BlobKept, BlobRefused)):
             for waiting in list(self._maps.values()):
                 self._send(waiting.about_blob(message))
+                if waiting.finished:
+                    self._end(waiting)
         elif isinstance(message, UnseededCall):
             call = self._calls.get(message.call)
             if isinstance(call, (TaskCall, MapCall)):
@@ -300,10 +301,8 @@ class Session:
     def _proceed(self, call: MapCall) -> None:
         if call.finished:
             self._end(call)
-        elif call.sent < len(call.payloads):
-            messages = call.next_elements()
-            if messages:
-                self._send(messages)
+        elif call.sent < len(call.payloads) and (messages := call.next_elements()):
+            self._send(messages)
 
     def _end(self, call: TaskCall | MapCall) -> None:
         del self._calls[call.id]

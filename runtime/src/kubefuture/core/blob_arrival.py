@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -73,7 +73,7 @@ class Arrival:
             return None
         if not self._begun:
             self._begun = True
-            threading.Thread(target=self._run, name="kubefuture-blob", daemon=True).start()
+            self._start()
         start, self._asked = self._asked, stop
         return BlobWanted(self.digest, start, stop)
 
@@ -91,11 +91,19 @@ class Arrival:
             self._over = True
         self._parts.put(None)
 
+    def _start(self) -> None:
+        threading.Thread(target=self._run, name="kubefuture-blob", daemon=True).start()
+
     def _run(self) -> None:
+        for _ in self._steps():
+            pass
+
+    def _steps(self) -> Iterator[None]:
+        """Writes it; yields whenever it needs the next part."""
         try:
             handle = os.open(self.draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                self._write(handle)
+                yield from self._write(handle)
             finally:
                 os.close(handle)
                 if not self.finished:
@@ -104,9 +112,10 @@ class Arrival:
             self.problem = error.strerror or str(error)
         self._changed()
 
-    def _write(self, handle: int) -> None:
+    def _write(self, handle: int) -> Iterator[None]:
         digest = hashlib.sha256()
         while self.written < self.size:
+            yield
             content = self._parts.get()
             if content is None:
                 return

@@ -63,6 +63,10 @@ BLOB_VOLUME: Final = 0.8
 BLOB_SECONDS: Final = 600.0
 """How long a scheduler keeps a blob that nothing refers to any more: the next call may need it again (R29)."""
 
+BLOB_PATIENCE: Final = 5.0
+"""A client that has been away for so many seconds in the middle of a blob keeps no slot waiting for it: the work is
+taken back until the client is there again (R10)."""
+
 WINDOW_BYTES: Final = 64 << 20
 """At most this many bytes of arguments a session are on the way without a result (R16)."""
 

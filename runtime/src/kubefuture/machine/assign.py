@@ -125,7 +125,7 @@ def bind(state: State, slot: SlotState, session: SessionState, now: float) -> No
 
 def _lease(state: State, slot: SlotState, session: SessionState) -> bool:
     while True:
-        call = session.next_call(named=state.room_for_leases)
+        call = session.next_call(state.lacking, named=state.room_for_leases)
         if call is None:
             return False
         taken = call.take(call.chunk_size or chunk_length(call, state.ready_slots or 1), CHUNK_BYTES)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..protocol.messages import Function
+from ..protocol.messages import Function, Revoke
 from .named import NamedMaps
 from .named_map import NamedMap
 from .outbox import NOBODY, Peer
@@ -40,6 +40,18 @@ def blob_holders(state: State, digest: bytes) -> Iterator[tuple[Peer, int]]:
 def is_expecting(state: State) -> bool:
     """Whether a client may still tell of work that a worker has for it (R7)."""
     return any(not session.told and not session.gone for session in state.sessions.values())
+
+
+def lack(state: State, digests: frozenset[bytes]) -> None:
+    """Takes back the leases that wait for blobs that cannot be had; they are leased again when they can."""
+    before, state.lacking = state.lacking, digests
+    if gone := digests - before:
+        for lease in state.leases.values():
+            if lease.call.function.refers_to(gone):
+                slot = lease.slot
+                state.outbox.send_slot(slot.worker.peer, slot.index, Revoke(slot.index, (lease.id,)))
+    if before - digests:
+        state.enqueue_all()
 
 
 def take_up(state: State, known: NamedMap, feeding: Function) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from ..protocol.messages import Function
 
 
@@ -19,6 +21,10 @@ class FunctionState:
         self.mean = 0.0
         self.calls = 0
         self.released = False
+
+    def refers_to(self, digests: Container[bytes]) -> bool:
+        """Whether it refers to one of these blobs."""
+        return any(blob.digest in digests for blob in self.message.blobs)
 
     def measured(self, seconds: float, elements: int) -> None:
         """Takes a measurement of `elements` that took `seconds` together."""

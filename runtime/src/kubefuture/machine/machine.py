@@ -33,7 +33,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from . import aftermath, outcomes, requests
 from .assign import fill
-from .blob_uses import blob_holders, is_expecting, used_blobs
+from .blob_uses import blob_holders, is_expecting, lack, used_blobs
 from .holding import hold
 from .named import NamedMaps
 from .named_map import Restored
@@ -281,15 +281,17 @@ class Machine:
         """The clients that are there and have a blob, and how many bytes they say that it has."""
         return blob_holders(self._state, digest)
 
+    def lack(self, digests: frozenset[bytes]) -> None:
+        """Says which blobs cannot be had for now, so that no slot waits for them."""
+        lack(self._state, digests)
+
     def limit_journal(self, *, work: bool, leases: bool) -> None:
         """Says what the journal has room for (R16)."""
         state = self._state
         resumed = leases and not state.room_for_leases
         state.room_for_work, state.room_for_leases = work, leases
         if resumed:
-            for session in state.sessions.values():
-                for call in session.calls.values():
-                    session.enqueue(call)
+            state.enqueue_all()
 
     def is_named(self, peer: Peer, call_id: int) -> bool:
         """Whether a client's call is a named map."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 
 from ..errors import ProtocolError
 from ..protocol.messages import Elements, Function, Hello, Open, OpenNamed, Task
@@ -131,17 +132,18 @@ class SessionState:
         self._waiting.pop(self, None)
         self._wait()
 
-    def next_call(self, *, named: bool = True) -> Call | None:
+    def next_call(self, lacking: Container[bytes] = (), *, named: bool = True) -> Call | None:
         """The call that is to be served next, if it still has something; maps take turns.
 
         Args:
+            lacking: Calls that refer to these blobs are passed over.
             named: Named maps are served, too.
         """
         for queue in (self._tasks, self._maps):
             while queue:
                 call = queue.popleft()
                 call.queued = False
-                if not call.cancelled and (named or not call.key):
+                if not call.cancelled and (named or not call.key) and not call.function.refers_to(lacking):
                     return call
         return None
 

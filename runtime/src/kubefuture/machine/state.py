@@ -33,6 +33,7 @@ class State:
         events: What happened that is worth a line in the log, in order; None where nobody reads it.
         waits: Nothing is leased for now (R7).
         room_for_work: The journal has room for new named work (R16).
+        lacking: Blobs that cannot be had for now: work that refers to them is not leased.
         room_for_leases: It has room for what leases of named work will bring.
         reserved: A worker that is given nothing, since an element is to run there alone.
         replaced_slots: How many get a fresh process at the moment, which is soon there.
@@ -64,6 +65,7 @@ class State:
         self.waits = False
         self.room_for_work = True
         self.room_for_leases = True
+        self.lacking: frozenset[bytes] = frozenset()
 
     def session(self, hello: Hello) -> SessionState:
         """The session of a client, a new one if there is none."""
@@ -114,6 +116,12 @@ class State:
         lease.call.give_back(lease.position, lease.stop)
         if not lease.session.gone:
             lease.session.enqueue(lease.call)
+
+    def enqueue_all(self) -> None:
+        """What was passed over may be leased now."""
+        for session in self.sessions.values():
+            for call in session.calls.values():
+                session.enqueue(call)
 
     def forget_slot(self, slot: SlotState) -> None:
         """A slot is no candidate for work any more."""

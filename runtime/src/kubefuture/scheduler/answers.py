@@ -26,9 +26,14 @@ class Answers:
         self.recorded = self._committed = committed
         self._waiting: deque[tuple[int, Party, Message]] = deque()
 
+    @property
+    def behind(self) -> bool:
+        """Whether something that was recorded is not committed yet."""
+        return self.recorded > self._committed
+
     def send(self, party: Party, messages: Sequence[Message]) -> None:
         """Sends messages to a party: answers once everything recorded so far is committed, the others now."""
-        if self.recorded <= self._committed:
+        if not self.behind:
             party.send(messages)
             return
         now: list[Message] = []

@@ -18,7 +18,7 @@ from ..core.blob_folder import BlobFolder
 from ..core.blob_lane import Lane
 from ..core.events import line
 from ..core.nudge import Nudge
-from ..core.settings import BLOBS
+from ..core.settings import BLOB_PATIENCE, BLOBS
 from ..errors import ProtocolError
 from ..machine.machine import Machine
 from ..protocol.blob_messages import BlobMessage
@@ -142,6 +142,7 @@ class BlobTraffic:
                 self._tell(digest, _NOBODY)
         for digest in [digest for digest in self._promised if digest in known]:
             del self._promised[digest]
+        self._machine.lack(frozenset(self._lacking(now)))
         unanswered, self._unanswered = self._unanswered, {}
         for (number, _), message in unanswered.items():
             self._wanted(self._parties[number], message)
@@ -191,11 +192,25 @@ class BlobTraffic:
         else:
             party.tell([BlobMissing(digest, problem)])
 
-    def _sources_of(self, digest: bytes, *, but: int = 0) -> Iterator[tuple[int, int]]:
-        """The clients that have a blob, and how many bytes they say that it has."""
-        for number, size in self._machine.blob_holders(digest):
-            if number in self._parties and number != but:
-                yield number, size
+    def _lacking(self, now: float) -> Iterator[bytes]:
+        """Blobs whose client is away and may be so for a day (R10); where another client has one, that sends it."""
+        for digest, arrival in list(self._folder.arrivals.items()):
+            source = self._parties[self._sources[digest]]
+            if source.peer is None and now - source.since > BLOB_PATIENCE:
+                others = self._sources_of(digest, but=source.number)
+                if others and self._parties[others[0][0]].peer is not None:
+                    self._next_source(arrival)
+                else:
+                    yield digest
+
+    def _sources_of(self, digest: bytes, *, but: int = 0) -> list[tuple[int, int]]:
+        """The clients that have a blob, those that are there first, and how many bytes they say that it has."""
+        found = [
+            (number, size)
+            for number, size in self._machine.blob_holders(digest)
+            if number in self._parties and number != but
+        ]
+        return sorted(found, key=lambda source: self._parties[source[0]].peer is None)
 
     def _fetch(self, digest: bytes, sources: Iterable[tuple[int, int]], *, lasting: bool = False) -> str:
         """Begins to fetch a blob from the first of some clients; returns why not."""

@@ -73,7 +73,7 @@ class SlotProcess:
         self.ending = False
         self.cause = ""
         self.retired = False
-        self._bound = False
+        self.is_bound = False
         ours, data = socket.socketpair()
         self._leases, self._untaken = socket.socketpair()
         self._output = SlotOutput(outlet)
@@ -113,7 +113,7 @@ class SlotProcess:
 
     def bind(self, message: Bind) -> None:
         """Gives it to a session."""
-        self._bound = True
+        self.is_bound = True
         self._page.bound(message.session)
         self._data.send(frame([message]))
 
@@ -122,11 +122,7 @@ class SlotProcess:
 
         Those of functions that refer to blobs go there, too: such a function may be replaced by one that refers
         to more, and whoever reads a lease there has read that.
-
-        What arrives before it is bound was meant for the process before, whose end is on the way.
         """
-        if not self._bound:
-            return
         records = []
         long = []
         self._referring.update(function.id for function in message.functions if function.blobs)

@@ -135,7 +135,7 @@ class SlotSet:
         match message:
             case StartSlot():
                 self._loop.call_soon_threadsafe(self.start, message.slot)
-            case Run() if (slot := self._slots.get(message.slot)) is not None:
+            case Run() if (slot := self._slots.get(message.slot)) is not None and slot.is_bound:
                 slot.run(self._held.run(message))
             case Bind() if (slot := self._slots.get(message.slot)) is not None and slot.pid == message.pid:
                 self._held.bound(message)
@@ -152,7 +152,7 @@ class SlotSet:
             case ReplaceSlot():
                 self._loop.call_soon_threadsafe(self._replace, message.slot, message.pid)
             case Run() | Bind() | Interrupt() | Welcome():
-                pass  # the slot died meanwhile, and its end is on the way
+                pass  # it was meant for a process that died meanwhile, and whose end is on the way
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
 
