@@ -20,6 +20,7 @@ from kubefuture.protocol.messages import (
     ReplaceSlot,
     Results,
     Returned,
+    Run,
     SlotLost,
     Status,
     StatusRequest,
@@ -195,6 +196,18 @@ def test_functions_that_are_released_are_forgotten_with_the_next_lease():
     driver.say(client, Release((1,)), Function(2, b"other"), Tasks([Task(2, 2, b"")]))
     (run,) = driver.take(worker)
     assert list(run.forget) == [1] and [function.id for function in run.functions] == [2]
+
+
+def test_R29_functions_that_are_released_while_they_run_are_forgotten_when_their_slot_has_nothing_to_do():
+    driver, worker, client = bring_up()
+    driver.map(client, 1, 1)
+    lease = driver.lease(worker)
+    driver.say(client, Cancel((1,)), Release((1,)))
+    (interrupt,) = driver.take(worker)
+    assert isinstance(interrupt, Interrupt)
+    driver.raised(worker, lease, lease.start, interrupted=True)
+    (run,) = driver.take(worker)
+    assert isinstance(run, Run) and (list(run.forget), run.leases) == ([1], [])
 
 
 def test_elements_that_a_client_sends_again_after_a_reconnect_are_only_those():

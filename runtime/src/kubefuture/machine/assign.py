@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.settings import CHUNK_BYTES, STICKY_SECONDS
-from ..protocol.messages import Bind, Interrupt, Lease, ReplaceSlot, Revoke
+from ..protocol.messages import Bind, Interrupt, Lease, ReplaceSlot, Revoke, Run
 from .calls import Call
 from .policy import chunk_length, credit_limit
 from .sessions import SessionState
@@ -38,6 +38,9 @@ def settle_slot(state: State, slot: SlotState) -> None:
     if slot.worker is state.reserved:
         return
     if not leases:
+        if slot.forget:  # that may be large data, and nobody knows when its next lease comes (R29)
+            forget, slot.forget = slot.forget, []
+            state.outbox.send_slot(slot.worker.peer, slot.index, Run(slot.index, [], forget, []))
         state.idle[slot] = None
         return
     if leases > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Collection
 
 from ..errors import ProtocolError
 from ..protocol.messages import Elements, Function, Hello, Open, OpenNamed, Task
@@ -132,7 +132,7 @@ class SessionState:
         self._waiting.pop(self, None)
         self._wait()
 
-    def next_call(self, lacking: Container[bytes] = (), *, named: bool = True) -> Call | None:
+    def next_call(self, lacking: Collection[bytes] = (), *, named: bool = True) -> Call | None:
         """The call that is to be served next, if it still has something; maps take turns.
 
         Args:
@@ -143,8 +143,9 @@ class SessionState:
             while queue:
                 call = queue.popleft()
                 call.queued = False
-                if not call.cancelled and (named or not call.key) and not call.function.refers_to(lacking):
-                    return call
+                if call.cancelled or (call.key and not named) or (lacking and call.function.refers_to(lacking)):
+                    continue
+                return call
         return None
 
     def end(self, call: Call) -> None:
