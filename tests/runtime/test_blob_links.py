@@ -205,7 +205,7 @@ def test_R16_orders_and_results_go_between_the_parts_of_a_blob(far):
 def test_R22_waiting_for_data_is_not_running(far, checkpoint):
     """What runs into its limit meanwhile is the clock."""
     array, port = numbers(), checkpoint.port
-    limited = kf.options(task_timeout=0.3)
+    limited = kf.options(task_timeout=3.0)
     far.to_client.stop_at(SIZE // 2)
     future = limited.future(lambda: float(array.sum()))
     stopped(far.to_client)
