@@ -13,13 +13,14 @@ import traceback
 from random import Random
 
 import kubefuture as kf
+from kubefuture.core.trim import keep_one_heap
 
 from tests.faults.programs import Cluster
 from tests.faults.waiting import eventually
 from tests.faults.wire import Wire
 
 from .faults import Faults
-from .measure import Use, keep_one_heap
+from .measure import Use
 from .work import Work
 
 _GROWTH = 1.05

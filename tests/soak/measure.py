@@ -12,19 +12,8 @@ from pathlib import Path
 
 from tests.faults.programs import Cluster
 
-_M_ARENA_MAX = -8
 _LOOKS = 5
 _PAUSE = 0.5
-
-
-def keep_one_heap() -> None:
-    """Makes glibc use one heap for all threads that this program is going to start.
-
-    Of each further one it keeps up to 64 MiB at the end, once arrays of some MiB were freed, and does not let go
-    of it when told to. That fills for half an hour, and is no leak.
-    """
-    if platform.system() == "Linux" and (adjust := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        adjust(_M_ARENA_MAX, 1)
 
 
 def let_go() -> None:

@@ -143,7 +143,11 @@ class SessionState:
             while queue:
                 call = queue.popleft()
                 call.queued = False
-                if call.cancelled or (call.key and not named) or (lacking and call.function.refers_to(lacking)):
+                if (
+                    call.cancelled
+                    or (call.key and not named)
+                    or (lacking and call.function.refers_to(lacking))
+                ):
                     continue
                 return call
         return None

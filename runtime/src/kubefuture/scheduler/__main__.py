@@ -20,6 +20,7 @@ from ..core.events import Event, line
 from ..core.identity import hello
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.slots_file import read_slots, write_slots
+from ..core.trim import keep_one_heap
 from ..errors import KubefutureError, StartError
 from ..machine.machine import Machine
 from .expecting import Expected
@@ -131,6 +132,7 @@ def main() -> int:
     )  # fmt: skip
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
+    keep_one_heap()
     try:
         require_descriptors()
         connection = Connection.load(options.connection)

@@ -14,6 +14,7 @@ from ..core.connection import Connection
 from ..core.descriptors import require_descriptors
 from ..core.program import Readiness, end_on_signals, log, parser
 from ..core.resources import slot_environment
+from ..core.trim import keep_one_heap
 from ..errors import KubefutureError
 from .supervisor import Supervisor
 
@@ -62,6 +63,7 @@ def main() -> int:
     )
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)
+    keep_one_heap()
     try:
         require_descriptors()
         connection = Connection.load(options.connection)
