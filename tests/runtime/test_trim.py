@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import subprocess
+import sys
 import weakref
 
 import kubefuture as kf
@@ -11,6 +14,7 @@ from kubefuture.api.plan import current_plan
 from kubefuture.core.trim import Trimmer
 
 from tests.faults import processes
+from tests.faults.programs import environment
 from tests.faults.waiting import eventually
 from tests.runtime.world import World, use_virtual_time
 
@@ -76,3 +80,44 @@ def test_a_slot_that_died_is_freed_at_once():
             eventually(lambda: slots.ready and slots.ready[0][1] and slot() is None, "the end of the object")
         finally:
             gc.enable()
+
+
+HEAPS = """
+import ctypes, sys, threading
+from kubefuture.core.trim import keep_one_heap
+
+if sys.argv[1] == "one":
+    keep_one_heap()
+libc = ctypes.CDLL(None)
+together = threading.Barrier(4)
+
+
+def work():
+    pieces = [bytearray(5000) for _ in range(100)]
+    together.wait()  # each has its own as long as all are there
+    del pieces
+
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc.fdopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, stream)
+libc.fflush(stream)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another memory allocator than glibc's"
+)
+def test_a_daemon_has_one_heap_so_that_all_that_was_freed_can_be_given_back():
+    def heaps(how: str) -> int:
+        told = subprocess.run(
+            [sys.executable, "-c", HEAPS, how], env=environment(), capture_output=True, text=True, check=True
+        )
+        return told.stdout.count("<heap nr=")
+
+    assert heaps("one") == 1 < heaps("many")
