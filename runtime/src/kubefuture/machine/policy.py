@@ -12,7 +12,7 @@ def chunk_length(call: Call, slots: int) -> int:
     """How many elements the next lease of a call holds (R14).
 
     Guided self-scheduling: the first is one element; then as many as `CHUNK_SECONDS` of measured work,
-    and never more than what remains divided by twice the number of slots, so that the end is even
+    and never more than what is not leased yet divided by twice the number of slots, so that the end is even
     (Polychronopoulos and Kuck 1987, with a bound by time).
 
     Args:
@@ -22,8 +22,7 @@ def chunk_length(call: Call, slots: int) -> int:
     mean = call.function.mean
     if mean <= 0.0:
         return 1
-    known = call.total if call.total >= 0 else call.received
-    remaining = max(known - call.settled, 1)
+    remaining = max(call.total - call.received, 0) + call.waiting
     share = math.ceil(remaining / (2 * slots))
     return max(1, min(share, int(CHUNK_SECONDS / mean), CHUNK_ELEMENTS))
 
