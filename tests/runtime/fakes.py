@@ -203,6 +203,12 @@ class FakeSlot:
             self._running = None
         return True
 
+    def work(self) -> bool:
+        """It does one thing, and something that it said arrives. Returns whether there was anything."""
+        with self.process.running():
+            moved = self.step()
+            return self.deliver() or moved
+
     def deliver(self) -> bool:
         """What it said arrives at its supervisor, or its end does. Returns whether there was anything."""
         if self._outbox:

@@ -112,9 +112,7 @@ def once(world: World, fault: Fault, *, early: bool = False) -> bool:
         moved = fault.pass_by(world, wire, up=False, step=world.deliver) or moved
     moved = world.write() or moved
     for slot in world.processes:
-        with slot.process.running():
-            moved = slot.step() or moved
-            moved = slot.deliver() or moved
+        moved = slot.work() or moved
     world.look()
     return moved or world.commit()
 

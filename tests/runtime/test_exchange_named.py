@@ -46,9 +46,7 @@ def work(world: World) -> None:
     """All elements run, and the journal has their results."""
     for _ in range(30):
         for slot in world.processes:
-            with slot.process.running():
-                slot.step()
-                slot.deliver()
+            slot.work()
         talk(world)
     world.commit()
 

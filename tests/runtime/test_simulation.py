@@ -264,10 +264,7 @@ def test_R7_nothing_is_run_twice_when_only_connections_and_schedulers_die(seed: 
         elif event < 0.45:
             draw.choice(world.ends).connect()
         elif event < 0.6:
-            slot = draw.choice(world.processes)
-            with slot.process.running():
-                slot.step()
-                slot.deliver()
+            draw.choice(world.processes).work()
         elif event < 0.65:
             world.later(0.05)
         elif world.wires:

@@ -172,10 +172,7 @@ def test_R7_no_named_element_is_run_twice_when_only_connections_and_schedulers_d
         elif event < 0.45:
             world.commit()
         elif event < 0.6:
-            slot = draw.choice(world.processes)
-            with slot.process.running():
-                slot.step()
-                slot.deliver()
+            draw.choice(world.processes).work()
         elif event < 0.65:
             world.later(0.05)
         elif world.wires:

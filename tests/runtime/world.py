@@ -352,9 +352,7 @@ class World:
                 moved = self.deliver(wire) or moved
             moved = self.write() or moved
             for slot in self.processes:
-                with slot.process.running():
-                    moved = slot.step() or moved
-                    moved = slot.deliver() or moved
+                moved = slot.work() or moved
             self.look()
             if moved:
                 quiet = 0

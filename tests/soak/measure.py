@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from kubefuture.core.trim import trimmer
 
 from tests.faults.programs import Cluster
 
@@ -19,7 +19,7 @@ _PAUSE = 0.5
 def let_go() -> None:
     """Gives back what this program has freed, as the daemons do when they have nothing to do."""
     gc.collect()
-    if platform.system() == "Linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+    if (trim := trimmer()) is not None:
         trim(0)
 
 

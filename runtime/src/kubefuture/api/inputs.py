@@ -113,13 +113,14 @@ class Inputs:
         return payloads
 
     def _packed(self, index: int, args: tuple[Any, ...]) -> bytes:
+        quick = self.bare and type(args[0]) in NUMBERS
+        payload = (
+            pack_scalar(args[0]) if quick else pack_element(args, None, index, self.shared, bare=self.bare)
+        )
         if self._roots is None:
-            if self.bare and type(args[0]) in NUMBERS:
-                return pack_scalar(args[0])
-            return pack_element(args, None, index, self.shared, bare=self.bare)
+            return payload
         if index >= len(self._roots):
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has more elements.")
-        payload = pack_element(args, None, index, self.shared, bare=self.bare)
         return with_own_seed(self._roots[index], payload)
 
     def _check_seeds(self) -> None:

@@ -21,16 +21,20 @@ def keep_one_heap() -> None:
     Of each further one it keeps up to 64 MiB at the end, once large pieces were freed, and does not let go of it
     when told to. That fills for half an hour, and looks like a leak.
     """
-    if platform.system() == "Linux" and (adjust := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+    if (adjust := _of_glibc("mallopt")) is not None:
         adjust(_M_ARENA_MAX, 1)
 
 
-def _trimmer() -> Callable[[int], int] | None:
+def trimmer() -> Callable[[int], int] | None:
     """What makes glibc let go of freed memory: it keeps hundreds of MiB after bursts of large messages else."""
+    return _of_glibc("malloc_trim")
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
     if platform.system() != "Linux":
         return None
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
-    return trim
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)  # musl has neither
+    return found
 
 
 class Trimmer:
@@ -40,7 +44,7 @@ class Trimmer:
     """
 
     def __init__(self) -> None:
-        self._trim = _trimmer()
+        self._trim = trimmer()
         self._idle_since: float | None = None
         self._trimmed = True
         self._first = self._least = _resident()
