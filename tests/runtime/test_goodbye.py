@@ -27,14 +27,21 @@ if os.fork() == 0:
 """
 
 
+def started(script: str, cluster: Cluster, **pipes: int) -> subprocess.Popen[str]:
+    """A program that uses a cluster, and reads what the test writes to it."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment(KUBEFUTURE_CONNECTION=str(cluster.connection)),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        **pipes,
+    )
+
+
 def test_a_fork_that_outlives_its_program_does_not_keep_its_session():
     with Cluster(1) as cluster:
-        script = subprocess.Popen(
-            [sys.executable, "-c", LEAVES_A_FORK],
-            env=environment(KUBEFUTURE_CONNECTION=str(cluster.connection)),
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        script = started(LEAVES_A_FORK, cluster)
         assert script.stdin is not None
         with script.stdin:
             assert script.wait(60) == 0
@@ -49,11 +56,11 @@ import kubefuture as kf
 future = kf.future(abs, -1)
 child = os.fork()
 if child == 0:
-    print("forked", flush=True)
+    os.write(1, b"forked\\n")  # whole, as both write to it
     sys.stdin.read()
     os._exit(0)
 assert future.result() == 1 == kf.future(abs, -1).result(), "the connection is as it was"
-print("working", flush=True)
+os.write(1, b"working\\n")
 os.waitpid(child, 0)
 """
 
@@ -61,14 +68,7 @@ os.waitpid(child, 0)
 @pytest.mark.parametrize("kind", [Cluster, TlsCluster])
 def test_a_killed_program_is_gone_although_a_fork_of_it_lives(kind):
     with kind(1) as cluster:
-        script = subprocess.Popen(
-            [sys.executable, "-c", IS_FORKED],
-            env=environment(KUBEFUTURE_CONNECTION=str(cluster.connection)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        script = started(IS_FORKED, cluster, stdout=subprocess.PIPE)
         assert script.stdin is not None and script.stdout is not None
         with script.stdin, script.stdout:
             assert {script.stdout.readline(), script.stdout.readline()} == {"forked\n", "working\n"}
