@@ -118,7 +118,7 @@ class Acceptance:
         self.say("killed the scheduler; what ran goes on under the next one")
         _go(visits)
 
-        self._pass_until(lambda: self._visits[POISON] == 3)
+        self._pass_until(lambda: self._visits[POISON] == 3, project)
         self.say(f"element {POISON} is poison: it ended its third worker")
 
         visits = self._next(4)
@@ -150,10 +150,17 @@ class Acceptance:
             self._visits[int(visit.label)] += 1
         return visits
 
-    def _pass_until(self, condition: Callable[[], bool]) -> None:
-        """Lets elements go on, one by one."""
+    def _pass_until(self, condition: Callable[[], bool], project: StudyProject | None = None) -> None:
+        """Lets elements go on, one by one.
+
+        Before the poison goes on, the results of all others have to be there, if the project is given: a slot keeps
+        those of the last millisecond back (R14), and they would end with it, and run again.
+        """
         while not condition():
-            _go(self._next(1))
+            visits = self._next(1)
+            if project is not None and visits[0].label == str(POISON):
+                self._arrived(self._passed - 1, project)
+            _go(visits)
 
     def _hold(self, passed: int, slots: int, project: StudyProject | None = None) -> list[Visit]:
         """Lets elements go on until so many have; then all slots stand still.
@@ -169,9 +176,12 @@ class Acceptance:
         self._pass_until(lambda: self._passed >= passed)
         visits = self._next(slots)
         if project is not None:
-            there = self._passed - slots
-            eventually(lambda: f"\n{there}\n" in project.said, f"the arrival of {there} results")
+            self._arrived(self._passed - slots, project)
         return visits
+
+    def _arrived(self, results: int, project: StudyProject) -> None:
+        """Waits until the script has so many results."""
+        eventually(lambda: f"\n{results}\n" in project.said, f"the arrival of {results} results")
 
     def _of_visits(self) -> list[str]:
         """Nothing ran more often than what it ran in was killed."""

@@ -49,6 +49,7 @@ def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, 
     monkeypatch.setattr(patience, "QUIET_SECONDS", 0.2)
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
     said = []
+    ended = []
 
     def hear():
         said.append(capfd.readouterr().err)
@@ -58,17 +59,19 @@ def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, 
         backend = current_plan().backend()
         eventually(lambda: "exit code 1" in backend.why_no_slots, "a reason")
         future = kf.future(abs, -1)
+        call = (lambda: kf.scale(2)) if wait == "scale" else future.result
 
-        def result():
+        def until_the_end():
             with pytest.raises(kf.KubefutureError, match="has ended"):
-                future.result()
+                call()
+            ended.append(True)
 
-        waiting = threading.Thread(target=(lambda: kf.scale(2)) if wait == "scale" else result)
+        waiting = threading.Thread(target=until_the_end)
         waiting.start()
         eventually(hear, "the line")
         current_plan().close()
     waiting.join(30)
-    assert not waiting.is_alive()
+    assert ended
     start = {
         "scale": "kubefuture: 0 of 2 workers are there, waiting:",
         "result": "kubefuture: no slot is connected",

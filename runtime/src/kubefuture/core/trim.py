@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Trimmer:
             self._idle_since = now
         elif not self._trimmed and now - self._idle_since >= _PAUSE:
             self._trimmed = True
+            gc.collect()  # what links and errors left in cycles, which Python itself looks for ever more seldom
             self._let_go()
 
     def _let_go(self) -> None:
