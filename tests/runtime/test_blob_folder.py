@@ -136,7 +136,9 @@ def test_R29_an_arrival_that_is_stopped_at_its_end_is_whole_or_leaves_nothing(fo
 
 def test_R16_an_arrival_takes_only_what_it_asked_for_and_what_follows(folder):
     content = random(2 * BLOB_WINDOW + 5)
-    arrival = Arrival(hashlib.sha256(content).digest(), len(content), folder.path / "whole", lambda: None)
+    arrival = Arrival(
+        hashlib.sha256(content).digest(), len(content), str(folder.path / "whole"), lambda: None
+    )
     part = lambda start, length: BlobPart(arrival.digest, start, content[start : start + length])  # noqa: E731
     arrival.take(part(0, 100))
     wanted = arrival.wanted()

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from queue import SimpleQueue
 
 from ..protocol.messages import BlobPart, BlobWanted
@@ -38,10 +37,10 @@ class Arrival:
     """
 
     def __init__(
-        self, digest: bytes, size: int, file: Path, changed: Callable[[], None], *, lasting: bool = False
+        self, digest: bytes, size: int, file: str, changed: Callable[[], None], *, lasting: bool = False
     ) -> None:
         self.digest, self.size, self.file = digest, size, file
-        self.draft = file.with_name(f"{file.name}.{next(_numbers)}.part")
+        self.draft = f"{file}.{next(_numbers)}.part"
         self.written = 0
         self.finished = self.synced = self.lied = False
         self.problem = ""
@@ -107,7 +106,8 @@ class Arrival:
             finally:
                 os.close(handle)
                 if not self.finished:
-                    self.draft.unlink(missing_ok=True)
+                    with suppress(FileNotFoundError):
+                        os.unlink(self.draft)
         except OSError as error:
             self.problem = error.strerror or str(error)
         self._changed()
@@ -136,11 +136,11 @@ class Arrival:
                 return
             os.replace(self.draft, self.file)
             if synced:
-                sync_folder(self.file.parent)
+                sync_folder(os.path.dirname(self.file))
             self.finished, self.synced = True, synced
 
 
-def sync_file(file: Path) -> None:
+def sync_file(file: str) -> None:
     """Brings a file and its name to disk.
 
     Raises:
@@ -151,10 +151,10 @@ def sync_file(file: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    sync_folder(file.parent)
+    sync_folder(os.path.dirname(file))
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str) -> None:
     """Brings names in a folder to disk, where the system knows how."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Container
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StartError
@@ -74,9 +75,9 @@ class BlobFolder:
         """How many bytes a blob has that is there, or on its way here."""
         return self._sizes[digest] if digest in self._sizes else self.arrivals[digest].size
 
-    def path(self, digest: bytes) -> Path:
-        """The file of a blob, once that is there."""
-        return self._folder / digest.hex()
+    def path(self, digest: bytes) -> str:
+        """The file of a blob, once that is there. No Path: Python interns the parts of those, in a table that grows."""
+        return f"{self._folder}/{digest.hex()}"
 
     def begin(self, digest: bytes, size: int, *, lasting: bool = False) -> Arrival:
         """Begins to take a blob.
@@ -154,7 +155,8 @@ class BlobFolder:
             self._close(digest)
             self.synced.discard(digest)
             del self._used_at[digest]
-            self.path(digest).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(self.path(digest))
 
     def close(self) -> None:
         """Ends everything that arrives."""

@@ -7,7 +7,6 @@ import gc
 import os
 import platform
 from collections.abc import Callable
-from pathlib import Path
 
 _PAUSE = 1.0
 _SELDOM = 5.0
@@ -81,6 +80,8 @@ class Trimmer:
 def _resident() -> int:
     """What the process has in memory, in bytes; 0 where the system does not tell."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+        # Not by Path: that interns its parts, and Python's table of interned strings grows by what comes and goes.
+        with open("/proc/self/statm", "rb", buffering=0) as file:
+            return int(file.read(256).split()[1]) * _PAGE
     except OSError:
         return 0

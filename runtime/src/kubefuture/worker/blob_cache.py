@@ -149,7 +149,7 @@ class BlobCache:
         if near is not None:
             return Blob(digest, blob.size, f"/proc/{os.getpid()}/fd/{near.handle}", inode=near.inode)
         if self._folder.has(digest) and self._folder.size(digest) == blob.size:
-            return Blob(digest, blob.size, str(self._folder.path(digest)))
+            return Blob(digest, blob.size, self._folder.path(digest))
         if digest in self._given_up:
             return Blob(digest, blob.size, problem=f" on {self._host}: {self._given_up[digest]}")
         if digest not in self._folder.arrivals:
