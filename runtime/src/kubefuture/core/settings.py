@@ -64,8 +64,8 @@ BLOB_SECONDS: Final = 600.0
 """How long a scheduler keeps a blob that nothing refers to any more: the next call may need it again (R29)."""
 
 BLOB_PATIENCE: Final = 5.0
-"""A client that has been away for so many seconds in the middle of a blob keeps no slot waiting for it: the work is
-taken back until the client is there again (R10)."""
+"""After so many seconds no slot waits for a blob whose client is away, until that is there again (R10), nor for one
+that is still on its way to the scheduler while others want the slots (R11)."""
 
 WINDOW_BYTES: Final = 64 << 20
 """At most this many bytes of arguments a session are on the way without a result (R16)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -42,9 +42,17 @@ def is_expecting(state: State) -> bool:
     return any(not session.told and not session.gone for session in state.sessions.values())
 
 
-def lack(state: State, digests: frozenset[bytes]) -> None:
-    """Takes back the leases that wait for blobs that cannot be had; they are leased again when they can."""
-    before, state.lacking = state.lacking, digests
+def lack(state: State, away: Iterable[bytes], slow: Iterable[bytes]) -> None:
+    """Takes back the leases that wait for blobs, and leases their work again when those can be had.
+
+    Args:
+        state: What there is.
+        away: Blobs that cannot be had for now.
+        slow: Blobs that take their time to come: no slot waits for one once others want it (R11).
+    """
+    before = state.lacking
+    put_aside = (digest for digest in slow if digest in before or _keeps_others(state, digest))
+    digests = state.lacking = frozenset((*away, *put_aside))
     if gone := digests - before:
         for lease in state.leases.values():
             if lease.call.function.refers_to(gone):
@@ -52,6 +60,17 @@ def lack(state: State, digests: frozenset[bytes]) -> None:
                 state.outbox.send_slot(slot.worker.peer, slot.index, Revoke(slot.index, (lease.id,)))
     if before - digests:
         state.enqueue_all()
+
+
+def _keeps_others(state: State, digest: bytes) -> bool:
+    """Whether slots that wait for a blob are wanted for work that needs no blob that is lacking."""
+    lacking = state.lacking | {digest}
+    return any(lease.call.function.refers_to((digest,)) for lease in state.leases.values()) and any(
+        not call.function.refers_to(lacking)
+        for session in state.waiting
+        if session.has_waiting
+        for call in session.waiting_calls
+    )
 
 
 def take_up(state: State, known: NamedMap, feeding: Function) -> None:

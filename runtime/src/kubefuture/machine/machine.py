@@ -281,9 +281,9 @@ class Machine:
         """The clients that are there and have a blob, and how many bytes they say that it has."""
         return blob_holders(self._state, digest)
 
-    def lack(self, digests: frozenset[bytes]) -> None:
-        """Says which blobs cannot be had for now, so that no slot waits for them."""
-        lack(self._state, digests)
+    def lack(self, away: Iterable[bytes], slow: Iterable[bytes]) -> None:
+        """Says which blobs cannot be had for now, and which come slowly, so that no slot waits for them in vain."""
+        lack(self._state, away, slow)
 
     def limit_journal(self, *, work: bool, leases: bool) -> None:
         """Says what the journal has room for (R16)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from ..errors import ProtocolError
 from ..protocol.messages import Elements, Function, Hello, Open, OpenNamed, Task
@@ -63,6 +63,11 @@ class SessionState:
     def has_waiting(self) -> bool:
         """Whether something can be leased now."""
         return bool(self._tasks or self._maps) and not self.held
+
+    @property
+    def waiting_calls(self) -> Iterator[Call]:
+        """The calls that have something to lease, as far as they are not passed over."""
+        return (call for queue in (self._tasks, self._maps) for call in queue if not call.cancelled)
 
     def add_function(self, message: Function) -> None:
         """Takes a function; what was measured of the one that it replaces still holds."""

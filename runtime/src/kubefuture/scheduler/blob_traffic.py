@@ -62,6 +62,7 @@ class BlobTraffic:
         self._keeping: dict[bytes, set[int]] = {}
         self._promised: dict[bytes, set[int]] = {}
         self._syncing: set[bytes] = set()
+        self._begun: dict[bytes, float] = {}
         self._asking: dict[bytes, set[int]] = {}
         self._unanswered: dict[tuple[int, bytes], BlobWanted] = {}
 
@@ -142,7 +143,7 @@ class BlobTraffic:
                 self._tell(digest, _NOBODY)
         for digest in [digest for digest in self._promised if digest in known]:
             del self._promised[digest]
-        self._machine.lack(frozenset(self._lacking(now)))
+        self._machine.lack(list(self._away(now)), self._slow(now))
         unanswered, self._unanswered = self._unanswered, {}
         for (number, _), message in unanswered.items():
             self._wanted(self._parties[number], message)
@@ -192,7 +193,7 @@ class BlobTraffic:
         else:
             party.tell([BlobMissing(digest, problem)])
 
-    def _lacking(self, now: float) -> Iterator[bytes]:
+    def _away(self, now: float) -> Iterator[bytes]:
         """Blobs whose client is away and may be so for a day (R10); where another client has one, that sends it."""
         for digest, arrival in list(self._folder.arrivals.items()):
             source = self._parties[self._sources[digest]]
@@ -202,6 +203,11 @@ class BlobTraffic:
                     self._next_source(arrival)
                 else:
                     yield digest
+
+    def _slow(self, now: float) -> list[bytes]:
+        """Blobs that have been on their way for a while."""
+        self._begun = {digest: self._begun.get(digest, now) for digest in self._folder.arrivals}
+        return [digest for digest, begun in self._begun.items() if now - begun > BLOB_PATIENCE]
 
     def _sources_of(self, digest: bytes, *, but: int = 0) -> list[tuple[int, int]]:
         """The clients that have a blob, those that are there first, and how many bytes they say that it has."""
@@ -272,12 +278,9 @@ class BlobTraffic:
             return
         reason = f"the scheduler cannot keep it: {arrival.problem}" if arrival.problem else ""
         source = self._parties.get(self._sources.get(digest, 0))
-        self._log(
-            line(
-                "blob-failed", blob=digest.hex(), client=source.hello.identity if source else None,
-                reason=reason or "its bytes are not those of its name",
-            )
-        )  # fmt: skip
+        client = source.hello.identity if source else None
+        why = reason or "its bytes are not those of its name"
+        self._log(line("blob-failed", blob=digest.hex(), client=client, reason=why))
         if reason:
             del self._sources[digest]
             self._folder.end(arrival, time.monotonic())
