@@ -46,11 +46,24 @@ def one_thread() -> AbstractContextManager[Any]:
     return _controller.limit(limits=1)  # type: ignore[no-any-return]
 
 
+_ASSIGNED = (
+    ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"),  # a job that names no CPUs per task has the second alone
+    ("PBS_NUM_PPN",),
+    ("NCPUS",),
+    ("LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS"),
+    ("NSLOTS",),
+    ("PJM_VNODE_CORE",),
+    ("PYTHON_CPU_COUNT",),
+)
+"""The variables that say how many cores a job has on this machine; of those in one row the first that is set counts."""
+
+
 def available_cores() -> int:
     """How many cores this process may use: the least of what anybody allows.
 
-    The kernel's affinity, the CPU quota of the cgroup (versions 1 and 2) and what a batch system
-    assigned, as R's `parallelly::availableCores()` does.
+    The kernel's affinity, the CPU quota of the cgroup (versions 1 and 2), what a batch system assigned
+    (Slurm, PBS, LSF, SGE, Fujitsu's), as R's `parallelly::availableCores()` does, and PYTHON_CPU_COUNT, by which
+    Python 3.13 and later can be told.
 
     Returns:
         A whole number, at least 1.
@@ -62,10 +75,11 @@ def _cores(root: Path, environ: Mapping[str, str]) -> int:
     """The same for a machine whose /proc and /sys are below this root, and for this environment."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     limits += cpu_quotas(root)
-    for name in ("SLURM_CPUS_PER_TASK", "NCPUS", "PBS_NUM_PPN", "LSB_DJOB_NUMPROC", "NSLOTS"):
-        value = environ.get(name, "")
-        if value.isdigit() and int(value) > 0:
-            limits.append(int(value))
+    for names in _ASSIGNED:
+        found = (environ.get(name, "") for name in names)
+        limits += [int(value) for value in found if value.isdecimal() and value.isascii() and int(value) > 0][
+            :1
+        ]
     return max(1, min(limits))
 
 
