@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import kubefuture as kf
+import numpy as np
 import pytest
 from kubefuture.errors import PlanError, ResultError, UnpicklableError
 
@@ -77,6 +80,72 @@ def test_an_error_says_which_element_it_was(plan):
     with pytest.raises(ValueError, match="bad") as caught:
         kf.map(third_fails, range(3))
     assert any("element 2 of third_fails" in note for note in caught.value.__notes__)
+
+
+def test_an_error_says_what_the_element_was_given_in_a_line_and_where_it_ran(plan):
+    def fail(text, more):
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad") as caught:
+        kf.map(fail, ["a\nb" * 100], [np.zeros((3, 3))])
+    (note,) = caught.value.__notes__
+    assert note.startswith("kubefuture: element 0 of fail, given 'a\\nba\\nb") and "\n" not in note
+    assert (f"on {platform.node()}" in note) == (plan.kind != "sequential")
+    assert len(note) < 250
+    with pytest.raises(ValueError, match="bad") as caught:
+        kf.future(fail, "x", more={"a": 1}).result()
+    assert caught.value.__notes__[0].startswith("kubefuture: future fail, given 'x', more={'a': 1}")
+
+
+class Unshown:
+    def __repr__(self):
+        raise RuntimeError("no words")
+
+
+def test_an_argument_that_cannot_be_shown_hides_no_error(plan):
+    def fail(_):
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        kf.map(fail, [Unshown()])
+
+
+def of_ours(error):
+    return [
+        frame.filename
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "kubefuture" in Path(frame.filename).parts or "concurrent" in Path(frame.filename).parts
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kf.map(explain_refusal, [1]),
+        lambda: kf.options(retries=1).map(explain_refusal, [1]),
+        lambda: list(kf.imap(explain_refusal, [1])),
+        lambda: kf.future(explain_refusal, 1).result(),
+        lambda: kf.value([kf.future(explain_refusal, 1)]),
+        lambda: kf.map(threading.Lock().__enter__, []),
+        lambda: kf.map(lambda _: threading.Lock(), [1]),
+    ],
+)
+def test_the_traceback_goes_from_the_callers_line_to_the_error_without_our_frames(plan, call):
+    with pytest.raises((Refused, kf.KubefutureError)) as caught:
+        call()
+    assert of_ours(caught.value) == []
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].filename == __file__
+
+
+def test_what_the_inputs_raise_keeps_its_own_frames(plan):
+    def inputs():
+        yield 1
+        raise OSError("no such row")
+
+    with pytest.raises(OSError, match="no such row") as caught:
+        kf.map(abs, inputs())
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[-1] == "inputs" and of_ours(caught.value) == []
 
 
 @pytest.mark.parametrize("call", ["map", "imap"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ class Reader:
         elif block.title == "It prints":
             assert self.done.stdout == block.text, block.place
         elif block.title == "It prints at the end":
-            said = [line for line in self.done.stderr.splitlines() if not line.startswith("make")]
+            there = re.sub(r"process \d+ on \S+", "process 4711 on laptop", self.done.stderr)
+            said = [line for line in there.splitlines() if not line.startswith("make")]
             assert said[-len(block.text.splitlines()) :] == block.text.splitlines(), block.place
         else:
             raise AssertionError(f"{block.place}: nobody knows what to do with a block of {block.language}")

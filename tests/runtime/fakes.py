@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kubefuture.core.blobs import BlobError
-from kubefuture.core.packing import pack_exception
+from kubefuture.core.raised import pack_exception
 from kubefuture.protocol.messages import (
     Bind,
     Blob,

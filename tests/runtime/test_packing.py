@@ -10,15 +10,13 @@ import pytest
 from kubefuture.core import packing
 from kubefuture.core.blame import find_culprit
 from kubefuture.core.packing import (
-    RemoteTraceback,
     pack_element,
-    pack_exception,
     pack_function,
     pack_result,
     unpack,
-    unpack_exception,
     unpack_result,
-)  # fmt: skip
+)
+from kubefuture.core.raised import RemoteTraceback, pack_exception, unpack_exception  # fmt: skip
 from kubefuture.errors import KubefutureError, PoisonError, ResultError, UnpicklableError
 
 

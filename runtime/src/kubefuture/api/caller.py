@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 from ..core.rng import Seed
+from .folding import folded
 from .futures import Future, submit
 from .mapping import run_imap, run_map
 from .options import Options, Progress
@@ -21,7 +22,8 @@ class Caller:
 
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> list[T]:
         """See `kubefuture.map`."""
-        return run_map(fn, iterables, self._options)
+        with folded:
+            return run_map(fn, iterables, self._options)
 
     def imap(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
         """See `kubefuture.imap`."""
@@ -29,7 +31,8 @@ class Caller:
 
     def future(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """See `kubefuture.future`."""
-        return submit(fn, args, kwargs, self._options)
+        with folded:
+            return submit(fn, args, kwargs, self._options)
 
     def __repr__(self) -> str:
         return f"Caller({self._options})"

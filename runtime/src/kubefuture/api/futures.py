@@ -18,8 +18,10 @@ from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner
 from ..core.packing import pack_element
 from ..core.patience import wait_until
+from ..core.raised import named
 from ..core.receiver import HelpedCondition
 from ..errors import PlanError
+from .folding import folded
 from .options import Options
 from .plan import current_plan
 from .running import Failed, packed_function, run_in_place, with_blobs
@@ -83,7 +85,8 @@ class Future(cf.Future[T], Generic[T]):
                         else f"no slot is connected, waiting: {backend.why_no_slots}"
                     ),
                 )
-        return super().result(timeout)
+        with folded:
+            return super().result(timeout)
 
     def __repr__(self) -> str:
         name = f" {self.label!r}" if self.label else ""
@@ -104,7 +107,8 @@ def future(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
     Raises:
         UnpicklableError: Function or arguments cannot be sent.
     """
-    return submit(fn, args, kwargs, _DEFAULTS)
+    with folded:
+        return submit(fn, args, kwargs, _DEFAULTS)
 
 
 def submit(
@@ -129,8 +133,7 @@ def submit(
         name = options.label or getattr(fn, "__name__", "future")
         outcome = run_in_place(FunctionRunner(function), 0, payload, options.retries, lambda _, error: error)
         if isinstance(outcome, Failed):
-            outcome.error.add_note(f"kubefuture: future {name}")
-            result.set_exception(outcome.error)
+            result.set_exception(named(outcome.error, f"future {name}"))
         else:
             result.set_result(outcome)
         return result
@@ -177,7 +180,8 @@ def value(x: Any, timeout: float | None = None) -> Any:
         if failed:
             for other in waiting:
                 other.cancel()
-            failed[0].result()
+            with folded:
+                failed[0].result()
         if waiting:
             raise TimeoutError(f"{len(waiting)} of {len(found)} futures are not done after {timeout} s.")
     return _replaced(x)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..core.rng import Seed
+from .folding import folded
 from .options import Options, Progress
 from .progress import Meter
 from .running import Failed
@@ -47,11 +48,12 @@ def map(  # noqa: A001 (the built-in's name, as in concurrent.futures)
         PoisonError: An element killed its slot too often; the others were finished first.
         TimeoutError: Time ran out; the rest is cancelled.
     """
-    return run_map(
-        fn,
-        iterables,
-        Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout, name=name),
-    )
+    with folded:
+        return run_map(
+            fn,
+            iterables,
+            Options(seed=seed, chunk_size=chunk_size, progress=progress, timeout=timeout, name=name),
+        )
 
 
 def imap(
@@ -123,21 +125,22 @@ def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
     meter = Meter(options.progress, stream.total, options.label)
     early: dict[int, Any] = {}
     due = 0
-    try:
-        yield None
-        for start, found, _ in stream:
-            early.update(enumerate(found, start))
-            meter.add(len(found))
-            while due in early:
-                value = early.pop(due)
-                due += 1
-                stream.taken = due
-                if isinstance(value, Failed):
-                    if options.on_error == "raise":
-                        stream.give_up()
-                        raise value.error
-                    value = value.error
-                yield value
-    finally:
-        stream.close()
-        meter.close()
+    with folded:
+        try:
+            yield None
+            for start, found, _ in stream:
+                early.update(enumerate(found, start))
+                meter.add(len(found))
+                while due in early:
+                    value = early.pop(due)
+                    due += 1
+                    stream.taken = due
+                    if isinstance(value, Failed):
+                        if options.on_error == "raise":
+                            stream.give_up()
+                            raise value.error
+                        value = value.error
+                    yield value
+        finally:
+            stream.close()
+            meter.close()

@@ -8,6 +8,7 @@ from ..backends.base import Backend
 from ..core.context import current_element
 from ..errors import PlanError
 from .attached import Attached
+from .folding import folded
 from .mapping import collect
 from .options import Options, Progress
 from .plan import current_plan
@@ -39,11 +40,12 @@ def attach(
         TimeoutError: Time ran out.
     """
     options = Options(on_error=on_error, progress=progress, timeout=timeout, name=name)
-    stream = Attached(_journaled(), options)
-    try:
-        return collect(stream, options)
-    finally:
-        stream.close()
+    with folded:
+        stream = Attached(_journaled(), options)
+        try:
+            return collect(stream, options)
+        finally:
+            stream.close()
 
 
 def forget(name: str) -> None:

@@ -15,7 +15,8 @@ from ..core import rng
 from ..core.blobs import BlobFile
 from ..core.context import current_element, inside
 from ..core.elements import FunctionRunner, overrun
-from ..core.packing import pack_exception, pack_function, unpack_exception, unpack_result
+from ..core.packing import pack_function, unpack_result
+from ..core.raised import pack_exception, unpack_exception
 from ..core.resources import one_thread
 from ..core.unseeded import warn_unseeded
 from ..errors import PlanError
@@ -108,7 +109,7 @@ def run_in_place(
                 if runner.limit and time.monotonic() - started > runner.limit:
                     raise overrun(index, runner.limit)
             except (Exception, SystemExit) as error:
-                outcome = Failed(named(index, unpack_exception(pack_exception(error))))
+                outcome = Failed(named(index, unpack_exception(pack_exception(error, runner.place(payload)))))
                 over = attempt == retries
         if before is not None and runner.drew(before):
             warn_unseeded(runner.name)

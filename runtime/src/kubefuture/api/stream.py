@@ -15,6 +15,7 @@ from ..client.named import NamedCall
 from ..core.elements import FunctionRunner
 from ..core.interrupts import undisturbed
 from ..core.packing import unpack_result
+from ..core.raised import named
 from ..core.scalars import unpack_all
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
@@ -214,7 +215,7 @@ class Stream:
 
     def _named(self, index: int, error: BaseException) -> BaseException:
         if not isinstance(error, PoisonError):
-            error.add_note(f"kubefuture: element {index} of {self._name}")
+            named(error, f"element {index} of {self._name}")
         return error
 
     def _patience(self) -> float:

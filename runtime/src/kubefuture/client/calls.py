@@ -12,7 +12,8 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, cast
 
-from ..core.packing import unpack_exception, unpack_result
+from ..core.packing import unpack_result
+from ..core.raised import RemoteTraceback, named, unpack_exception
 from ..core.receiver import HelpedCondition
 from ..core.settings import WINDOW_BYTES
 from ..core.unseeded import warn_unseeded
@@ -58,7 +59,7 @@ class TaskCall:
             if isinstance(outcome, Span):
                 future.set_result(unpack_result(outcome.payloads[0]))
             else:
-                future.set_exception(exception_of(outcome) if isinstance(outcome, Failure) else outcome)
+                future.set_exception(_error_of(future, outcome) if isinstance(outcome, Failure) else outcome)
         except InvalidStateError:
             return  # it was cancelled in this moment
         except KubefutureError as error:
@@ -188,6 +189,16 @@ class MapCall:
         self.cancelled = True
         self.arrived.append(error)
         self.changed.notify_all()
+
+
+def _error_of(future: Future[Any], failure: Failure) -> BaseException:
+    error = exception_of(failure)
+    if isinstance(error.__cause__, RemoteTraceback):
+        named(
+            error,
+            f"future {getattr(future, 'label', None) or error.__cause__.place.function or 'without a name'}",
+        )
+    return error
 
 
 def exception_of(failure: Failure) -> BaseException:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
 from ..protocol.messages import Blob, Function
 from .context import Element
 from .packing import pack_result
+from .raised import Place
 from .references import Loader
 from .rng import Root, generator, seed_globals, unpack_root
 from .scalars import unpack
 from .unseeded import State, drawn, may_draw, state
+
+_LINE = 100
+"""Characters of an element's arguments in an error's note."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _LINE
 
 
 class FunctionRunner:
@@ -69,6 +77,23 @@ class FunctionRunner:
             if self._message.rng:
                 kwargs = {**(kwargs or {}), "rng": generator(root)}
         return pack_result(function(*args, **kwargs) if kwargs else function(*args))
+
+    def place(self, payload: bytes, process: str = "") -> Place:
+        """Where an element runs, for the message of an error.
+
+        Args:
+            payload: The element's.
+            process: What to say of the process.
+        """
+        try:
+            content = without_own_seed(payload) if self._message.own_seeds else payload
+            args, kwargs = ((self._load(content),), None) if self.bare else self._load(content)
+            given = [_SHORT.repr(arg) for arg in args]
+            given += [f"{name}={_SHORT.repr(arg)}" for name, arg in (kwargs or {}).items()]
+        except Exception:  # what cannot be unpacked, or shown: the error itself says it, or is more important
+            given = []
+        line = " ".join(", ".join(given).split())
+        return Place(self.name, line if len(line) <= _LINE else f"{line[: _LINE - 3]}...", process)
 
     def watch(self) -> State | None:
         """What the global generators stand at before elements run; None if nobody needs to know (R25)."""

@@ -5,7 +5,6 @@ What is packed:
     function    the pickled callable
     element     the pickled pair (args, kwargs or None); where there is one argument, that alone, as a result is
     result      the pickled value; the msgpack of a number, a text or bytes
-    exception   a msgpack triple: pickled exception, its repr, the remote traceback as text
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-import traceback
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 import cloudpickle
-import msgspec
 
-from ..errors import KubefutureError, ResultError, UnpicklableError
+from ..errors import ResultError, UnpicklableError
 from .blame import find_culprit
 from .blobs import BlobFile
 from .capture import fingerprint
@@ -45,17 +42,6 @@ _packed_functions: dict[Hashable, bytes] = {}
 """Packed functions that nothing can have changed since; others are packed anew for each call."""
 
 
-class RemoteTraceback(Exception):
-    """The traceback of a slot, as the cause of the exception that the user sees."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"\n\n{self.text}"
-
-
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """Lets large data out of the pickle."""
 
@@ -65,12 +51,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def persistent_id(self, value: Any) -> Reference | None:
         return self._references.find(value)
-
-
-class _PackedException(msgspec.Struct, array_like=True):
-    content: bytes
-    summary: str
-    text: str
 
 
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[BlobFile, ...]]:
@@ -230,6 +210,12 @@ def pack_result(value: Any) -> bytes:
     return payload
 
 
+def pack_object(value: object) -> bytes:
+    """Packs anything, as its pickle; raises whatever that raises."""
+    packed: bytes = cloudpickle.dumps(value, protocol=5)
+    return packed
+
+
 def unpack_result(payload: bytes) -> Any:
     """The value in a packed result.
 
@@ -243,51 +229,6 @@ def unpack_result(payload: bytes) -> Any:
             f"A result arrived but cannot be unpacked here ({type(error).__name__}: {error}). "
             "The function probably returned an object whose class cannot be imported in this program."
         ) from error
-
-
-def pack_exception(error: BaseException) -> bytes:
-    """Packs an exception with its traceback; our own frames are left out.
-
-    An exception that could not be unpacked again is packed as a ResultError that quotes it.
-    """
-    text = _remote_text(error)
-    summary = "".join(traceback.format_exception_only(error)).strip()
-    try:
-        content = cloudpickle.dumps(error, protocol=5)
-        if not isinstance(pickle.loads(content), BaseException):
-            content = b""
-    except Exception:
-        content = b""
-    return msgspec.msgpack.encode(_PackedException(content, summary, text))
-
-
-def unpack_exception(payload: bytes) -> BaseException:
-    """The exception, with the remote traceback as its cause; a ResultError if it cannot be rebuilt here."""
-    packed = msgspec.msgpack.decode(payload, type=_PackedException)
-    error: BaseException
-    try:
-        error = pickle.loads(packed.content) if packed.content else _quoted(packed.summary)
-        if not isinstance(error, BaseException):
-            error = _quoted(packed.summary)
-    except Exception:
-        error = _quoted(packed.summary)
-    error.__cause__ = RemoteTraceback(packed.text)
-    return error
-
-
-def _quoted(summary: str) -> ResultError:
-    return ResultError(f"The function raised an exception that cannot be brought back as itself: {summary}")
-
-
-def _remote_text(error: BaseException) -> str:
-    """The traceback from the user's first frame on."""
-    trace = error.__traceback__
-    here = __name__.partition(".")[0]
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == here:
-        trace = trace.tb_next
-    if trace is None and not isinstance(error, KubefutureError):
-        trace = error.__traceback__
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
 
 
 def _too_long(payload: bytes) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.elements import overrun as error_of
-from ..core.packing import pack_exception
+from ..core.raised import pack_exception
 from ..protocol.messages import AnyMessage, Done, Function, Part, Raised
 
 

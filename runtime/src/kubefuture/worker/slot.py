@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import signal
 import socket
 import sys
@@ -24,7 +25,8 @@ from types import FrameType
 
 from ..core.context import Element, enter_slot_element
 from ..core.elements import FunctionRunner
-from ..core.packing import pack_exception, pack_result
+from ..core.packing import pack_result
+from ..core.raised import pack_exception
 from ..core.scalars import NUMBERS, PICKLED, decode, encode, unpack
 from ..core.settings import HANDOVER_SECONDS
 from ..core.unseeded import State
@@ -97,6 +99,7 @@ class Slot:
         self._running = 0
         self._forked = False
         self._had_blobs = False
+        self._process = f"in worker process {os.getpid()} on {platform.node()}"
         os.register_at_fork(after_in_child=self._leave)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
@@ -179,7 +182,7 @@ class Slot:
                 result = runner.run(element.root, content)
                 self._armed = False
             except BaseException as error:
-                if self._failed(error, lease.id, index, last, runner, before):
+                if self._failed(error, lease.id, index, last, runner, before, payload):
                     return
                 continue
             self._done(lease.id, index, last, runner, before)
@@ -215,7 +218,7 @@ class Slot:
                     result = pack_result(value)
                 self._armed = False
             except BaseException as error:
-                if self._failed(error, number, index, last, runner, before):
+                if self._failed(error, number, index, last, runner, before, payload):
                     return
                 continue
             if self._forked or index == last:
@@ -241,13 +244,14 @@ class Slot:
         last: int,
         runner: FunctionRunner,
         before: State | None,
+        payload: bytes,
     ) -> bool:
         """An element raised, or was interrupted; returns whether its lease ends with it."""
         self._armed = False
         if self._forked:
             os._exit(1)
         interrupted = isinstance(error, _Interrupted)
-        packed = b"" if interrupted else pack_exception(error)
+        packed = b"" if interrupted else pack_exception(error, runner.place(payload, self._process))
         end = interrupted or self._interrupted or index == last
         if end:
             self._say_unseeded(lease, runner, before)

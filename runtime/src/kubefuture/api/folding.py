@@ -1,0 +1,35 @@
+"""Tracebacks that go from the caller's line to the caller's own code, without ours between."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from ..core.raised import RemoteTraceback
+from ..errors import KubefutureError
+
+_OURS = (f"{__name__.partition('.')[0]}.", "concurrent.futures._base.")
+
+
+class _Folded:
+    """Leaves our own frames out of what is raised in its block, from the first to the last before others.
+
+    What the user's inputs raise keeps its frames. An error of our own code that is none of ours to raise keeps all of
+    them: that is a bug, and they say where it is.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        while trace is not None and f"{trace.tb_frame.f_globals.get('__name__')}.".startswith(_OURS):
+            trace = trace.tb_next
+        meant = (KubefutureError, TimeoutError, KeyboardInterrupt, StopIteration)
+        if trace is not None or isinstance(error, meant) or isinstance(error.__cause__, RemoteTraceback):
+            error.__traceback__ = trace
+
+
+folded = _Folded()

@@ -1,0 +1,112 @@
+"""Exceptions as bytes, and back: a msgpack array of the pickled exception, its repr, the traceback, and the place."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+
+import msgspec
+
+from ..errors import KubefutureError, ResultError
+from .packing import pack_object
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where an exception was raised, for people.
+
+    Attributes:
+        function: The function's name.
+        given: Its arguments, cut to a line.
+        process: The process and its host.
+    """
+
+    function: str = ""
+    given: str = ""
+    process: str = ""
+
+    def __str__(self) -> str:
+        given = f"given {self.given}" if self.given else ""
+        return ", ".join(part for part in (given, self.process) if part)
+
+
+class _PackedException(msgspec.Struct, array_like=True):
+    content: bytes
+    summary: str
+    text: str
+    place: Place
+
+
+class RemoteTraceback(Exception):
+    """The traceback of a slot, as the cause of the exception that the user sees.
+
+    Attributes:
+        text: As Python prints it.
+        place: What was called, with which arguments, and where.
+    """
+
+    __module__ = "kubefuture"  # which is what Python prints
+
+    def __init__(self, text: str, place: Place | None = None) -> None:
+        super().__init__(text, place)
+        self.text = text
+        self.place = place or Place()
+
+    def __str__(self) -> str:
+        return f"\n\n{self.text}"
+
+
+def pack_exception(error: BaseException, place: Place | None = None) -> bytes:
+    """Packs an exception with its traceback; our own frames are left out.
+
+    An exception that could not be unpacked again is packed as a ResultError that quotes it.
+
+    Args:
+        error: The exception.
+        place: Where it was raised.
+    """
+    text = _remote_text(error)
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    try:
+        content = pack_object(error)
+        if not isinstance(pickle.loads(content), BaseException):
+            content = b""
+    except Exception:
+        content = b""
+    return msgspec.msgpack.encode(_PackedException(content, summary, text, place or Place()))
+
+
+def unpack_exception(payload: bytes) -> BaseException:
+    """The exception, with the remote traceback as its cause; a ResultError if it cannot be rebuilt here."""
+    packed = msgspec.msgpack.decode(payload, type=_PackedException)
+    error: BaseException
+    try:
+        error = pickle.loads(packed.content) if packed.content else _quoted(packed.summary)
+        if not isinstance(error, BaseException):
+            error = _quoted(packed.summary)
+    except Exception:
+        error = _quoted(packed.summary)
+    if packed.text != packed.summary or packed.place != Place():
+        error.__cause__ = RemoteTraceback(packed.text, packed.place)
+    return error
+
+
+def named(error: BaseException, what: str) -> BaseException:
+    """Says in an exception's notes what it came from, and where that ran."""
+    place = str(error.__cause__.place) if isinstance(error.__cause__, RemoteTraceback) else ""
+    error.add_note(f"kubefuture: {what}{f', {place}' if place else ''}")
+    return error
+
+
+def _quoted(summary: str) -> ResultError:
+    return ResultError(f"The function raised an exception that cannot be brought back as itself: {summary}")
+
+
+def _remote_text(error: BaseException) -> str:
+    """The traceback from the user's first frame on."""
+    trace = error.__traceback__
+    here = __name__.partition(".")[0]
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == here:
+        trace = trace.tb_next
+    if trace is None and not isinstance(error, (KubefutureError, TimeoutError)):  # ours, and no bug
+        trace = error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
