@@ -1,6 +1,7 @@
 """`make soak MINUTES=n`: random work and random faults for some time, with a verdict.
 
-Scheduler and worker are killed only in the first quarter, so that the growth of the later ones can be seen.
+Scheduler and worker are killed only in the first sixth, so that the growth of the later ones can be seen: a new one
+takes some minutes to get what it needs.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Soak:
                 print(f"  {looks[-1].line()}", flush=True)
             time.sleep(faults._rng.uniform(0.5, 5.0))
             try:
-                with_daemons = passed < self._seconds / 4
+                with_daemons = passed < self._seconds / 6
                 self.checked += faults.some(daemons=with_daemons)
             except BaseException:
                 self._note(traceback.format_exc())
