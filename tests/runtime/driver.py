@@ -126,6 +126,7 @@ class Driver:
         spans = [
             span for message in self.take(client) if isinstance(message, Results) for span in message.spans
         ]
+        assert all(span.payloads for span in spans), "nobody is told of no results"
         return [span.start + offset for span in spans for offset in range(len(span.payloads))]
 
     def ready(self, worker: int, slot: int) -> None:

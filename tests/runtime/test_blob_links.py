@@ -178,25 +178,17 @@ def test_R16_a_slot_that_waits_for_data_keeps_no_other_from_work(far):
     assert future.result(30) == array[0]
 
 
-@pytest.mark.parametrize("who", ["another client", "the same client"])
-def test_R11_data_on_a_slow_way_keeps_no_slot_from_others(far, checkpoint, who):
-    array, port = numbers(), checkpoint.port
+def test_R11_data_on_a_slow_way_keeps_no_slot_from_others(far):
+    array = numbers()
     far.to_client.stop_at(SIZE // 2)
     futures = [kf.future(lambda x: float(array[x]), x) for x in range(6)]
-    if who == "the same client":
-        other = kf.future(reach, port)
     stopped(far.to_client)
     eventually(lambda: sum(worker.busy for worker in far.status().workers) == 2, "that all slots wait for it")
-    if who == "the same client":
-        checkpoint.next().go("here")
-    else:
-        with kf.plan("cluster", connection=far.connection):
-            assert kf.map(abs, range(-20, 0), chunk_size=1, timeout=60) == list(range(20, 0, -1))
+    with kf.plan("cluster", connection=far.connection):
+        assert kf.map(abs, range(-20, 0), chunk_size=1, timeout=60) == list(range(20, 0, -1))
     assert not any(future.done() for future in futures)
     far.to_client.go_on()
     assert kf.value(futures) == list(array[:6])
-    if who == "the same client":
-        assert other.result(30) == "here"
     assert far.to_client.starts.count(0) == 1, "it came once"
 
 

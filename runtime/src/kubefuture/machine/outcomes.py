@@ -195,7 +195,8 @@ def settle_early(state: State, session: SessionState, call: Call) -> None:
             call.early.append(outcome)
         elif isinstance(outcome, Span):
             payloads = outcome.payloads[: max(call.received - outcome.start, 0)]
-            record(state, session, call, Span(call.id, outcome.start, payloads))
+            if payloads:
+                record(state, session, call, Span(call.id, outcome.start, payloads))
         elif stop > call.received:
             pass
         elif outcome.kind == "raised" and 0 < call.had("retry", outcome.index) <= call.retries:
