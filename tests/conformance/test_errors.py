@@ -98,16 +98,20 @@ def test_an_error_says_what_the_element_was_given_in_a_line_and_where_it_ran(pla
 
 
 class Unshown:
+    def __init__(self, error):
+        self.error = error
+
     def __repr__(self):
-        raise RuntimeError("no words")
+        raise self.error("no words")
 
 
-def test_an_argument_that_cannot_be_shown_hides_no_error(plan):
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit])
+def test_an_argument_that_cannot_be_shown_hides_no_error(plan, error):
     def fail(_):
         raise ValueError("bad")
 
     with pytest.raises(ValueError, match="bad"):
-        kf.map(fail, [Unshown()])
+        kf.map(fail, [Unshown(error)])
 
 
 def of_ours(error):

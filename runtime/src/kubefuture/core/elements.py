@@ -90,7 +90,7 @@ class FunctionRunner:
             args, kwargs = ((self._load(content),), None) if self.bare else self._load(content)
             given = [_SHORT.repr(arg) for arg in args]
             given += [f"{name}={_SHORT.repr(arg)}" for name, arg in (kwargs or {}).items()]
-        except Exception:  # what cannot be unpacked, or shown: the error itself says it, or is more important
+        except (Exception, SystemExit):  # what cannot be unpacked, or shown: the error is more important
             given = []
         line = " ".join(", ".join(given).split())
         return Place(self.name, line if len(line) <= _LINE else f"{line[: _LINE - 3]}...", process)

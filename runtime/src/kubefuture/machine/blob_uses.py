@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from ..protocol.messages import Function, Revoke
+from .functions import FunctionState
 from .named import NamedMaps
 from .named_map import NamedMap
 from .outbox import NOBODY, Peer
@@ -51,7 +52,9 @@ def lack(state: State, away: Iterable[bytes], slow: Iterable[bytes]) -> None:
         slow: Blobs that take their time to come: no slot waits for one once others want it (R11).
     """
     before = state.lacking
-    put_aside = (digest for digest in slow if digest in before or _keeps_others(state, digest))
+    slow = list(slow)
+    waiting = _waiting_functions(state) if any(digest not in before for digest in slow) else set()
+    put_aside = [digest for digest in slow if digest in before or _keeps_others(state, digest, waiting)]
     digests = state.lacking = frozenset((*away, *put_aside))
     if gone := digests - before:
         for lease in state.leases.values():
@@ -62,14 +65,17 @@ def lack(state: State, away: Iterable[bytes], slow: Iterable[bytes]) -> None:
         state.enqueue_all()
 
 
-def _keeps_others(state: State, digest: bytes) -> bool:
+def _waiting_functions(state: State) -> set[FunctionState]:
+    """The functions of all that could be leased, each once: there may be very many futures of one."""
+    calls = (call for session in state.waiting if session.has_waiting for call in session.waiting_calls)
+    return {call.function for call in calls if state.room_for_leases or not call.key}
+
+
+def _keeps_others(state: State, digest: bytes, waiting: set[FunctionState]) -> bool:
     """Whether slots that wait for a blob are wanted for work that needs no blob that is lacking."""
     lacking = state.lacking | {digest}
-    return any(lease.call.function.refers_to((digest,)) for lease in state.leases.values()) and any(
-        not call.function.refers_to(lacking)
-        for session in state.waiting
-        if session.has_waiting
-        for call in session.waiting_calls
+    return any(not function.refers_to(lacking) for function in waiting) and any(
+        lease.call.function.refers_to((digest,)) for lease in state.leases.values()
     )
 
 
