@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from kubefuture.backends import cluster
+from kubefuture.core import trim
 from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import PROTOCOL, Environment, Hello
 from kubefuture.scheduler import blob_traffic, expecting, party, server, storing, unread
@@ -73,6 +74,7 @@ def use_virtual_time(monkeypatch: Any) -> None:
         monkeypatch.setattr(module, "asyncio", loops)
     for module in (server, blob_traffic, blob_cache):
         monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(trim, "gc", SimpleNamespace(collect=lambda: 0))  # a thousand of them share this process
     monkeypatch.setattr(server, "own_environment", lambda: Environment("3.11"))
     monkeypatch.setattr(storing, "MEMORY_PAYLOAD_BYTES", 0)
     monkeypatch.setattr(unread, "MEMORY_RESULT_BYTES", 500)
