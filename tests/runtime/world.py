@@ -74,7 +74,8 @@ def use_virtual_time(monkeypatch: Any) -> None:
         monkeypatch.setattr(module, "asyncio", loops)
     for module in (server, blob_traffic, blob_cache):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(trim, "gc", SimpleNamespace(collect=lambda: 0))  # a thousand of them share this process
+    # A thousand daemons share this process.
+    monkeypatch.setattr(trim, "gc", SimpleNamespace(collect=lambda: 0))
     monkeypatch.setattr(server, "own_environment", lambda: Environment("3.11"))
     monkeypatch.setattr(storing, "MEMORY_PAYLOAD_BYTES", 0)
     monkeypatch.setattr(unread, "MEMORY_RESULT_BYTES", 500)
