@@ -30,18 +30,20 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
         client.map(["ok"] * 3970 + ["raise"] * 20 + ["die"] * 10, chunk_size=number, retries=number % 2)
         for _ in range(1000):
             client.submit("ok")
-    for second in range(1, 60):
-        world.run(2.0 + second)
+    failures = world.draw.sample(range(20), 4)
+    for round_ in range(60):
+        world.run(world.loop.now + world.draw.uniform(0.0, 2.0))  # at any moment, between any two messages
         for _ in range(10):
             world.lose(world.draw.choice(world.wires))
         for _ in range(2):
             world.kill_worker(world.draw.choice(world.workers))
             world.draw.choice(world.processes).kill()
-        if second % 25 == 5:
+        if round_ in failures:
             world.fail(world.draw.uniform(0.1, 4.0))
         world.wires = [wire for wire in world.wires if wire.near or wire.far]
         if not world.busy:
             break
+    assert round_ > max(failures), "the scheduler died every time"
     while world.busy:
         world.run(world.loop.now + 1.0)
         assert world.loop.now < 600.0, "it comes to an end"
