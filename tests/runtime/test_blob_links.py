@@ -84,12 +84,18 @@ def test_R4_a_scheduler_that_is_killed_in_a_transfer_costs_no_result(far, end):
     assert not far.parts()
 
 
-def test_R10_a_client_that_is_away_in_a_transfer_keeps_no_slot_from_others_and_goes_on_when_it_is_back(far):
-    array = numbers()
+def all_slots_wait(far: FarCluster, array: np.ndarray) -> list[kf.Future[float]]:
+    """Six futures that need an array of which half has left the client; their values are its first elements."""
     far.to_client.stop_at(SIZE // 2)
     futures = [kf.future(lambda x: float(array[x]), x) for x in range(6)]
     stopped(far.to_client)
     eventually(lambda: sum(worker.busy for worker in far.status().workers) == 2, "that all slots wait for it")
+    return futures
+
+
+def test_R10_a_client_that_is_away_in_a_transfer_keeps_no_slot_from_others_and_goes_on_when_it_is_back(far):
+    array = numbers()
+    futures = all_slots_wait(far, array)
     far.to_client.part()
     far.to_client.go_on()
     with kf.plan("cluster", connection=far.connection):
@@ -180,10 +186,7 @@ def test_R16_a_slot_that_waits_for_data_keeps_no_other_from_work(far):
 
 def test_R11_data_on_a_slow_way_keeps_no_slot_from_others(far):
     array = numbers()
-    far.to_client.stop_at(SIZE // 2)
-    futures = [kf.future(lambda x: float(array[x]), x) for x in range(6)]
-    stopped(far.to_client)
-    eventually(lambda: sum(worker.busy for worker in far.status().workers) == 2, "that all slots wait for it")
+    futures = all_slots_wait(far, array)
     with kf.plan("cluster", connection=far.connection):
         assert kf.map(abs, range(-20, 0), chunk_size=1, timeout=60) == list(range(20, 0, -1))
     assert not any(future.done() for future in futures)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
 import signal
 import socket
 import sys
@@ -99,7 +98,7 @@ class Slot:
         self._running = 0
         self._forked = False
         self._had_blobs = False
-        self._process = f"in worker process {os.getpid()} on {platform.node()}"
+        self._process = f"in worker process {os.getpid()} on {socket.gethostname()}"
         os.register_at_fork(after_in_child=self._leave)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
