@@ -43,6 +43,65 @@ def test_a_fork_of_the_program_leaves_its_parents_work_alone_and_has_its_own(poo
     assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
 
 
+FORK_AT_A_BAD_MOMENT = """
+import os
+import sys
+import threading
+import kubefuture as kf
+
+began, forked = threading.Event(), threading.Event()
+
+
+def made():
+    began.set()
+    forked.wait()
+    return 7
+
+
+class Slow:
+    def __reduce__(self):
+        return eval, ("__import__('__main__').made()",)
+
+
+def slow():
+    return Slow()
+
+
+def hold(future):
+    with future._condition:
+        held.set()
+        forked.wait()
+
+
+arriving, held = kf.future(slow), threading.Event()
+began.wait()  # the thread that gives futures their results is at it
+waiting = kf.future(abs, -7)
+arriving.add_done_callback(lambda future: print("called back", flush=True))
+threading.Thread(target=hold, args=[waiting]).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    for future in [arriving, waiting]:
+        try:
+            future.result(30)
+            sys.exit("a fork has its parent's result")
+        except kf.KubefutureError as error:
+            assert "forked" in str(error), error
+        future.cancel()
+    sys.exit(0 if kf.map(abs, range(-3, 0)) == [3, 2, 1] else 2)
+assert os.waitpid(child, 0)[1] == 0
+forked.set()
+assert arriving.result() == waiting.result() == 7
+"""
+
+
+def test_a_fork_while_a_future_gets_its_result_waits_for_nothing(pool, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(FORK_AT_A_BAD_MOMENT)
+    ended = pool.run(script, tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "called back\n"), ended.stderr
+
+
 def test_a_callback_may_take_a_lock_under_which_work_is_submitted(pool):
     lock, done = threading.Lock(), []
 

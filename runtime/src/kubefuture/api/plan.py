@@ -103,18 +103,23 @@ _own_pid = os.getpid()
 """Asking the system each time would be a fifth of what submitting a task costs."""
 
 
-def _forked() -> None:
-    global _own_pid
-    _own_pid = os.getpid()
-
-
-os.register_at_fork(after_in_child=_forked)
-
 _current: Plan | None = None
 _waited_for: list[Plan] = []
 """Plans that were replaced while somebody waited for their work; they end with the program at the latest."""
 
 _choosing = threading.Lock()
+
+
+def _forked() -> None:
+    global _own_pid
+    _own_pid = os.getpid()
+    chosen = [] if _current is None else [_current]
+    for lock in [_choosing, *(plan._lock for plan in [*_waited_for, *chosen])]:
+        lock._at_fork_reinit()  # type: ignore[attr-defined] # who held it may not be here to give it back
+
+
+os.register_at_fork(after_in_child=_forked)
+
 _sequential = Plan("sequential", None, None)
 
 

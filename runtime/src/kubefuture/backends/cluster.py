@@ -66,7 +66,7 @@ class ClusterBackend:
         self.receiver: Receiver | None = None
         if SUPPORTED and self._connection.socket_path:
             self.receiver = Receiver(
-                "kubefuture-read", session.lock, session.deliver, session.has_one_task, self._fail
+                "kubefuture-read", session.lock, session.outcomes.deliver, session.has_one_task, self._fail
             )
         session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
@@ -139,7 +139,7 @@ class ClusterBackend:
         self._end_threads()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
-        self.session.deliver()
+        self.session.outcomes.deliver()
 
     def _leave(self) -> None:
         with self.session.lock:  # another thread may send in this moment
@@ -206,7 +206,7 @@ class ClusterBackend:
         except Exception as error:
             with self.session.lock:
                 self._fail(error)
-            self.session.deliver()
+            self.session.outcomes.deliver()
 
     def _fail(self, error: Exception) -> None:
         """Whoever waits gets the error, and nothing goes on. The lock is held."""
@@ -286,7 +286,7 @@ class ClusterBackend:
                     self._link.lane.want(asked)
             helped = self.receiver is not None and self.receiver.active
         if not helped:  # else that is done when the lock is free
-            self.session.deliver()
+            self.session.outcomes.deliver()
 
     def _read_blob(self, digest: bytes, start: int, stop: int) -> bytes | None:
         """Bytes of what a function captured; None when nothing refers to it any more."""

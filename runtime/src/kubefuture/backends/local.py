@@ -64,7 +64,9 @@ class LocalBackend:
         )
         self._thread = LoopThread("kubefuture-io")
         self.receiver = (
-            Receiver("kubefuture-read", session.lock, session.deliver, session.has_one_task, self._fail)
+            Receiver(
+                "kubefuture-read", session.lock, session.outcomes.deliver, session.has_one_task, self._fail
+            )
             if SUPPORTED
             else None
         )
@@ -114,7 +116,7 @@ class LocalBackend:
                 self.receiver.close()
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
-        self.session.deliver()
+        self.session.outcomes.deliver()
 
     def _begin(self, workers: int) -> None:
         with self.session.lock:
@@ -193,7 +195,7 @@ class LocalBackend:
         finally:
             self._pumping = False
             if self.session.outcomes and not (self.receiver is not None and self.receiver.active):
-                self._thread.loop.call_soon_threadsafe(self.session.deliver)
+                self._thread.loop.call_soon_threadsafe(self.session.outcomes.deliver)
 
     def _fail(self, error: BaseException) -> None:
         """Half an event was carried out, by a bug or by Ctrl-C in the user's thread. The lock is held.

@@ -49,7 +49,7 @@ class TaskCall:
 
     def settle(self, outcome: Span | Failure | KubefutureError) -> None:
         """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
-        future, self.future = self.future, None
+        future = self.future
         if future is None:
             return  # it was cancelled; late results are dropped (R21)
         if self.unseeded:
@@ -63,6 +63,18 @@ class TaskCall:
         except InvalidStateError:
             return  # it was cancelled in this moment
         except KubefutureError as error:
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+        finally:
+            self.future = None
+
+    def abandon(self, error: KubefutureError) -> None:
+        """In a fork of the program: the future ends here, without its callbacks, which are its parent's."""
+        future: Any = self.future
+        self.future = None
+        if future is not None:
+            future._condition._at_fork_reinit()
+            future._done_callbacks.clear()
             with suppress(InvalidStateError):
                 future.set_exception(error)
 

@@ -5,15 +5,12 @@ Used under the host's lock, from the user's threads and from the I/O thread::
     api ── submit ──> Session ── messages ──> transport ──> machine, here or in the scheduler
         <── calls ──          <── receive ──
 
-Only `deliver` runs without the lock, since it runs the user's code, which may wait for a thread that
-wants the lock.
+Only `outcomes.deliver` runs without the lock.
 """
 
 from __future__ import annotations
 
 import threading
-import traceback
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -22,7 +19,7 @@ from typing import Any
 
 from ..core.blobs import BlobFile
 from ..core.forks import abandon_in_forks
-from ..core.receiver import HelpedCondition, Receiver
+from ..core.receiver import Receiver
 from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
@@ -42,7 +39,6 @@ from ..protocol.messages import (
     Results,
     Resumed,
     Slots,
-    Span,
     Task,
     Tasks,
     UnseededCall,
@@ -51,6 +47,7 @@ from ..protocol.messages import (
 from .calls import MapCall, TaskCall
 from .functions import Functions
 from .named import Cancelling, NamedCall, Naming
+from .outcomes import Outcomes
 from .window import Window
 
 Files = tuple[BlobFile, ...]
@@ -67,7 +64,7 @@ class Session:
     Attributes:
         slots: How many slots are connected, as far as the scheduler has said.
         slots_changed: Notified when that changes, and when the session breaks.
-        outcomes: What `deliver` gives to futures.
+        outcomes: What is given to futures.
         functions: What the scheduler has been sent to call.
         receiver: What a thread that waits for an outcome can help with.
     """
@@ -81,7 +78,7 @@ class Session:
         self._cancelling = Cancelling()
         self.functions = Functions(self._ids)
         self._window = Window()
-        self.outcomes: deque[tuple[TaskCall, Span | Failure | KubefutureError]] = deque()
+        self.outcomes = Outcomes()
         self.receiver: Receiver | None = None
         self.slots = 0
         self.slots_changed = threading.Condition(lock)
@@ -213,7 +210,7 @@ class Session:
                 call = self._calls.get(span.call)
                 if isinstance(call, TaskCall):
                     self._end(call)
-                    self.outcomes.append((call, span))
+                    self.outcomes.append(call, span)
                 elif call is not None:
                     call.span(span)
                     self._proceed(call)
@@ -221,7 +218,7 @@ class Session:
             call = self._calls.get(message.call)
             if isinstance(call, TaskCall):
                 self._end(call)
-                self.outcomes.append((call, message))
+                self.outcomes.append(call, message)
             elif call is not None:
                 call.failure(message)
                 self._proceed(call)
@@ -244,18 +241,6 @@ class Session:
             self.slots = message.slots
             self.slots_changed.notify_all()
 
-    def deliver(self) -> None:
-        """Gives futures what has arrived for them. Call it without the lock, in any thread."""
-        while True:
-            try:
-                call, outcome = self.outcomes.popleft()
-            except IndexError:
-                return
-            try:
-                call.settle(outcome)
-            except BaseException as error:  # a callback's SystemExit must not end the I/O thread
-                traceback.print_exception(error)
-
     def resume(self) -> list[Message]:
         """Everything that a new scheduler has to know: what is not settled is sent again (R4)."""
         messages: list[Message] = [*self.functions.sent]
@@ -270,11 +255,11 @@ class Session:
         return messages
 
     def break_off(self, error: KubefutureError) -> None:
-        """The connection is lost for good: whoever waits gets the error, futures with the next `deliver`."""
+        """The connection is lost for good: whoever waits gets the error, futures with the next delivery."""
         self.error = error
         for call in list(self._calls.values()):
             if isinstance(call, TaskCall):
-                self.outcomes.append((call, error))
+                self.outcomes.append(call, error)
             else:
                 call.broken(error)
         self._calls.clear()
@@ -283,16 +268,15 @@ class Session:
 
     def abandon(self) -> None:
         """In a fork of the program: all this is the parent's, which goes on with it over the same sockets."""
-        self.lock = threading.RLock()  # the thread that held the old one may not be here to give it back
+        self.lock._at_fork_reinit()  # type: ignore[attr-defined] # who held it may not be here to give it back
         self.error = KubefutureError("This work belongs to the process that this one was forked from.")
         self._send = lambda _: None
-        for call in self._maps.values():
-            call.changed = HelpedCondition(self.lock)
-            with self.lock:
+        with self.lock:
+            for call in self._maps.values():
                 call.broken(self.error)
+        self.outcomes.abandon([c for c in self._calls.values() if isinstance(c, TaskCall)], self.error)
         self._calls.clear()
         self._maps.clear()
-        self.outcomes.clear()
 
     def _check(self) -> None:
         if self.error is not None:

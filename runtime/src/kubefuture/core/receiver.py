@@ -166,6 +166,7 @@ class Receiver:
     def abandon(self) -> None:
         """In a fork of the program: the parent goes on reading the sockets."""
         self._closed = True
+        self._helper = 0
         self._handlers.clear()
         self._epoll.close()
 
