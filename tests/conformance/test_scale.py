@@ -25,6 +25,31 @@ def test_the_number_of_workers_is_known(plan):
     assert kf.n_workers() == (1 if plan.kind == "sequential" else 2)
 
 
+def test_workers_are_free_until_this_program_has_work_for_them(pool, checkpoint):
+    assert kf.n_free_workers() == 2
+    futures = [kf.future(reach, checkpoint.port)]
+    assert kf.n_free_workers() == 1
+    futures += [kf.future(reach, checkpoint.port) for _ in range(2)]
+    assert kf.n_free_workers() == 0
+    for _ in futures:
+        checkpoint.next().go()
+    kf.value(futures)
+    assert kf.n_free_workers() == 2
+
+
+def test_workers_are_free_after_a_map_whatever_became_of_it(plan):
+    free = kf.n_workers()
+    kf.map(abs, range(10))
+    assert kf.n_free_workers() == free
+    with pytest.raises(ZeroDivisionError):
+        kf.map(lambda x: 1 // x, range(10))
+    assert kf.n_free_workers() == free
+    results = kf.imap(abs, range(100_000))
+    next(results)
+    results.close()
+    assert kf.n_free_workers() == free
+
+
 def test_the_sequential_plan_cannot_be_scaled(plan):
     if plan.kind == "sequential":
         with pytest.raises(PlanError, match="no workers to scale"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import threading
+from collections import deque
 
 import pytest
 from kubefuture.core import packing
@@ -50,7 +51,38 @@ BLAMED = {
     "argument 2 of partial(pow)": lambda: functools.partial(pow, 1, stuck()),
     "argument 'key' of partial(sorted)": lambda: functools.partial(sorted, key=stuck()),
     "the object of method": lambda: Holder2(stuck()).method,
+    "attribute 'cache' of": lambda: with_attribute(stuck()),
+    "attribute 'lock' of class local_class.<locals>.Model": lambda: local_class(stuck()),
+    "its class → attribute 'lock' of class": lambda: local_class(stuck())(),
+    "base local_class.<locals>.Model of": lambda: type("Part", (local_class(stuck()),), {}),
+    ".open": lambda: Slotted(stuck(), 1),
+    ".__closed": lambda: Slotted(1, stuck()),
+    "[1] → ['a']": lambda: deque([1, {"a": stuck()}]),
+    " → ".join(["[0]"] * 9): lambda: functools.reduce(lambda inner, _: [inner], range(9), stuck()),
 }
+
+
+def with_attribute(value):
+    def function():
+        return function.cache
+
+    function.cache = value
+    return function
+
+
+def local_class(value):
+    class Model:
+        lock = value
+
+    return Model
+
+
+class Slotted:
+    __slots__ = ("__closed", "open")
+
+    def __init__(self, opened, closed):
+        self.open = opened
+        self.__closed = closed
 
 
 class Holder2:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.caller import options
     from .api.futures import Future, future, value
-    from .api.info import n_workers, scale
+    from .api.info import n_free_workers, n_workers, scale
     from .api.mapping import imap, map
     from .api.named import attach, forget
     from .api.plan import Plan, plan
@@ -33,6 +33,7 @@ _HOMES = {
     "future": "api.futures",
     "imap": "api.mapping",
     "map": "api.mapping",
+    "n_free_workers": "api.info",
     "n_workers": "api.info",
     "options": "api.caller",
     "plan": "api.plan",
@@ -51,6 +52,7 @@ __all__ = [
     "future",
     "imap",
     "map",
+    "n_free_workers",
     "n_workers",
     "options",
     "plan",

@@ -12,6 +12,16 @@ def n_workers() -> int:
     return 1 if backend is None else backend.n_workers
 
 
+def n_free_workers() -> int:
+    """How many workers have nothing of this program's to do; 1 for the sequential plan.
+
+    That is `n_workers()` less the elements that wait or run, and at least 0. What other programs run on the same
+    cluster is not counted.
+    """
+    backend = current_plan().backend()
+    return 1 if backend is None else max(0, backend.n_workers - backend.session.unfinished())
+
+
 def scale(n: int) -> None:
     """Changes the number of workers, and returns when they are there. Those that go finish what they run.
 

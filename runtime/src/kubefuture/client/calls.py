@@ -117,6 +117,11 @@ class MapCall:
         """Every element is settled, or nobody waits."""
         return self.cancelled or (self.complete and self.settled == len(self.payloads))
 
+    @property
+    def unfinished(self) -> int:
+        """How many elements wait or run, as far as is known."""
+        return len(self.payloads) - self.settled
+
     def span(self, span: Span) -> None:
         """Results arrived; an element that has its result already is left out."""
         payloads = self.payloads

@@ -97,6 +97,11 @@ class NamedCall(MapCall):
         return self.cancelled or (self.whole >= 0 and self.settled >= self.whole)
 
     @property
+    def unfinished(self) -> int:
+        """How many elements wait or run, as far as is known."""
+        return max(self.whole, len(self.payloads), self.settled) - self.settled
+
+    @property
     def number(self) -> int:
         """The journal's number of it, 0 while that is not known."""
         return self._named_as

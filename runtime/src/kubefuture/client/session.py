@@ -95,20 +95,19 @@ class Session:
         """How many calls have not ended."""
         return len(self._calls)
 
+    def unfinished(self) -> int:
+        """How many elements wait or run."""
+        with self.lock:
+            return len(self._calls) - len(self._maps) + sum(one.unfinished for one in self._maps.values())
+
     def has_one_task(self) -> bool:
         """Whether a single future is all that is under way."""
         return len(self._calls) == 1 and not self._maps
 
     def start_map(
-        self,
-        function: Function,
-        files: Files = (),
-        naming: Naming | None = None,
-        *,
-        total: int,
-        chunk_size: int,
-        retries: int,
-    ) -> MapCall:
+        self, function: Function, files: Files = (), naming: Naming | None = None, *, total: int,
+        chunk_size: int, retries: int,
+    ) -> MapCall:  # fmt: skip
         """Begins a map, a named one if it is given a name; `add_elements` follows."""
         with self.lock:
             self._check()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_DEPTH = 6
+from .capture import is_by_reference
+
+_DEPTH = 12
 
 
 def find_culprit(value: Any, dumps: Callable[[Any], bytes]) -> str:
@@ -68,12 +72,36 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             yield f"default {number + 1} of {value.__qualname__}", part
         for name, part in (value.__kwdefaults__ or {}).items():
             yield f"default of {name!r} of {value.__qualname__}", part
+        yield from (
+            (f"attribute {name!r} of {value.__qualname__}", part) for name, part in vars(value).items()
+        )
     elif isinstance(value, dict):
         yield from ((f"[{key!r}]", part) for key, part in value.items())
-    elif isinstance(value, (list, tuple, set, frozenset)):
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
         yield from ((f"[{number}]", part) for number, part in enumerate(value))
-    elif hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType)):
-        yield from ((f".{name}", part) for name, part in vars(value).items())
+    elif isinstance(value, type):
+        if is_by_reference(value) or value.__module__ in sys.builtin_module_names:
+            return  # its name is all that travels, or it is none of the user's
+        of_class = f"of class {value.__qualname__}"
+        yield from ((f"attribute {name!r} {of_class}", part) for name, part in vars(value).items())
+        yield from ((f"base {base.__qualname__} {of_class}", base) for base in value.__bases__)
+    elif not isinstance(value, types.ModuleType):
+        yield from ((f".{name}", part) for name, part in _attributes(value))
+        if next(_parts(type(value)), None) is not None:
+            yield "its class", type(value)
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    """An object's attributes, those in slots too."""
+    yield from getattr(value, "__dict__", {}).items()
+    for base in type(value).__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            try:
+                yield name, getattr(value, f"_{base.__name__.lstrip('_')}{name}" if private else name)
+            except AttributeError:  # it has no value
+                continue
 
 
 def _name(value: functools.partial[Any]) -> str:
