@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api.caller import options
+    from .api.executor import ClusterExecutor
     from .api.futures import Future, future, value
     from .api.info import n_workers, scale
     from .api.mapping import imap, map
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .errors import KubefutureError
 
 _HOMES = {
+    "ClusterExecutor": "api.executor",
     "Future": "api.futures",
     "KubefutureError": "errors",
     "Plan": "api.plan",
@@ -42,6 +44,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClusterExecutor",
     "Future",
     "KubefutureError",
     "Plan",

@@ -204,7 +204,7 @@ class Stream:
     def _unpacked(self, span: Span) -> Outcomes:
         try:
             return span.start, unpack_all(span.payloads), False
-        except Exception:  # one of them cannot be unpacked here
+        except (Exception, SystemExit):  # one of them cannot be unpacked here
             return span.start, [self._one(*pair) for pair in enumerate(span.payloads, span.start)], True
 
     def _one(self, index: int, payload: bytes) -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
@@ -32,12 +32,8 @@ from ..protocol.messages import (
     Cancel,
     Elements,
     Failure,
-    Fetched,
-    Forgotten,
     Function,
     Message,
-    Named,
-    NotNamed,
     Release,
     Results,
     Resumed,
@@ -50,7 +46,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from .calls import MapCall, TaskCall
 from .functions import Functions
-from .named import Cancelling, NamedCall, Naming
+from .named import AboutNamed, Cancelling, NamedCall, Naming
 from .window import Window
 
 Files = tuple[BlobFile, ...]
@@ -103,15 +99,9 @@ class Session:
         return len(self._calls) == 1 and not self._maps
 
     def start_map(
-        self,
-        function: Function,
-        files: Files = (),
-        naming: Naming | None = None,
-        *,
-        total: int,
-        chunk_size: int,
+        self, function: Function, files: Files = (), naming: Naming | None = None, *, total: int, chunk_size: int,
         retries: int,
-    ) -> MapCall:
+    ) -> MapCall:  # fmt: skip
         """Begins a map, a named one if it is given a name; `add_elements` follows."""
         with self.lock:
             self._check()
@@ -206,6 +196,18 @@ class Session:
                 self._send([Cancel((call.id,))])
                 self._end(call)
 
+    def withdraw(self, calls: Iterable[TaskCall]) -> None:
+        """Cancels those of some futures that no slot has yet. Without the lock, like `deliver`."""
+        with self.lock:
+            known = [call for call in calls if call.id in self._calls]
+            for call in known:
+                call.unwanted = True
+                if not call.sent:
+                    self._end(call)
+                    self.outcomes.append((call, Failure(call.id, 0, "withdrawn", b"")))
+            self._send([Cancel(tuple(call.id for call in known if call.sent), waiting=True)])
+        self.deliver()
+
     def receive(self, message: AnyMessage) -> None:
         """A message from the scheduler."""
         if isinstance(message, Results):
@@ -225,7 +227,7 @@ class Session:
             elif call is not None:
                 call.failure(message)
                 self._proceed(call)
-        elif isinstance(message, (Named, Fetched, NotNamed, Forgotten)):
+        elif isinstance(message, AboutNamed):
             named = self._calls.get(message.call)
             if isinstance(named, NamedCall):
                 self._send(named.receive(message))
@@ -266,8 +268,7 @@ class Session:
             messages += call.opening()
             messages.extend(call.next_elements())
         messages += self._cancelling.again()
-        messages.append(Resumed())
-        return messages
+        return [*messages, Resumed()]
 
     def break_off(self, error: KubefutureError) -> None:
         """The connection is lost for good: whoever waits gets the error, futures with the next `deliver`."""
