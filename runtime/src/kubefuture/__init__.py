@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import aio
     from .api.caller import options
     from .api.executor import ClusterExecutor
     from .api.futures import Future, future, value
@@ -29,6 +30,7 @@ _HOMES = {
     "Future": "api.futures",
     "KubefutureError": "errors",
     "Plan": "api.plan",
+    "aio": "api.aio",
     "attach": "api.named",
     "available_cores": "core.resources",
     "forget": "api.named",
@@ -48,6 +50,7 @@ __all__ = [
     "Future",
     "KubefutureError",
     "Plan",
+    "aio",
     "attach",
     "available_cores",
     "forget",
@@ -67,7 +70,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    module = import_module(f".{home}", __name__)
+    found = globals()[name] = module if name == "aio" else getattr(module, name)
     return found
 
 

@@ -6,7 +6,7 @@ import concurrent.futures as cf
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -71,6 +71,12 @@ class Future(cf.Future[T], Generic[T]):
         if fresh:
             self.set_running_or_notify_cancel()
         return True
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Waits in an event loop. Cancelling the task that waits cancels the call, running or not."""
+        import asyncio
+
+        return asyncio.wrap_future(self).__await__()
 
     def fail(self, error: BaseException) -> None:
         """Stops the call, wherever it is, and gives an error in place of its result; nothing if it is done."""
