@@ -13,7 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import aio
     from .api.caller import options
+    from .api.executor import ClusterExecutor
     from .api.futures import Future, future, value
     from .api.info import n_free_workers, n_workers, scale
     from .api.mapping import imap, map
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     from .errors import KubefutureError
 
 _HOMES = {
+    "ClusterExecutor": "api.executor",
     "Future": "api.futures",
     "KubefutureError": "errors",
     "Plan": "api.plan",
+    "aio": "api.aio",
     "attach": "api.named",
     "available_cores": "core.resources",
     "forget": "api.named",
@@ -43,9 +47,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "ClusterExecutor",
     "Future",
     "KubefutureError",
     "Plan",
+    "aio",
     "attach",
     "available_cores",
     "forget",
@@ -66,7 +72,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+    module = import_module(f".{home}", __name__)
+    found = globals()[name] = module if name == "aio" else getattr(module, name)
     return found
 
 

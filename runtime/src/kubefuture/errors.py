@@ -7,6 +7,7 @@ likely cause, the next step, and on which host::
     KubefutureError
     ├── PlanError             a plan or an option that cannot be
     ├── UnpicklableError      something that cannot be sent, named before anything was
+    ├── BrokenPoolError       an executor whose initializer failed
     ├── ResultError           a result or an exception that cannot be brought back
     ├── ClusterError          the cluster cannot be used
     │   ├── NotUpError        there is no cluster: `make up` first
@@ -23,6 +24,7 @@ likely cause, the next step, and on which host::
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import BrokenExecutor
 
 
 class KubefutureError(Exception):
@@ -39,6 +41,10 @@ class UnpicklableError(KubefutureError, TypeError):
 
 class ResultError(KubefutureError):
     """A result or an exception of the user's function that cannot be brought back."""
+
+
+class BrokenPoolError(KubefutureError, BrokenExecutor):
+    """An executor whose initializer failed; it takes nothing more."""
 
 
 class NamedMapError(KubefutureError):

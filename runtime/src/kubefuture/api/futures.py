@@ -6,7 +6,7 @@ import concurrent.futures as cf
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -21,9 +21,10 @@ from ..core.patience import wait_until
 from ..core.raised import named
 from ..core.receiver import HelpedCondition
 from ..errors import PlanError
+from ..protocol.messages import Function
 from .folding import folded
 from .options import Options
-from .plan import current_plan
+from .plan import Plan, current_plan
 from .running import Failed, packed_function, run_in_place, with_blobs
 
 T = TypeVar("T")
@@ -71,6 +72,19 @@ class Future(cf.Future[T], Generic[T]):
             self.set_running_or_notify_cancel()
         return True
 
+    def __await__(self) -> Generator[Any, None, T]:
+        """Waits in an event loop. Cancelling the task that waits cancels the call, running or not."""
+        import asyncio
+
+        return asyncio.wrap_future(self).__await__()
+
+    def fail(self, error: BaseException) -> None:
+        """Stops the call, wherever it is, and gives an error in place of its result; nothing if it is done."""
+        if self._backend is not None and self._call is not None:
+            self._backend.session.cancel(self._call)
+        with suppress(cf.InvalidStateError):  # it was done in the same moment
+            self.set_exception(error)
+
     def result(self, timeout: float | None = None) -> T:
         """As the standard one. Who waits while there is no slot is told why (R23)."""
         backend = self._backend
@@ -112,20 +126,37 @@ def future(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
 
 
 def submit(
-    fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options
+    fn: Callable[..., T],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: Options,
+    plan: Plan | None = None,
 ) -> Future[T]:
-    """`future` with options."""
+    """`future` with options, on the present plan or another one."""
     if options.name is not None:
         raise PlanError("A single future cannot be named; kf.map(fn, [x], name=...) can.")
     if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30
-    function, files = packed_function(fn, given, options.seed, options.task_timeout)
+    packed = packed_function(fn, given, options.seed, options.task_timeout)
+    return submit_packed(fn, packed, args, kwargs, options, plan)
+
+
+def submit_packed(
+    fn: Callable[..., T],
+    packed: tuple[Function, tuple[BlobFile, ...]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    options: Options,
+    plan: Plan | None,
+) -> Future[T]:
+    """The same with a function that was packed before."""
+    function, files = packed
     shared: dict[bytes, BlobFile] = {}
     payload = pack_element(args, kwargs, None, shared)
     if shared:
         function, files = with_blobs(function, files, shared)
-    backend = current_plan().backend()
+    backend = (plan or current_plan()).backend()
     result: Future[T] = Future()
     if options.label is not None:
         result.label = options.label
@@ -148,14 +179,19 @@ def submit(
 def _expire(known: weakref.ref[Future[Any]], options: Options) -> None:
     """Time is up for a future: its work is stopped, wherever it is. One that is done is not kept until then."""
     future = known()
-    if future is None or future.done() or future._backend is None or future._call is None:
-        return
-    future._backend.session.cancel(future._call)
-    name = options.label or "a future"
-    with suppress(cf.InvalidStateError):  # it was done in the same moment
-        future.set_exception(
-            TimeoutError(f"{name} did not finish within {options.timeout} s; it was cancelled.")
-        )
+    if future is not None and not future.done():
+        name = options.label or "a future"
+        future.fail(TimeoutError(f"{name} did not finish within {options.timeout} s; it was cancelled."))
+
+
+def withdraw(futures: Iterable[Future[Any]]) -> None:
+    """Cancels those of some futures that no slot has yet (R21)."""
+    calls: dict[int, tuple[Backend, list[TaskCall]]] = {}
+    for future in futures:
+        if future._backend is not None and future._call is not None:
+            calls.setdefault(id(future._backend), (future._backend, []))[1].append(future._call)
+    for backend, theirs in calls.values():
+        backend.session.withdraw(theirs)
 
 
 def value(x: Any, timeout: float | None = None) -> Any:

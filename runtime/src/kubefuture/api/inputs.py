@@ -86,6 +86,24 @@ class Inputs:
             self._check_seeds()
         return payloads
 
+    def pack(self, rows: list[tuple[Any, ...]], *, last: bool) -> list[bytes]:
+        """Packs inputs that somebody else has read.
+
+        Args:
+            rows: The arguments of the next elements.
+            last: No more will come.
+
+        Raises:
+            UnpicklableError: One cannot be packed.
+            PlanError: The list of seeds has another length.
+        """
+        payloads = [self._packed(index, row) for index, row in enumerate(rows, self.read)]
+        self.read += len(rows)
+        self.exhausted = last
+        if last:
+            self._check_seeds()
+        return payloads
+
     def _next_numbers(self, count: int) -> list[bytes] | None:
         """Packs the next inputs all at once, as long as they are numbers that are at hand."""
         numbers, total = self._numbers, self.total

@@ -27,6 +27,9 @@ class Plan:
     `plan` returns the one before; as a context manager that is put back at the end of the block.
     """
 
+    by_default = False
+    """Nobody chose it."""
+
     def __init__(
         self, kind: str, workers: int | None, connection: Path | None, threads_per_slot: int = 1
     ) -> None:
@@ -162,6 +165,19 @@ def current_plan() -> Plan:
     return _current if _current is not None else _effective()
 
 
+def chosen_plan() -> Plan | None:
+    """The plan that somebody chose, in the program or by a variable; inside an element always sequential.
+
+    None where a call would only fall back to something: no connection file is looked for.
+    """
+    if current_element() is not None:
+        return _sequential
+    if _current is not None and not _current.by_default:
+        return _current
+    named = os.environ.get("KUBEFUTURE_PLAN") or os.environ.get("KUBEFUTURE_CONNECTION")
+    return _effective() if named else None
+
+
 def _set(new: Plan) -> None:
     global _current
     before, _current = _current, new
@@ -187,7 +203,9 @@ def _default() -> Plan:
             raise PlanError(f"KUBEFUTURE_PLAN is {wish!r}; it can be sequential, local, local:4 or cluster.")
         return _checked(kind, int(number) if number else None, None, 1)
     found = _find_connection()
-    return Plan("cluster", None, found) if found is not None else Plan("sequential", None, None)
+    fallen_back = Plan("cluster", None, found) if found is not None else Plan("sequential", None, None)
+    fallen_back.by_default = not os.environ.get("KUBEFUTURE_CONNECTION")
+    return fallen_back
 
 
 def _checked(

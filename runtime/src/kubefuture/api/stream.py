@@ -100,11 +100,14 @@ class Stream:
         """Runs packed copies in place, so that the plan makes no difference (R28)."""
         runner = FunctionRunner(self._function)
         for index, payload in self._inputs.each():
-            self._check_time()
-            if self._refers_to_more():
-                runner.learn(self._function.blobs)
-            outcome = run_in_place(runner, index, payload, self.options.retries, self._named)
-            yield index, [outcome], isinstance(outcome, Failed)
+            yield self._in_place(runner, index, payload)
+
+    def _in_place(self, runner: FunctionRunner, index: int, payload: bytes) -> Outcomes:
+        self._check_time()
+        if self._refers_to_more():
+            runner.learn(self._function.blobs)
+        outcome = run_in_place(runner, index, payload, self.options.retries, self._named)
+        return index, [outcome], isinstance(outcome, Failed)
 
     def close(self) -> None:
         """Cancels what is left, also when nobody has asked for an outcome yet. A named map goes on."""
@@ -143,18 +146,13 @@ class Stream:
                 warned = True
                 warn_unseeded(call.unseeded)
             for item in arrived:
-                if isinstance(item, KubefutureError):
-                    raise type(item)(str(item))
-                if isinstance(item, Failure):
-                    failed = item.index, [Failed(self._named(item.index, exception_of(item)))], True
-                    if item.kind == "poison":
-                        poisoned.append(failed)
-                    else:
-                        yield failed
+                if isinstance(item, Span) and weight is not None:
+                    weight.add(item)
+                outcome = self._outcome(item)
+                if isinstance(item, Failure) and item.kind == "poison":
+                    poisoned.append(outcome)
                 else:
-                    if weight is not None:
-                        weight.add(item)
-                    yield self._unpacked(item)
+                    yield outcome
             if call.finished and not call.arrived:
                 break
         yield from poisoned
@@ -168,18 +166,20 @@ class Stream:
                 most = max(READ_AHEAD, 4 * backend.n_workers) - (inputs.read - self.taken)
                 if most <= 0:
                     return
-            payloads = inputs.next(most)
-            if self._refers_to_more():
-                backend.session.replace_function(call, self._function, self._files)
-            with undisturbed():
-                backend.session.add_elements(call, payloads, last=inputs.exhausted)
+            self._add(backend, call, inputs.next(most))
             if call.arrived:
                 return
+
+    def _add(self, backend: Backend, call: MapCall, payloads: list[bytes]) -> None:
+        if self._refers_to_more():
+            backend.session.replace_function(call, self._function, self._files)
+        with undisturbed():
+            backend.session.add_elements(call, payloads, last=self._inputs.exhausted)
 
     def _wait(self, backend: Backend, call: MapCall) -> list[Any]:
         """What has arrived; waits for at least one item while any is to come."""
         if not self._inputs.exhausted and call.arrived:
-            return _drain(call)
+            return drain(call)
         quiet_until = time.monotonic() + QUIET_SECONDS
         said = False
         # Not the condition, whose entering Ctrl-C could break off with the lock held.
@@ -190,7 +190,7 @@ class Stream:
                     if not said and backend.session.slots == 0 and time.monotonic() > quiet_until:
                         said = True
                         print_line(f"kubefuture: no slot is connected, waiting: {backend.why_no_slots}.")
-        return _drain(call)
+        return drain(call)
 
     def _refers_to_more(self) -> bool:
         """Whether elements refer to shared data that the function's message does not tell of yet; now it does."""
@@ -201,10 +201,17 @@ class Stream:
         self._function, self._files = with_blobs(self._function, self._files, shared)
         return True
 
+    def _outcome(self, item: Span | Failure | KubefutureError) -> Outcomes:
+        if isinstance(item, KubefutureError):
+            raise type(item)(str(item))
+        if isinstance(item, Failure):
+            return item.index, [Failed(self._named(item.index, exception_of(item)))], True
+        return self._unpacked(item)
+
     def _unpacked(self, span: Span) -> Outcomes:
         try:
             return span.start, unpack_all(span.payloads), False
-        except Exception:  # one of them cannot be unpacked here
+        except (Exception, SystemExit):  # one of them cannot be unpacked here
             return span.start, [self._one(*pair) for pair in enumerate(span.payloads, span.start)], True
 
     def _one(self, index: int, payload: bytes) -> Any:
@@ -235,7 +242,8 @@ def print_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _drain(call: MapCall) -> list[Any]:
+def drain(call: MapCall) -> list[Any]:
+    """Takes what has arrived."""
     items = []
     while call.arrived:
         items.append(call.arrived.popleft())

@@ -32,9 +32,10 @@ class TaskCall:
         future: What the caller has; None once that is done, so that neither keeps the other.
         sent: It is on the way; otherwise it waits until there is less there.
         unseeded: The function's name, once it was seen to draw from the global generators without a seed.
+        unwanted: It is to be cancelled if no slot has it, which a new scheduler has to be told again.
     """
 
-    __slots__ = ("function", "future", "id", "payload", "retries", "sent", "unseeded")
+    __slots__ = ("function", "future", "id", "payload", "retries", "sent", "unseeded", "unwanted")
 
     def __init__(
         self, call_id: int, function: int, payload: bytes, retries: int, future: Future[Any]
@@ -46,6 +47,7 @@ class TaskCall:
         self.future: Future[Any] | None = future
         self.sent = True
         self.unseeded = ""
+        self.unwanted = False
 
     def settle(self, outcome: Span | Failure | KubefutureError) -> None:
         """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
@@ -56,7 +58,9 @@ class TaskCall:
             with suppress(Warning):  # this may be a thread in which nobody could catch it
                 warn_unseeded(self.unseeded)
         try:
-            if isinstance(outcome, Span):
+            if isinstance(outcome, Failure) and outcome.kind == "withdrawn":
+                future.cancel()
+            elif isinstance(outcome, Span):
                 future.set_result(unpack_result(outcome.payloads[0]))
             else:
                 future.set_exception(_error_of(future, outcome) if isinstance(outcome, Failure) else outcome)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..errors import NamedMapError
 from ..protocol.messages import (
@@ -33,6 +34,9 @@ from ..protocol.messages import (
 )
 from ..protocol.named_messages import IF_THERE
 from .calls import MapCall
+
+AboutNamed: TypeAlias = Named | Fetched | NotNamed | Forgotten
+"""What a scheduler says about a named map."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class NamedCall(MapCall):
             self.total, self.chunk_size, self.retries, naming.again, key,
         )  # fmt: skip
 
-    def receive(self, message: Named | Fetched | NotNamed | Forgotten) -> list[Message]:
+    def receive(self, message: AboutNamed) -> list[Message]:
         """The scheduler said something of it: what to send now."""
         if isinstance(message, Named):
             return self._named(message)

@@ -11,7 +11,7 @@ Only `outcomes.deliver` runs without the lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
@@ -29,12 +29,8 @@ from ..protocol.messages import (
     Cancel,
     Elements,
     Failure,
-    Fetched,
-    Forgotten,
     Function,
     Message,
-    Named,
-    NotNamed,
     Release,
     Results,
     Resumed,
@@ -46,7 +42,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from .calls import MapCall, TaskCall
 from .functions import Functions
-from .named import Cancelling, NamedCall, Naming
+from .named import AboutNamed, Cancelling, NamedCall, Naming
 from .outcomes import Outcomes
 from .window import Window
 
@@ -202,6 +198,18 @@ class Session:
                 self._send([Cancel((call.id,))])
                 self._end(call)
 
+    def withdraw(self, calls: Iterable[TaskCall]) -> None:
+        """Cancels those of some futures that no slot has yet. Without the lock, like `deliver`."""
+        with self.lock:
+            known = [call for call in calls if call.id in self._calls]
+            for call in known:
+                call.unwanted = True
+                if not call.sent:
+                    self._end(call)
+                    self.outcomes.append(call, Failure(call.id, 0, "withdrawn", b""))
+            self._send([Cancel(tuple(call.id for call in known if call.sent), waiting=True)])
+        self.outcomes.deliver()
+
     def receive(self, message: AnyMessage) -> None:
         """A message from the scheduler."""
         if isinstance(message, Results):
@@ -221,7 +229,7 @@ class Session:
             elif call is not None:
                 call.failure(message)
                 self._proceed(call)
-        elif isinstance(message, (Named, Fetched, NotNamed, Forgotten)):
+        elif isinstance(message, AboutNamed):
             named = self._calls.get(message.call)
             if isinstance(named, NamedCall):
                 self._send(named.receive(message))
@@ -250,8 +258,7 @@ class Session:
             messages += call.opening()
             messages.extend(call.next_elements())
         messages += self._cancelling.again()
-        messages.append(Resumed())
-        return messages
+        return [*messages, Resumed()]
 
     def break_off(self, error: KubefutureError) -> None:
         """The connection is lost for good: whoever waits gets the error, futures with the next delivery."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Container, Iterable
 
 from ..core.settings import WINDOW_BYTES
-from ..protocol.messages import Message, Task, Tasks
+from ..protocol.messages import Cancel, Message, Task, Tasks
 from .calls import TaskCall
 
 
@@ -40,10 +40,14 @@ class Window:
     def next(self, wanted: Container[int]) -> list[Message]:
         """Those that can be sent now; those that are not wanted any more are left out."""
         tasks: list[Task] = []
+        unwanted: list[int] = []
         while self._held and self.outstanding <= WINDOW_BYTES:
             call = self._held.popleft()
             if call.id in wanted:
                 call.sent = True
                 tasks.append(Task(call.id, call.function, call.payload, call.retries))
                 self.outstanding += len(call.payload)
-        return [Tasks(tasks)] if tasks else []
+                if call.unwanted:
+                    unwanted.append(call.id)
+        messages: list[Message] = [Tasks(tasks)] if tasks else []
+        return [*messages, Cancel(tuple(unwanted), waiting=True)] if unwanted else messages

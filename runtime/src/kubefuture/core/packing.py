@@ -224,7 +224,7 @@ def unpack_result(payload: bytes) -> Any:
     """
     try:
         return unpack(payload)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # what unpickling calls must not end the thread that delivers
         raise ResultError(
             f"A result arrived but cannot be unpacked here ({type(error).__name__}: {error}). "
             "The function probably returned an object whose class cannot be imported in this program."

@@ -70,7 +70,7 @@ def pack_exception(error: BaseException, place: Place | None = None) -> bytes:
         content = pack_object(error)
         if not isinstance(pickle.loads(content), BaseException):
             content = b""
-    except Exception:
+    except (Exception, SystemExit):
         content = b""
     return msgspec.msgpack.encode(_PackedException(content, summary, text, place or Place()))
 
@@ -83,7 +83,7 @@ def unpack_exception(payload: bytes) -> BaseException:
         error = pickle.loads(packed.content) if packed.content else _quoted(packed.summary)
         if not isinstance(error, BaseException):
             error = _quoted(packed.summary)
-    except Exception:
+    except (Exception, SystemExit):
         error = _quoted(packed.summary)
     if packed.text != packed.summary or packed.place != Place():
         error.__cause__ = RemoteTraceback(packed.text, packed.place)

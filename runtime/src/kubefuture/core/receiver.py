@@ -226,8 +226,10 @@ class HelpedCondition(threading.Condition):
     Attributes:
         receiver: None where there is nothing to help with.
         notified: How often all were notified.
+        listener: Called with each notification, for who cannot wait; the lock is held.
     """
 
+    listener: Callable[[], object] | None = None
     receiver: Receiver | None = None
     notified = 0
 
@@ -255,5 +257,7 @@ class HelpedCondition(threading.Condition):
         self.notified += 1
         if self._waiters:  # type: ignore[attr-defined]
             super().notify_all()
+        if self.listener is not None:
+            self.listener()
         if self.receiver is not None:
             self.receiver.wake()

@@ -8,6 +8,7 @@ from ..protocol.messages import (
     Attach,
     Cancel,
     Elements,
+    Failure,
     Forget,
     Function,
     Open,
@@ -55,6 +56,10 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
             call = session.open(message)
             total = message.total if message.total >= 0 else None
             state.happened("map-opened", session, call, elements=total)
+        case Cancel(waiting=True):
+            for call_id in message.calls:
+                if call_id in session.calls:
+                    _withdraw(state, named, session, session.calls[call_id])
         case Cancel():
             for call_id in message.calls:
                 if call_id in session.calls:
@@ -96,6 +101,13 @@ def cancel(state: State, named: NamedMaps, session: SessionState, call: Call) ->
     call.cancel()
     session.end(call)
     cancel_leases(state, call)
+
+
+def _withdraw(state: State, named: NamedMaps, session: SessionState, call: Call) -> None:
+    """Cancels a single future that no slot has, and says that it did."""
+    if call.total == 1 and not call.key and not call.leases and not call.expected and not call.early:
+        state.outbox.send(session.peer, Failure(call.id, 0, "withdrawn", b""))
+        cancel(state, named, session, call)
 
 
 def end(state: State, named: NamedMaps, session: SessionState, now: float) -> None:

@@ -92,9 +92,16 @@ class Resumed(Message, frozen=True):
 
 
 class Cancel(Message, frozen=True):
-    """Elements that run are interrupted, the others forgotten (R21)."""
+    """Elements that run are interrupted, the others forgotten (R21).
+
+    Attributes:
+        calls: The calls.
+        waiting: Only single futures that no slot has are meant. For each of them comes a Failure of the kind
+            `withdrawn`; the others go on.
+    """
 
     calls: tuple[int, ...]
+    waiting: bool = False
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -115,7 +122,8 @@ class Failure(Message, frozen=True):
     """An element that failed for good.
 
     Attributes:
-        kind: `raised` (payload is the packed exception) or `poison` (payload is a packed PoisonReport).
+        kind: `raised` (payload is the packed exception), `poison` (payload is a packed PoisonReport), or
+            `withdrawn` (it was cancelled, as had been asked).
     """
 
     call: int
