@@ -150,6 +150,20 @@ def test_workers_that_are_threads_of_this_program_are_refused(plan):
     assert kf.map(abs, [-1]) == [1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"address": "tcp://x:1", "workers": 2}, "leave workers= out"),
+        ({"workers": 0}, "workers=0"),
+        ({"threads_per_slot": 0}, "threads_per_slot=0"),
+    ],
+)
+def test_a_dask_plan_that_cannot_be_is_refused_and_changes_nothing(plan, arguments, reason):
+    with pytest.raises(PlanError, match=reason):
+        kf.plan("dask", **arguments)
+    assert kf.map(abs, [-1]) == [1]
+
+
 def test_an_address_where_nobody_answers_is_an_error_that_says_what_to_start(plan, monkeypatch):
     monkeypatch.setattr("kubefuture.backends.dask_client._CONNECT_SECONDS", 1)
     with pytest.raises(NoAnswerError, match="dask scheduler"):

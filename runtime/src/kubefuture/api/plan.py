@@ -216,8 +216,12 @@ def _checked(
 ) -> Plan:
     if kind not in KINDS:
         raise PlanError(f"There is no plan {kind!r}; there are {', '.join(KINDS)}.")
+    if address is not None and kind != "dask":
+        raise PlanError(f"plan({kind!r}) takes no address=; that is for plan('dask').")
     if workers is not None:
-        if kind not in ("local", "dask") or address is not None:
+        if address is not None:
+            raise PlanError("The Dask cluster at address= has workers of its own; leave workers= out.")
+        if kind not in ("local", "dask"):
             raise PlanError(
                 f"plan({kind!r}) takes no workers=; that is for plan('local'). See kf.scale for clusters."
             )
@@ -225,8 +229,6 @@ def _checked(
             raise PlanError(f"workers={workers!r} is no whole number of at least 1.")
     if threads_per_slot < 1:
         raise PlanError(f"threads_per_slot={threads_per_slot!r} is no whole number of at least 1.")
-    if address is not None and kind != "dask":
-        raise PlanError(f"plan({kind!r}) takes no address=; that is for plan('dask').")
     path = Path(connection) if connection is not None else None
     if kind == "cluster" and path is None:
         path = _find_connection()
