@@ -9,6 +9,7 @@ generators, and a slot is a process that runs one (R24).
 from __future__ import annotations
 
 import os
+import platform
 import random
 import sys
 import threading
@@ -115,14 +116,15 @@ def run_chunk(parcel: Parcel, packed: bytes) -> bytes:
     raised: list[int] = []
     drew = ""
     process = os.getpid()
+    here = f"in worker process {process} on {platform.node()}"
     with _one_at_a_time, _inside():
         started = time.monotonic()
         runner = parcel.runner()
         for index, payload in enumerate(chunk.payloads, chunk.start):
             try:
-                outcome, unseeded = run_packed(runner, index, payload, chunk.retries)
+                outcome, unseeded = run_packed(runner, index, payload, chunk.retries, here)
             except BaseException as error:  # not even a KeyboardInterrupt of the user's is Dask's business
-                payloads.append(pack_exception(error))
+                payloads.append(pack_exception(error, runner.place(payload, here)))
                 raised.append(index - chunk.start)
                 continue
             if os.getpid() != process:  # the user's code forked, and this is no worker of Dask's
