@@ -2,6 +2,7 @@
 
     template/values.schema.json ──────────> docs/reference/values.md
     the tests' names ──────── rules.py ───> docs/explanation/rules.md
+    backends/capabilities ─── capabilities.py > docs/reference/plans.md
     tables in the runtime ─── states.py ──> docs/explanation/state-machines.md, docs/images/states-*.svg
 
 Run it after a change of one of these: ``.venv/bin/python -m docs.generate``. The pages are kept in git, so
@@ -18,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from . import rules, states
+from . import capabilities, rules, states
 
 ROOT = Path(__file__).resolve().parent.parent
 _SCHEMA = ROOT / "template" / "values.schema.json"
@@ -128,6 +129,7 @@ def _yaml(value: Any) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/values.md": _values,
+    "reference/plans.md": capabilities.page,
     "explanation/rules.md": rules.page,
     "explanation/state-machines.md": states.page,
     **{f"images/states-{machine.key}.svg": partial(states.picture, machine) for machine in states.MACHINES},

@@ -1,6 +1,6 @@
 """The runtime's rules, and which test proves which.
 
-    RULES + names and docstrings of tests/**/test_*.py ──> page()
+    RULES + names and docstrings of tests/**/test_*.py and kubefuture/conformance ──> page()
 
 A test names a rule in its own name (`test_R7_…`) or docstring. A rule in the docstring of a whole file
 stands for all tests of that file which name none.
@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-TESTS = Path(__file__).resolve().parent.parent / "tests"
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+CLAIMS = ROOT / "runtime/src/kubefuture/conformance"
+"""What tests/conformance/test_claims.py runs on every back end, and users on theirs."""
 
 RULES = {
     1: "One pure machine of rules, hosted by the client's thread, the scheduler daemon, or a simulation.",
@@ -96,7 +99,7 @@ def page() -> str:
 def proofs() -> dict[int, list[Claim]]:
     """The claims about each rule, in the order of files and tests."""
     found: dict[int, list[Claim]] = defaultdict(list)
-    for path in sorted(TESTS.rglob("test_*.py")):
+    for path in [*sorted(TESTS.rglob("test_*.py")), *sorted(CLAIMS.glob("*.py"))]:
         for rules, claim in _claims(path):
             for rule in rules:
                 found[rule].append(claim)
@@ -107,13 +110,15 @@ def proofs() -> dict[int, list[Claim]]:
 
 
 def _claims(path: Path) -> Iterator[tuple[set[int], Claim]]:
-    file = path.relative_to(TESTS).as_posix()
+    claims = path.parent == CLAIMS
+    file = f"kubefuture/conformance/{path.name}" if claims else path.relative_to(TESTS).as_posix()
+    start = "" if claims else "test_"
     module = ast.parse(path.read_text(encoding="utf-8"))
     rest = _numbers(ast.get_docstring(module) or "")
     if rest:
         yield rest, Claim(file, "")
     for node in module.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith(start):
             rules = _numbers(node.name.replace("_", " ")) | _numbers(ast.get_docstring(node) or "")
             if rules:
                 yield rules, Claim(file, node.name)

@@ -21,14 +21,19 @@ from tests.faults.waiting import eventually
 
 WITH_WORKERS = ["local", "cluster"]
 EVERY = ["sequential", *WITH_WORKERS]
+"""What tests run on that do not name others: beside these, they say what slots do, and Dask's workers are none."""
+
 WORKERS = 2
+
+pytest.register_assert_rewrite("kubefuture.conformance")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test on the back ends that it is about, as far as its module's KINDS names them."""
     if "kind" in metafunc.fixturenames:
-        kinds = WITH_WORKERS if "pool" in metafunc.fixturenames else EVERY
-        kinds = [kind for kind in kinds if kind in getattr(metafunc.module, "KINDS", EVERY)]
+        kinds = getattr(metafunc.module, "KINDS", EVERY)
+        if "pool" in metafunc.fixturenames:
+            kinds = [kind for kind in kinds if kind != "sequential"]
         metafunc.parametrize("kind", kinds, scope="session")
 
 
@@ -52,14 +57,14 @@ class BackEnd:
         """What to give to kf.plan for another plan of the same kind."""
         if self.cluster is not None:
             return {"connection": self.cluster.connection}
-        return {"workers": WORKERS} if self.kind == "local" else {}
+        return {} if self.kind == "sequential" else {"workers": WORKERS}
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that choose it."""
         if self.cluster is not None:
             return {"KUBEFUTURE_CONNECTION": str(self.cluster.connection)}
-        return {"KUBEFUTURE_PLAN": f"local:{WORKERS}" if self.kind == "local" else self.kind}
+        return {"KUBEFUTURE_PLAN": self.kind if self.kind == "sequential" else f"{self.kind}:{WORKERS}"}
 
     def run(self, script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
         """Runs a script in a program of its own, on this back end.
@@ -88,7 +93,8 @@ class BackEnd:
         if self.cluster is not None:
             return self.cluster.slots()
         own = processes.living().values()
-        return sorted(one.pid for one in own if one.parent == os.getpid() and "worker.slot" in one.command)
+        role = "dask_worker" if self.kind == "dask" else "worker.slot"
+        return sorted(one.pid for one in own if one.parent == os.getpid() and role in one.command)
 
     def close(self) -> None:
         """Ends it."""

@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures as cf
-import operator
-
 import kubefuture as kf
 import pytest
 
 from tests.faults.checkpoint import reach
-
-
-def test_a_future_has_the_value_that_the_call_returns(plan):
-    assert kf.future(divmod, 17, 5).result() == divmod(17, 5)
-    assert kf.future(int, "ff", base=16).result() == 255
-    assert kf.future(lambda *args, **kwargs: (args, kwargs), 1, fn=2).result() == ((1,), {"fn": 2})
-
-
-def test_a_future_is_a_standard_future(plan):
-    futures = [kf.future(operator.mul, number, number) for number in range(5)]
-    assert all(isinstance(one, cf.Future) for one in futures)
-    done, waiting = cf.wait(futures)
-    assert {one.result() for one in done} == {0, 1, 4, 9, 16} and not waiting
-    assert sorted(one.result() for one in cf.as_completed(futures)) == [0, 1, 4, 9, 16]
-
-
-def test_the_value_can_be_asked_for_again(plan):
-    future = kf.future(list, "abc")
-    assert kf.value(future) == kf.value(future) == future.result() == ["a", "b", "c"]
-    assert future.done() and future.done() and future.exception() is None
 
 
 def test_callbacks_are_called_with_the_future(plan):
@@ -37,18 +14,6 @@ def test_callbacks_are_called_with_the_future(plan):
     future.add_done_callback(lambda one: seen.append(one.result()))
     future.result()
     assert seen == [3] or (kf.future(abs, 0).result() == 0 and seen == [3])
-
-
-def test_a_callback_may_start_more(plan):
-    answers: cf.Future[cf.Future[int]] = cf.Future()
-    kf.future(abs, -3).add_done_callback(lambda one: answers.set_result(kf.future(abs, -one.result())))
-    assert answers.result(30).result(30) == 3
-
-
-def test_label_and_state_are_in_the_representation(plan):
-    future = kf.options(label="the fit").future(abs, -1)
-    future.result()
-    assert "the fit" in repr(future) and "finished" in repr(future)
 
 
 def test_a_future_starts_before_anybody_asks_for_it(pool, checkpoint):

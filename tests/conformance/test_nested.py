@@ -2,35 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 import kubefuture as kf
-import pytest
-
-
-def test_a_nested_map_runs_in_the_elements_own_process(plan):
-    def outer(x):
-        return os.getpid(), kf.map(lambda y: (os.getpid(), x * y), range(3))
-
-    for x, (pid, inner) in enumerate(kf.map(outer, range(4))):
-        assert inner == [(pid, x * y) for y in range(3)]
-
-
-def test_nested_futures_imaps_and_values_do(plan):
-    def outer(x):
-        futures = [kf.future(pow, x, y) for y in range(3)]
-        return kf.value(futures), list(kf.imap(abs, [-x])), all(future.done() for future in futures)
-
-    assert kf.map(outer, [2, 3]) == [([1, 2, 4], [2], True), ([1, 3, 9], [3], True)]
-
-
-def test_an_element_has_one_worker_and_its_plan_is_the_callers_business(plan):
-    def inside(_):
-        before = kf.n_workers()
-        with kf.plan("local", workers=3):
-            return before, kf.n_workers(), kf.map(abs, [-1])
-
-    assert kf.map(inside, range(2)) == [(1, 1, [1])] * 2
 
 
 def test_threads_that_an_element_starts_are_inside_it_too(pool):
@@ -44,12 +16,3 @@ def test_threads_that_an_element_starts_are_inside_it_too(pool):
         return found
 
     assert kf.map(outer, [0]) == [[(1, [1])]]
-
-
-def test_errors_of_nested_calls_arrive_as_themselves(plan):
-    def outer(x):
-        return kf.map(lambda y: 1 // y, [x])
-
-    with pytest.raises(ZeroDivisionError) as caught:
-        kf.map(outer, [0])
-    assert any("element 0" in note for note in caught.value.__notes__)

@@ -53,7 +53,7 @@ def test_what_runs_under_the_plan_before_still_finishes(pool, checkpoint):
 
 def test_plans_that_cannot_be_are_refused_and_change_nothing(plan):
     for arguments, reason in [
-        (("multicore",), "no plan 'multicore'; there are sequential, local, cluster"),
+        (("multicore",), "no plan 'multicore'; there are sequential, local, cluster, dask"),
         (("local", 0), "workers=0"),
         (("local", -1), "workers=-1"),
         (("local", 1.5), "workers=1.5"),

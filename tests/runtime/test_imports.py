@@ -22,6 +22,7 @@ LEVELS = [
     {"worker", "client", "scheduler", "keeper"},
     {"backends"},
     {"api"},
+    {"conformance"},
     {"cli"},
     {"__main__", "__init__"},
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ..backends.base import Backend
+from ..backends.capabilities import Capability
 from ..core.context import current_element
 from ..errors import PlanError
 from .attached import Attached
@@ -72,7 +73,7 @@ def forget(name: str) -> None:
 def _journaled() -> Backend:
     plan = current_plan()
     backend = plan.backend()
-    if backend is None or not backend.journaled:
+    if backend is None or Capability.NAMES not in plan.capabilities:
         where = "inside an element" if current_element() is not None else f"on plan({plan.kind!r})"
         raise PlanError(
             f"There are no named maps {where}; choose plan('cluster'), whose scheduler keeps them."

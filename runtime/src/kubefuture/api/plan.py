@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..backends.capabilities import CAPABILITIES, Capability
 from ..core.context import current_element
 from ..core.resources import available_cores
 from ..errors import NotUpError, PlanError
@@ -17,7 +18,7 @@ from ..errors import NotUpError, PlanError
 if TYPE_CHECKING:
     from ..backends.base import Backend
 
-KINDS = ("sequential", "local", "cluster")
+KINDS = tuple(CAPABILITIES)
 """The plans there are."""
 
 
@@ -31,15 +32,26 @@ class Plan:
     """Nobody chose it."""
 
     def __init__(
-        self, kind: str, workers: int | None, connection: Path | None, threads_per_slot: int = 1
+        self,
+        kind: str,
+        workers: int | None,
+        connection: Path | None,
+        threads_per_slot: int = 1,
+        address: Any = None,
     ) -> None:
         self.kind = kind
         self.workers = workers
         self.connection = connection
         self.threads_per_slot = threads_per_slot
+        self.address = address
         self._backend: Backend | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this kind of plan can do beyond what all of them do."""
+        return CAPABILITIES[self.kind]
 
     def backend(self) -> Backend | None:
         """The back end, started if it is not; None for the sequential plan."""
@@ -89,13 +101,17 @@ class Plan:
 
     def _details(self) -> list[tuple[str, Any]]:
         connection = str(self.connection) if self.connection is not None else None
-        return [("workers", self.workers), ("connection", connection)]
+        return [("workers", self.workers), ("connection", connection), ("address", self.address)]
 
     def _start(self) -> Backend:
         if self.kind == "local":
             from ..backends.local import LocalBackend
 
             return LocalBackend(self.workers or available_cores(), self.threads_per_slot)
+        if self.kind == "dask":
+            from ..backends.dask import DaskBackend
+
+            return DaskBackend(self.address, self.workers, self.threads_per_slot)
         from ..backends.cluster import ClusterBackend
 
         assert self.connection is not None
@@ -128,17 +144,21 @@ _sequential = Plan("sequential", None, None)
 
 def plan(
     kind: str | Plan, *, workers: int | None = None, connection: str | os.PathLike[str] | None = None,
-    threads_per_slot: int = 1,
+    threads_per_slot: int = 1, address: Any = None,
 ) -> Plan:  # fmt: skip
     """Chooses how work runs from now on.
 
     Args:
         kind: "sequential" (in place), "local" (this machine's cores), "cluster" (what `make up` started),
-            or a plan that an earlier call returned.
-        workers: For "local": how many slots; by default `available_cores()`.
+            "dask" (a Dask cluster), or a plan that an earlier call returned.
+        workers: For "local", and for "dask" without an address: how many; by default `available_cores()`.
         connection: For "cluster": its connection file; by default the one that KUBEFUTURE_CONNECTION names,
             or the project's.
-        threads_per_slot: For "local": threads of the numerical libraries in a slot.
+        threads_per_slot: For "local", and for "dask" without an address: threads of the numerical libraries in a
+            slot.
+        address: For "dask": the scheduler's address, as `tcp://host:8786`, or a `distributed.Client`, or a cluster
+            object of Dask's. By default the one that Dask's own settings name (`DASK_SCHEDULER_ADDRESS`), else
+            workers of this program's own on this machine.
 
     Returns:
         The plan before. As a context manager it is put back at the end of the block.
@@ -151,7 +171,7 @@ def plan(
     if isinstance(kind, Plan):
         new = kind
     else:
-        new = _checked(kind, workers, connection, threads_per_slot)
+        new = _checked(kind, workers, connection, threads_per_slot, address)
     if current_element() is None:
         new.backend()
         _set(new)
@@ -200,7 +220,9 @@ def _default() -> Plan:
     if wish:
         kind, _, number = wish.partition(":")
         if number and not number.isdigit():
-            raise PlanError(f"KUBEFUTURE_PLAN is {wish!r}; it can be sequential, local, local:4 or cluster.")
+            raise PlanError(
+                f"KUBEFUTURE_PLAN is {wish!r}; it can be sequential, local, local:4, cluster, dask or dask:4."
+            )
         return _checked(kind, int(number) if number else None, None, 1)
     found = _find_connection()
     fallen_back = Plan("cluster", None, found) if found is not None else Plan("sequential", None, None)
@@ -209,12 +231,20 @@ def _default() -> Plan:
 
 
 def _checked(
-    kind: str, workers: int | None, connection: str | os.PathLike[str] | None, threads_per_slot: int
+    kind: str,
+    workers: int | None,
+    connection: str | os.PathLike[str] | None,
+    threads_per_slot: int,
+    address: Any = None,
 ) -> Plan:
     if kind not in KINDS:
         raise PlanError(f"There is no plan {kind!r}; there are {', '.join(KINDS)}.")
+    if address is not None and kind != "dask":
+        raise PlanError(f"plan({kind!r}) takes no address=; that is for plan('dask').")
     if workers is not None:
-        if kind != "local":
+        if address is not None:
+            raise PlanError("The Dask cluster at address= has workers of its own; leave workers= out.")
+        if kind not in ("local", "dask"):
             raise PlanError(
                 f"plan({kind!r}) takes no workers=; that is for plan('local'). See kf.scale for clusters."
             )
@@ -230,7 +260,7 @@ def _checked(
                 f"There is no cluster: no .kubefuture/connection.json in {Path.cwd()} or above. "
                 "Start one with `make up`, and run the script with `make run`."
             )
-    return Plan(kind, workers, path, threads_per_slot)
+    return Plan(kind, workers, path, threads_per_slot, address)
 
 
 def _find_connection() -> Path | None:

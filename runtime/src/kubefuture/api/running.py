@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +11,12 @@ import msgspec
 
 from ..core import rng
 from ..core.blobs import BlobFile
-from ..core.context import current_element, inside
-from ..core.elements import FunctionRunner, overrun
+from ..core.elements import FunctionRunner
+from ..core.in_place import run_packed
 from ..core.packing import pack_function, unpack_result
-from ..core.raised import pack_exception, unpack_exception
-from ..core.resources import one_thread
+from ..core.raised import unpack_exception
 from ..core.unseeded import warn_unseeded
-from ..errors import PlanError
+from ..errors import PlanError, ResultError
 from ..protocol.messages import Function
 
 
@@ -93,26 +90,13 @@ def run_in_place(
     Returns:
         The value, or `Failed`.
     """
-    outer = current_element()
-    seeded = outer is not None and outer.root is not None  # then the global generators are, too
-    for attempt in range(retries + 1):
-        started, before = time.monotonic(), None if seeded else runner.watch()
-        element, content = runner.element(index, payload)
-        over = True
-        with ExitStack() as stack:
-            stack.enter_context(inside(element))
-            stack.enter_context(one_thread())
-            if element.root is not None:
-                stack.enter_context(rng.globals_kept())
-            try:
-                outcome = unpack_result(runner.run(element.root, content))
-                if runner.limit and time.monotonic() - started > runner.limit:
-                    raise overrun(index, runner.limit)
-            except (Exception, SystemExit) as error:
-                outcome = Failed(named(index, unpack_exception(pack_exception(error, runner.place(payload)))))
-                over = attempt == retries
-        if before is not None and runner.drew(before):
-            warn_unseeded(runner.name)
-        if over:
-            return outcome
-    raise AssertionError("unreachable")
+    outcome, drew = run_packed(runner, index, payload, retries)
+    if drew:
+        warn_unseeded(runner.name)
+    try:
+        if not outcome.raised:
+            return unpack_result(outcome.payload)
+        error = unpack_exception(outcome.payload)
+    except ResultError as unknown:
+        error = unknown
+    return Failed(named(index, error))

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ..backends.base import Backend
+from ..backends.capabilities import Capability
 from ..client.calls import MapCall, exception_of
 from ..client.named import NamedCall
 from ..core.elements import FunctionRunner
@@ -69,7 +70,8 @@ class Stream:
         self._naming = naming_of(function, options)
         self.taken = 0
         self._ahead = ahead
-        self._backend = current_plan().backend()
+        self._plan = current_plan()
+        self._backend = self._plan.backend()
         self._open = True
         self._call = self._start(self._backend) if self._backend is not None else None
 
@@ -84,7 +86,7 @@ class Stream:
             total = -1 if self.total is None else self.total
             chunk_size, retries = self.options.chunk_size or 0, self.options.retries
             with undisturbed():
-                naming = self._naming if backend.journaled else None
+                naming = self._naming if Capability.NAMES in self._plan.capabilities else None
                 call = backend.session.start_map(
                     self._function, self._files, naming, total=total, chunk_size=chunk_size, retries=retries
                 )

@@ -12,8 +12,6 @@ class Backend(Protocol):
     """A back end with workers of its own; the sequential one runs elements in place instead."""
 
     session: Session
-    journaled: bool
-    """Whether there is a scheduler with a journal, so that maps can be named (R5)."""
 
     @property
     def n_workers(self) -> int:

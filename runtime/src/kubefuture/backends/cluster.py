@@ -55,8 +55,6 @@ class ClusterBackend:
         StartError: There are too few file descriptors.
     """
 
-    journaled = True
-
     def __init__(self, path: Path) -> None:
         require_descriptors()
         self._path = path

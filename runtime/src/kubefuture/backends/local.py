@@ -48,8 +48,6 @@ class LocalBackend:
         StartError: There are too few file descriptors.
     """
 
-    journaled = False
-
     def __init__(self, workers: int, threads_per_slot: int = 1) -> None:
         require_descriptors()
         session = self.session = Session(threading.RLock(), self._send)

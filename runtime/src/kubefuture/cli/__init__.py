@@ -33,6 +33,7 @@ _COMMANDS = {
     "lock": "compile requirements.lock",
     "logs": "show what keeper, scheduler and worker say",
     "trace": "show the life of a map, from the logs",
+    "conformance": "check that everything behaves as it should on these workers",
     "shell": "open Python with the project's packages and workers",
     "update": "bring in what is new in the template",
     "values": "check values.yaml",

@@ -35,8 +35,8 @@ def current_element() -> Element | None:
     return _current.get() or _slot_element
 
 
-def enter_slot_element(element: Element) -> None:
-    """Says that this whole process, a slot, is inside an element: also threads that the element starts."""
+def enter_slot_element(element: Element | None) -> None:
+    """Says that this whole process is inside an element: also threads that the element starts. None: no more."""
     global _slot_element
     _slot_element = element
 

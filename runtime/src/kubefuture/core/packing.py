@@ -53,6 +53,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return self._references.find(value)
 
 
+class _PlainPickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Packs exceptions as Python does: tblib's way, which Dask registers, loses the code of a SystemExit."""
+
+    def reducer_override(self, value: Any) -> Any:
+        own = isinstance(value, BaseException)
+        return value.__reduce_ex__(5) if own else super().reducer_override(value)
+
+
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[BlobFile, ...]]:
     """Packs a callable.
 
@@ -212,8 +220,8 @@ def pack_result(value: Any) -> bytes:
 
 def pack_object(value: object) -> bytes:
     """Packs anything, as its pickle; raises whatever that raises."""
-    packed: bytes = cloudpickle.dumps(value, protocol=5)
-    return packed
+    _PlainPickler(file := io.BytesIO(), protocol=5).dump(value)
+    return file.getvalue()
 
 
 def unpack_result(payload: bytes) -> Any:

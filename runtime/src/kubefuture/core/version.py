@@ -31,6 +31,17 @@ def own_environment(*, unpickles: bool = True) -> Environment:
 
 def mismatch(client: Environment, worker: Environment) -> str:
     """What does not fit between two sides, as a sentence, or an empty string."""
+    wrong = differences(client, worker)
+    if not wrong:
+        return ""
+    return (
+        f"This program and the cluster do not fit together: {wrong}. Run the program with "
+        "`make run`, or `make down` and `make up` if packages have changed."
+    )
+
+
+def differences(client: Environment, worker: Environment) -> str:
+    """What does not fit between two sides, as part of a sentence, or an empty string."""
     pairs = [
         ("Python", _first(client.python, 2), _first(worker.python, 2)),
         ("cloudpickle", _first(client.cloudpickle, 1), _first(worker.cloudpickle, 1)),
@@ -45,12 +56,7 @@ def mismatch(client: Environment, worker: Environment) -> str:
         for name, one, other in pairs
         if one and other and one != other
     ]
-    if not wrong:
-        return ""
-    return (
-        f"This program and the cluster do not fit together: {', '.join(wrong)}. Run the program with "
-        "`make run`, or `make down` and `make up` if packages have changed."
-    )
+    return ", ".join(wrong)
 
 
 def _first(version: str, parts: int) -> str:

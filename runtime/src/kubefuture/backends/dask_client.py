@@ -1,0 +1,80 @@
+"""The way to a Dask cluster: the package, the client, and whether its workers understand us (R12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.version import differences, own_environment
+from ..errors import NoAnswerError, PlanError, VersionError
+
+_CONNECT_SECONDS = 30
+
+
+def load_dask() -> Any:
+    """Dask's package.
+
+    Raises:
+        PlanError: It is not installed.
+    """
+    try:
+        import distributed
+    except ImportError:
+        raise PlanError(
+            "plan('dask') needs the package distributed, which is not installed. In a project, add it to "
+            "packages.pip in values.yaml, as `pip: [distributed]`, and call `make up`; elsewhere: "
+            "pip install distributed."
+        ) from None
+    return distributed
+
+
+def named_by_settings() -> Any:
+    """The scheduler's address in Dask's own settings, None if there is none."""
+    import dask
+
+    return dask.config.get("scheduler-address", None)
+
+
+def connected(distributed: Any, address: Any) -> tuple[Any, bool]:
+    """A client, and whether it is ours to close.
+
+    Raises:
+        NoAnswerError: There is no scheduler at this address.
+    """
+    if isinstance(address, distributed.Client):
+        return address, False
+    try:
+        return distributed.Client(address, set_as_default=False, timeout=_CONNECT_SECONDS), True
+    except (OSError, ValueError) as error:
+        raise NoAnswerError(
+            f"No Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`, or leave address= "
+            "out, and the workers run on this machine."
+        ) from None
+
+
+def check_workers(client: Any) -> None:
+    """Looks whether the workers that are there can run our elements.
+
+    Raises:
+        PlanError: They are threads of this program.
+        VersionError: They lack kubefuture, or have other versions.
+    """
+    name = client.scheduler.address
+    if name.startswith("inproc:"):
+        raise PlanError(
+            "The workers of this Dask cluster are threads of this program, and elements need processes of their own. "
+            "Start it with processes=True."
+        )
+    try:
+        found = client.run(own_environment)
+    except ImportError as error:
+        raise VersionError(
+            f"The workers of the Dask cluster at {name} lack a package: {error}. Install kubefuture there, in the "
+            "version that this program has."
+        ) from None
+    own = own_environment()
+    for worker, environment in found.items():
+        wrong = differences(own, environment)
+        if wrong:
+            raise VersionError(
+                f"This program and the Dask worker {worker} do not fit together: {wrong}. Give both the same versions."
+            )

@@ -1,0 +1,120 @@
+"""Values: what goes in and comes back is equal, and is a copy (R28)."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import kubefuture as kf
+
+from .claim import Target
+
+_Point = collections.namedtuple("_Point", "x y")
+
+
+@dataclass
+class _Reading:
+    name: str
+    values: list[float]
+
+
+_VALUES: list[Any] = [
+    None, True, 3, 2**200, -1.5, math.inf, 1j, "text ✓", b"bytes", (), [], {}, {1, 2}, frozenset("ab"),
+    [1, [2, [3, {"deep": (4,)}]]], _Point(1, 2), collections.OrderedDict(b=1, a=2), range(3), slice(1, 2),
+    decimal.Decimal("0.1"), datetime.datetime(2024, 2, 29, tzinfo=datetime.UTC), _Reading("r", [1.0]),
+    ValueError("a value like any other"), int, len, Ellipsis,
+]  # fmt: skip
+
+
+def a_value_comes_back_equal(plan: Target) -> None:
+    for value, back in zip(_VALUES, kf.map(lambda x: x, _VALUES), strict=True):
+        assert type(back) is type(value) and repr(back) == repr(value)
+
+
+def nan_arrays_and_their_types_come_back(plan: Target) -> None:
+    array = np.array([[1.0, np.nan], [np.inf, -0.0]], order="F", dtype=np.float32)
+    (back,) = kf.map(lambda x: x, [array])
+    assert back.dtype == array.dtype and back.flags["F_CONTIGUOUS"]
+    np.testing.assert_array_equal(back, array)
+
+
+def big_arguments_and_results_come_through(plan: Target) -> None:
+    """Longer than a frame, and than what a socket takes at once."""
+    contents = [bytes([number]) * 3_000_000 for number in range(4)]
+    assert kf.map(lambda content: content[::-1] + b"end", contents) == [one + b"end" for one in contents]
+
+
+def large_captured_data_comes_through_and_is_a_copy(plan: Target) -> None:
+    array = np.arange(1 << 18, dtype=float)
+
+    def spoil(x: int) -> tuple[float, float]:
+        before = float(array.sum())
+        array[:] = x
+        return before, float(array[0])
+
+    whole = float(array.sum())
+    assert kf.map(spoil, range(4), chunk_size=2) == [(whole, float(x)) for x in range(4)]
+    assert float(array.sum()) == whole
+
+
+def shared_data_is_seen_by_every_element(plan: Target) -> None:
+    shared = kf.share(np.arange(1 << 18, dtype=float))
+    assert kf.map(lambda x: float(shared[x]), range(4)) == [0.0, 1.0, 2.0, 3.0]
+    assert kf.map(lambda part: float(part.sum()), [shared[:3], shared[3:5]]) == [3.0, 7.0]
+
+
+def functions_and_local_classes_come_back(plan: Target) -> None:
+    class Local:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    double: Any
+    (double,) = kf.map(lambda factor: lambda x: factor * x, [2])
+    assert double(21) == 42
+    assert kf.future(lambda: Local(3).number).result() == 3
+
+
+def one_object_in_two_places_stays_one_object(plan: Target) -> None:
+    shared = [1]
+    (back,) = kf.map(lambda pair: (pair, pair[0] is pair[1]), [[shared, shared]])
+    assert back[1] and back[0][0] is back[0][1]
+
+
+def a_result_that_contains_itself_comes_back(plan: Target) -> None:
+    def endless() -> list[Any]:
+        loop: list[Any] = []
+        loop.append(loop)
+        return loop
+
+    back = kf.future(endless).result()
+    assert back[0] is back
+
+
+def an_element_that_changes_its_argument_changes_a_copy(plan: Target) -> None:
+    arguments: list[list[Any]] = [[1], [2]]
+
+    def grow(numbers: list[Any]) -> int:
+        numbers.append("changed")
+        return len(numbers)
+
+    for chunk_size in (None, 1, 4):
+        assert kf.map(grow, [*arguments, arguments[0]], chunk_size=chunk_size) == [2, 2, 2]
+        assert arguments == [[1], [2]]
+
+
+def a_result_is_a_copy_too(plan: Target) -> None:
+    kept: list[int] = []
+    back = kf.future(lambda: kept).result()
+    back.append(1)
+    assert kept == []
+
+
+def the_exceptions_that_a_function_returns_are_values(plan: Target) -> None:
+    (back,) = kf.map(lambda text: KeyError(text), ["missing"])
+    assert isinstance(back, KeyError) and back.args == ("missing",)

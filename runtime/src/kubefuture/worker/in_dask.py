@@ -1,0 +1,147 @@
+"""What runs on a worker of Dask: one chunk of a call, as one task of Dask's.
+
+    back end ── Parcel, packed Chunk ──> run_chunk ── packed Answer ──> back end
+
+One element runs at a time in a process, whatever number of threads that has: elements set the global random
+generators, and a slot is a process that runs one (R24).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from ..core.blobs import BlobFile, keep
+from ..core.context import Element, enter_slot_element
+from ..core.elements import FunctionRunner
+from ..core.in_place import run_packed
+from ..core.raised import pack_exception
+from ..protocol.messages import Function, decode, encode
+
+_DASK = ("dask", "distributed", "tornado")
+
+_one_at_a_time = threading.Lock()
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """Consecutive elements of one call."""
+
+    start: int
+    payloads: list[bytes]
+    retries: int
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True):
+    """How the elements of a chunk ended.
+
+    Attributes:
+        payloads: The packed result or exception of each.
+        raised: Which of them are exceptions, counted from the chunk's first.
+        seconds: How long they ran together.
+        drew: The function's name, if it drew from the global generators without a seed.
+    """
+
+    payloads: list[bytes]
+    raised: list[int]
+    seconds: float
+    drew: str
+
+
+class Parcel:
+    """A function with the data that it refers to. Dask keeps it on a worker, and sends it on to others.
+
+    Args:
+        function: The message that says what to call.
+        contents: Its blobs' bytes, in their order.
+        path: Where the calling program finds its own modules.
+    """
+
+    def __init__(self, function: Function, contents: list[bytes], path: tuple[str, ...]) -> None:
+        self._message = encode(function)
+        self._contents = contents
+        self._path = path
+        self._files: list[BlobFile] = []
+        self._runner: FunctionRunner | None = None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        function = decode(self._message)
+        assert isinstance(function, Function)
+        return Parcel, (function, self._contents, self._path)
+
+    def runner(self) -> FunctionRunner:
+        """Runs its elements; made once in a process, since unpacking takes time and large data memory."""
+        if self._runner is None:
+            set_dask_apart()
+            known = set(sys.path)
+            sys.path[:0] = [entry for entry in self._path if entry not in known and os.path.isdir(entry)]
+            function = decode(self._message)
+            assert isinstance(function, Function)
+            self._files = [keep([memoryview(content)]) for content in self._contents]
+            blobs = tuple(file.blob for file in self._files)
+            self._runner = FunctionRunner(msgspec.structs.replace(function, blobs=blobs))
+        return self._runner
+
+
+class _Apart(random.Random):
+    """Stands in for the module `random`."""
+
+    Random = random.Random
+
+
+_apart = _Apart()
+
+
+def set_dask_apart() -> None:
+    """Gives Dask a generator of its own: it draws from Python's global one, at any time, in threads of its own.
+
+    Elements with a seed would see other numbers then (R24), and the others be taken for drawing without one (R25).
+    """
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in _DASK and getattr(module, "random", None) is random:
+            module.random = _apart  # type: ignore[attr-defined]
+
+
+def run_chunk(parcel: Parcel, packed: bytes) -> bytes:
+    """Runs a packed Chunk, and returns a packed Answer. What the user's code raises is in it."""
+    chunk = msgspec.msgpack.decode(packed, type=Chunk)
+    payloads: list[bytes] = []
+    raised: list[int] = []
+    drew = ""
+    process = os.getpid()
+    here = f"in worker process {process} on {platform.node()}"
+    with _one_at_a_time, _inside():
+        started = time.monotonic()
+        runner = parcel.runner()
+        for index, payload in enumerate(chunk.payloads, chunk.start):
+            try:
+                outcome, unseeded = run_packed(runner, index, payload, chunk.retries, here)
+            except BaseException as error:  # not even a KeyboardInterrupt of the user's is Dask's business
+                payloads.append(pack_exception(error, runner.place(payload, here)))
+                raised.append(index - chunk.start)
+                continue
+            if os.getpid() != process:  # the user's code forked, and this is no worker of Dask's
+                os._exit(outcome.raised)
+            payloads.append(outcome.payload)
+            if outcome.raised:
+                raised.append(index - chunk.start)
+            drew = runner.name if unseeded else drew
+        seconds = time.monotonic() - started
+    return msgspec.msgpack.encode(Answer(payloads, raised, seconds, drew))
+
+
+@contextmanager
+def _inside() -> Iterator[None]:
+    """Threads that an element starts are inside it, too."""
+    enter_slot_element(Element())
+    try:
+        yield
+    finally:
+        enter_slot_element(None)
