@@ -17,10 +17,12 @@ from ..core.context import current_element, inside
 from ..core.elements import FunctionRunner, overrun
 from ..core.packing import pack_function, unpack_result
 from ..core.raised import pack_exception, unpack_exception
+from ..core.relay import silence, wanted_level
 from ..core.resources import one_thread
 from ..core.unseeded import warn_unseeded
 from ..errors import PlanError
 from ..protocol.messages import Function
+from .options import Output
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class Failed:
 
 
 def packed_function(
-    function: Callable[..., Any], positional: int, seed: rng.Seed, task_timeout: float | None = None
+    function: Callable[..., Any],
+    positional: int,
+    seed: rng.Seed,
+    task_timeout: float | None = None,
 ) -> tuple[Function, tuple[BlobFile, ...]]:
     """A function as a message, with how its elements are called, and the blobs that it refers to.
 
@@ -44,15 +49,16 @@ def packed_function(
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
     payload, shared, files = pack_function(function)
+    level = wanted_level()
     limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
     if seed is None:
-        return Function(0, payload, shared, limit=limit, blobs=blobs), files
+        return Function(0, payload, shared, limit=limit, blobs=blobs, level=level), files
     own_seeds = rng.is_list(seed)
     root = None if own_seeds else rng.root_of(seed)
     seeded = own_seeds or root is not None
     wants = seeded and wants_rng(function, positional)
     packed = root.packed() if root is not None else b""
-    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs), files
+    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level), files
 
 
 def with_blobs(
@@ -87,6 +93,7 @@ def run_in_place(
     payload: bytes,
     retries: int,
     named: Callable[[int, BaseException], BaseException],
+    output: Output = "ordered",
 ) -> Any:
     """Runs one element in this process, as a slot would.
 
@@ -101,6 +108,8 @@ def run_in_place(
         over = True
         with ExitStack() as stack:
             stack.enter_context(inside(element))
+            if output is False:
+                stack.enter_context(silence())
             stack.enter_context(one_thread())
             if element.root is not None:
                 stack.enter_context(rng.globals_kept())
