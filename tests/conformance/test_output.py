@@ -1,11 +1,17 @@
-"""What elements print arrives unchanged, even if their slot dies, and stops nothing (R19)."""
+"""What elements print, warn and log appears where they were called, once, in their order, and stops nothing (R19)."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
+import time
+import warnings
+from concurrent.futures import FIRST_EXCEPTION, wait
 
 import kubefuture as kf
 import pytest
@@ -16,7 +22,7 @@ from tests.faults.waiting import eventually
 
 @pytest.fixture
 def printed(pool, capfd):
-    """What arrived: a function that returns stdout and stderr so far, or the worker's log twice."""
+    """What no result takes along: a function that returns stdout and stderr so far, or the worker's log twice."""
     said = ["", ""]
 
     def so_far():
@@ -29,17 +35,142 @@ def printed(pool, capfd):
     return so_far
 
 
-def test_r19_what_is_printed_arrives_and_the_streams_stay_apart(pool, printed):
-    def speak(_):
-        print("to stdout: ä")
-        print("to stderr: ö", file=sys.stderr)
-        subprocess.run(["echo", "of a child"])
+def relayed(call):
+    """What a call gives out in this process: stdout and stderr."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+    ):
+        call()
+    return stdout.getvalue(), stderr.getvalue()
 
-    kf.map(speak, [0])
-    eventually(lambda: "of a child\n" in printed()[0] and "to stderr: ö\n" in printed()[1], "the output")
-    stdout, stderr = printed()
-    assert "to stdout: ä\n" in stdout
-    assert pool.kind == "cluster" or ("stderr" not in stdout and "stdout" not in stderr)
+
+def speak(number):
+    print(f"stdout {number}: ä")
+    print(f"stderr {number}: ö", file=sys.stderr)
+    return number
+
+
+NUMBERS = range(50)
+STDOUT = "".join(f"stdout {number}: ä\n" for number in NUMBERS)
+STDERR = "".join(f"stderr {number}: ö\n" for number in NUMBERS)
+
+
+def test_value_relays_futures_in_order(pool):
+    futures = [kf.future(speak, number) for number in NUMBERS]
+    assert relayed(lambda: kf.value(futures)) == (STDOUT, STDERR)
+
+
+def test_waiting_for_futures_and_asking_for_their_errors_relays_nothing(pool):
+    futures = [kf.future(speak, number) for number in NUMBERS]
+
+    def ask():
+        wait(futures, return_when=FIRST_EXCEPTION)
+        assert [future.exception() for future in futures] == [None] * len(NUMBERS)
+
+    assert relayed(ask) == ("", "")
+    assert relayed(lambda: kf.value(futures)) == (STDOUT, STDERR)
+
+
+def test_children_and_c_code_are_heard_in_order_and_never_mixed(pool):
+    def everybody(number):
+        print(f"python {number}")
+        subprocess.run(["echo", f"child {number}"])
+        os.write(1, f"descriptor {number}\n".encode())
+
+    wanted = "".join(f"python {one}\nchild {one}\ndescriptor {one}\n" for one in range(8))
+    assert relayed(lambda: kf.options(chunk_size=4).map(everybody, range(8))) == (wanted, "")
+
+
+def test_what_an_element_printed_before_its_time_was_up_arrives(pool):
+    def linger(_):
+        print("before")
+        while True:
+            time.sleep(0.01)
+
+    def call():
+        with pytest.raises(TimeoutError):
+            kf.options(task_timeout=0.3).map(linger, [0])
+
+    assert relayed(call) == ("before\n", "")
+
+
+def test_a_rerun_takes_the_place_of_the_run_before(pool, tmp_path):
+    def second_time(flag):
+        print("run", flag.exists())
+        if not flag.exists():
+            flag.touch()
+            raise OSError("not yet")
+
+    assert relayed(lambda: kf.options(retries=1).map(second_time, [tmp_path / "flag"])) == ("run True\n", "")
+
+
+def test_log_records_keep_logger_level_and_text_and_say_where_they_are_from(pool, caplog):
+    def log(number):
+        logging.getLogger("of.the.user").info("about %s", number)
+        logging.getLogger("of.the.user").debug("not wanted")
+        try:
+            raise ValueError(number)
+        except ValueError:
+            logging.getLogger("other").exception("went wrong")
+
+    with caplog.at_level(logging.INFO):
+        kf.map(log, range(3))
+    ours = [record for record in caplog.records if record.name in ("of.the.user", "other")]
+    assert [(one.name, one.levelno, one.getMessage(), one.element) for one in ours] == [
+        entry
+        for number in range(3)
+        for entry in (
+            ("of.the.user", logging.INFO, f"about {number}", number),
+            ("other", logging.ERROR, "went wrong", number),
+        )
+    ]
+    assert "ValueError: 0" in ours[1].exc_text
+    assert all(":" in one.worker for one in ours)
+
+
+def test_what_is_printed_and_warned_keeps_its_order(pool):
+    def both(_):
+        print("before")
+        warnings.warn("between", stacklevel=1)
+        print("after")
+
+    with contextlib.redirect_stdout(io.StringIO()) as said, warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: said.write(f"{message}\n")
+        kf.map(both, [0])
+    assert said.getvalue() == "before\nbetween\nafter\n"
+
+
+def test_R16_a_million_lines_are_cut_and_the_cut_is_said(pool):
+    def chatter(_):
+        for number in range(100):
+            os.write(1, b"".join(b"line %d\n" % (number * 10_000 + line) for line in range(10_000)))
+
+    stdout, _ = relayed(lambda: kf.map(chatter, [0]))
+    assert stdout.startswith("line 0\n")
+    assert stdout.endswith("line 999999\n")
+    assert stdout.count("[kubefuture: this element printed more than 1 MiB") == 1
+    assert len(stdout) < (1 << 20) + 200
+
+
+def test_R16_a_flood_of_warnings_is_cut_and_the_cut_is_said(pool):
+    def flood(_):
+        for number in range(3000):
+            warnings.warn(f"warning {number}", stacklevel=1)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _, stderr = relayed(lambda: kf.map(flood, [0]))
+    assert len(caught) == 1000
+    assert stderr.startswith("[kubefuture: this element gave more than 1,000 warnings")
+
+
+def test_R5_a_named_map_keeps_its_output_for_whoever_attaches(pool):
+    assert relayed(lambda: kf.map(speak, NUMBERS, name="speaking")) == (STDOUT, STDERR)
+    if pool.cluster is not None:  # only that has a journal
+        assert relayed(lambda: kf.attach("speaking")) == (STDOUT, STDERR)
+        kf.forget("speaking")
 
 
 def test_r19_what_a_slot_printed_before_it_died_arrives(pool, printed, tmp_path, all_slots_work):

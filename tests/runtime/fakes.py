@@ -131,6 +131,9 @@ class FakeSlot:
     def release(self) -> None:
         pass
 
+    def printed(self) -> None:
+        return None
+
     def last_words(self) -> tuple[int, int, str]:
         if self._running is not None and self._running.id in self.leases:
             return self._running.id, self._position, "killed by SIGKILL"

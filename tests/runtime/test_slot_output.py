@@ -21,18 +21,20 @@ def test_r19_bytes_arrive_as_they_are(tmp_path):
 
 
 STUCK = """
-import os, sys
+import os, sys, threading
 import kubefuture as kf
 
 kf.plan("local", workers=2)
-stuck = kf.future(os.write, 1, bytes(20 << 20))
-print(kf.map(abs, range(1000)) == list(range(1000)), stuck.done(), file=sys.stderr, flush=True)
+shown = threading.Thread(target=kf.map, args=(os.write, [1], [bytes(1 << 20)]), daemon=True)
+shown.start()
+shown.join(1)
+print(kf.map(abs, range(1000)) == list(range(1000)), shown.is_alive(), file=sys.stderr, flush=True)
 os._exit(0)
 """
 
 
-def test_r19_a_terminal_that_takes_nothing_stops_only_who_prints():
+def test_r19_a_terminal_that_takes_nothing_stops_only_who_waits_for_it():
     with subprocess.Popen(
         [sys.executable, "-c", STUCK], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as program:
-        assert program.stderr.readline() == b"True False\n"
+        assert program.stderr.readline() == b"True True\n"

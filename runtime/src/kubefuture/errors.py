@@ -82,7 +82,7 @@ class PoisonError(KubefutureError):
         index: The element's index in its map.
         reasons: How each of the slots ended.
         hosts: Where each of them ran.
-        last_lines: What the last of them had printed before it ended, of earlier elements too: at most 20 lines.
+        last_lines: What the last of them had printed on the element before it ended: at most 20 lines.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..backends.base import Backend
+from ..core.relay import InOrder
 from .inputs import Inputs
 from .options import Options
 from .stream import Stream
@@ -27,6 +28,7 @@ class Attached(Stream):
         self._inputs.next()  # there are none
         self._ahead = False
         self.taken = 0
+        self._output = InOrder(muted=options.output is False)
         self._backend = backend
         self._call = call = backend.session.ask(options.name)
         with backend.session.lock:

@@ -9,7 +9,7 @@ from ..core.rng import Seed
 from .folding import folded
 from .futures import Future, submit
 from .mapping import run_imap, run_map
-from .options import Options, Progress
+from .options import Options, Output, Progress
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ def options(
     progress: Progress = None,
     label: str | None = None,
     name: str | None = None,
+    output: Output = "ordered",
 ) -> Caller:
     """Fixes options for calls: `kf.options(retries=2, on_error="return").map(fit, data)`.
 
@@ -64,8 +65,13 @@ def options(
         progress: As for `map`.
         label: A name for people, in messages and in the progress bar.
         name: As for `map`; not for single futures.
+        output: What becomes of what elements print to stdout and stderr, of their warnings and log records:
+            "ordered" relays it in the elements' order, as soon as that permits, a future's when its result is
+            asked for first; False drops it.
 
     Raises:
         PlanError: An option cannot be.
     """
-    return Caller(Options(seed, timeout, retries, chunk_size, on_error, progress, label, task_timeout, name))
+    return Caller(
+        Options(seed, timeout, retries, chunk_size, on_error, progress, label, task_timeout, name, output)
+    )

@@ -18,8 +18,10 @@ from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner
 from ..core.packing import pack_element
 from ..core.patience import wait_until
+from ..core.printed import Printed
 from ..core.raised import named
 from ..core.receiver import HelpedCondition
+from ..core.relay import relay
 from ..errors import PlanError
 from ..protocol.messages import Function
 from .folding import folded
@@ -44,7 +46,7 @@ class Future(cf.Future[T], Generic[T]):
     """A standard future whose work runs elsewhere (R21).
 
     It stays pending until it is done, since only a slot knows when it starts; `cancel` also stops what
-    runs already.
+    runs already. What it printed, its warnings and its log records appear when its result is asked for first.
     """
 
     label: str | None = None
@@ -54,6 +56,8 @@ class Future(cf.Future[T], Generic[T]):
     _state = "PENDING"
     _result = None
     _exception = None
+    printed: Printed | None = None
+    _muted = False
 
     def __init__(self) -> None:  # what the standard one has, lighter
         self._condition = _Condition()
@@ -99,8 +103,18 @@ class Future(cf.Future[T], Generic[T]):
                         else f"no slot is connected, waiting: {backend.why_no_slots}"
                     ),
                 )
-        with folded:
-            return super().result(timeout)
+        try:
+            with folded:
+                return super().result(timeout)
+        finally:
+            if self.printed is not None:
+                self._relay()
+
+    def _relay(self) -> None:
+        """Once, in the thread that asks first."""
+        printed = self.__dict__.pop("printed", None)
+        if printed is not None and not self._muted:
+            relay(printed, 0)
 
     def __repr__(self) -> str:
         name = f" {self.label!r}" if self.label else ""
@@ -160,9 +174,13 @@ def submit_packed(
     result: Future[T] = Future()
     if options.label is not None:
         result.label = options.label
+    if options.output is False:
+        result._muted = True
     if backend is None:
         name = options.label or getattr(fn, "__name__", "future")
-        outcome = run_in_place(FunctionRunner(function), 0, payload, options.retries, lambda _, error: error)
+        outcome = run_in_place(
+            FunctionRunner(function), 0, payload, options.retries, lambda _, error: error, options.output
+        )
         if isinstance(outcome, Failed):
             result.set_exception(named(outcome.error, f"future {name}"))
         else:
@@ -217,7 +235,9 @@ def value(x: Any, timeout: float | None = None) -> Any:
             for other in waiting:
                 other.cancel()
             with folded:
-                failed[0].result()
+                for one in found:  # up to the first that failed, whose predecessors' output comes first
+                    if one in done:
+                        one.result()
         if waiting:
             raise TimeoutError(f"{len(waiting)} of {len(found)} futures are not done after {timeout} s.")
     return _replaced(x)

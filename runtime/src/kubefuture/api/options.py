@@ -11,6 +11,9 @@ from ..errors import PlanError
 
 _NAME_LENGTH = 200
 
+Output = Literal["ordered", False]
+"""What becomes of what elements print, warn and log: relayed in their order, or dropped."""
+
 Progress = bool | str | Callable[[int, int | None], object] | None
 """None: a bar on a terminal. False: nothing. A string: a bar with this description. A callable is given
 the number of finished elements and of all (None while that is unknown)."""
@@ -29,6 +32,7 @@ class Options:
         on_error: "raise" the first error, or "return" errors in their elements' places.
         progress: See `Progress`.
         label: A name for people, in messages and the progress bar.
+        output: See `Output`.
         name: A map's name in the scheduler's journal, so that it outlives this program (R5).
     """
 
@@ -41,6 +45,7 @@ class Options:
     label: str | None = None
     task_timeout: float | None = None
     name: str | None = None
+    output: Output = "ordered"
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not _is_number(self.timeout):
@@ -57,6 +62,8 @@ class Options:
             raise PlanError(
                 f"name={self.name!r}; it can be a text of 1 to {_NAME_LENGTH} characters that can be printed."
             )
+        if self.output != "ordered" and self.output is not False:
+            raise PlanError(f"output={self.output!r}; it can be 'ordered' or False.")
         if self.on_error not in ("raise", "return"):
             raise PlanError(f"on_error={self.on_error!r}; it can be 'raise' or 'return'.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ from ..core.elements import FunctionRunner
 from ..core.in_place import run_packed
 from ..core.packing import pack_function, unpack_result
 from ..core.raised import unpack_exception
+from ..core.relay import silence, wanted_level
 from ..core.unseeded import warn_unseeded
 from ..errors import PlanError, ResultError
 from ..protocol.messages import Function
+from .options import Output
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,10 @@ class Failed:
 
 
 def packed_function(
-    function: Callable[..., Any], positional: int, seed: rng.Seed, task_timeout: float | None = None
+    function: Callable[..., Any],
+    positional: int,
+    seed: rng.Seed,
+    task_timeout: float | None = None,
 ) -> tuple[Function, tuple[BlobFile, ...]]:
     """A function as a message, with how its elements are called, and the blobs that it refers to.
 
@@ -41,15 +47,16 @@ def packed_function(
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
     payload, shared, files = pack_function(function)
+    level = wanted_level()
     limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
     if seed is None:
-        return Function(0, payload, shared, limit=limit, blobs=blobs), files
+        return Function(0, payload, shared, limit=limit, blobs=blobs, level=level), files
     own_seeds = rng.is_list(seed)
     root = None if own_seeds else rng.root_of(seed)
     seeded = own_seeds or root is not None
     wants = seeded and wants_rng(function, positional)
     packed = root.packed() if root is not None else b""
-    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs), files
+    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level), files
 
 
 def with_blobs(
@@ -84,13 +91,15 @@ def run_in_place(
     payload: bytes,
     retries: int,
     named: Callable[[int, BaseException], BaseException],
+    output: Output = "ordered",
 ) -> Any:
     """Runs one element in this process, as a slot would.
 
     Returns:
         The value, or `Failed`.
     """
-    outcome, drew = run_packed(runner, index, payload, retries)
+    with silence() if output is False else nullcontext():
+        outcome, drew = run_packed(runner, index, payload, retries)
     if drew:
         warn_unseeded(runner.name)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -16,7 +17,9 @@ from ..client.named import NamedCall
 from ..core.elements import FunctionRunner
 from ..core.interrupts import undisturbed
 from ..core.packing import unpack_result
+from ..core.printed import peel
 from ..core.raised import named
+from ..core.relay import InOrder
 from ..core.scalars import unpack_all
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
@@ -67,6 +70,7 @@ class Stream:
         if self._inputs.bare:
             self._function = msgspec.structs.replace(self._function, bare=True)
         self._referred = 0
+        self._output = InOrder(muted=options.output is False)
         self._naming = naming_of(function, options)
         self.taken = 0
         self._ahead = ahead
@@ -108,7 +112,8 @@ class Stream:
         self._check_time()
         if self._refers_to_more():
             runner.learn(self._function.blobs)
-        outcome = run_in_place(runner, index, payload, self.options.retries, self._named)
+        retries, output = self.options.retries, self.options.output
+        outcome = run_in_place(runner, index, payload, retries, self._named, output)
         return index, [outcome], isinstance(outcome, Failed)
 
     def close(self) -> None:
@@ -120,10 +125,13 @@ class Stream:
                     self._backend.session.leave(self._call)
                 else:
                     self._backend.session.cancel(self._call)
+            with suppress(Warning):  # an error is on its way already
+                self._output.rest()
 
     def __del__(self) -> None:
         """Ctrl-C can come between the making of a stream and the block that closes it."""
         if self._open:
+            self._output = InOrder()  # nobody would know what that has to do with
             self.close()
 
     def give_up(self) -> None:
@@ -207,16 +215,24 @@ class Stream:
         if isinstance(item, KubefutureError):
             raise type(item)(str(item))
         if isinstance(item, Failure):
-            return item.index, [Failed(self._named(item.index, exception_of(item)))], True
-        return self._unpacked(item)
+            self._output.keep(item.index, peel(item.payload)[0])
+            failed = Failed(self._named(item.index, exception_of(item)))
+            self._output.arrived(item.index, 1)
+            return item.index, [failed], True
+        outcomes = self._unpacked(item)
+        self._output.arrived(item.start, len(item.payloads))
+        return outcomes
 
     def _unpacked(self, span: Span) -> Outcomes:
         try:
             return span.start, unpack_all(span.payloads), False
-        except (Exception, SystemExit):  # one of them cannot be unpacked here
-            return span.start, [self._one(*pair) for pair in enumerate(span.payloads, span.start)], True
+        except (Exception, SystemExit):  # one of them carries output, or cannot be unpacked here
+            values = [self._one(*pair) for pair in enumerate(span.payloads, span.start)]
+            return span.start, values, any(isinstance(value, Failed) for value in values)
 
     def _one(self, index: int, payload: bytes) -> Any:
+        printed, payload = peel(payload)
+        self._output.keep(index, printed)
         try:
             return unpack_result(payload)
         except ResultError as error:

@@ -19,6 +19,9 @@ class Capability(Enum):
     STOP = "an element that runs is stopped when it is cancelled"
     LIMIT = "an element that runs longer than `task_timeout=` is stopped; otherwise it fails when it is done"
     STRIKES = "an element that ends its worker is known at once, and the report has its last lines"
+    CHILDREN = (
+        "what C code and programs that an element starts print arrives as well, not only what Python does"
+    )
     SEVERAL = "several programs share the workers, fairly"
     AGAIN = "work that was under way goes on after a restart of the scheduler"
     ONCE = "large data goes once to each worker, in one copy for all of its slots"

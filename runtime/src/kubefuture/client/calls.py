@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from ..core.packing import unpack_result
+from ..core.printed import peel
 from ..core.raised import RemoteTraceback, named, unpack_exception
 from ..core.receiver import HelpedCondition
 from ..core.settings import WINDOW_BYTES
@@ -58,12 +59,18 @@ class TaskCall:
             with suppress(Warning):  # this may be a thread in which nobody could catch it
                 warn_unseeded(self.unseeded)
         try:
-            if isinstance(outcome, Failure) and outcome.kind == "withdrawn":
+            if isinstance(outcome, Span):
+                printed, payload = peel(outcome.payloads[0])
+                if printed is not None:
+                    future.printed = printed  # type: ignore[attr-defined]
+                future.set_result(unpack_result(payload))
+            elif isinstance(outcome, Failure) and outcome.kind == "withdrawn":
                 future.cancel()
-            elif isinstance(outcome, Span):
-                future.set_result(unpack_result(outcome.payloads[0]))
+            elif isinstance(outcome, Failure):
+                future.printed = peel(outcome.payload)[0]  # type: ignore[attr-defined]
+                future.set_exception(_error_of(future, outcome))
             else:
-                future.set_exception(_error_of(future, outcome) if isinstance(outcome, Failure) else outcome)
+                future.set_exception(outcome)
         except InvalidStateError:
             return  # it was cancelled in this moment
         except KubefutureError as error:
@@ -224,6 +231,7 @@ def _error_of(future: Future[Any], failure: Failure) -> BaseException:
 
 def exception_of(failure: Failure) -> BaseException:
     """The exception that a failure means."""
+    _, payload = peel(failure.payload)
     if failure.kind == "poison":
-        return poison_error(failure.index, failure.payload)
-    return unpack_exception(failure.payload)
+        return poison_error(failure.index, payload)
+    return unpack_exception(payload)

@@ -12,8 +12,8 @@ from ..protocol.messages import Blob, Function
 _KEPT = 64
 """So many functions of futures stay on the other side without a call that uses them."""
 
-_Key = tuple[bytes, bool, bytes, float, tuple[Blob, ...]]
-"""What makes two futures' functions the same: payload, rng, seed, limit, blobs."""
+_Key = tuple[bytes, bool, bytes, float, tuple[Blob, ...], int]
+"""What makes two futures' functions the same: payload, rng, seed, limit, blobs, level."""
 
 
 class Functions:
@@ -99,4 +99,11 @@ class Functions:
 
 
 def _key(function: Function) -> _Key:
-    return function.payload, function.rng, function.seed, function.limit, function.blobs
+    return (
+        function.payload,
+        function.rng,
+        function.seed,
+        function.limit,
+        function.blobs,
+        function.level,
+    )

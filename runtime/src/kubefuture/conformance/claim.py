@@ -10,7 +10,7 @@ from typing import Any
 
 from ..backends.capabilities import Capability
 
-SUBJECTS = ("values", "maps", "futures", "errors", "seeds", "nesting", "capabilities")
+SUBJECTS = ("values", "maps", "futures", "errors", "output", "seeds", "nesting", "capabilities")
 """The files beside this one that hold claims."""
 
 

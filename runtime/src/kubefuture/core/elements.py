@@ -9,6 +9,7 @@ from typing import Any
 from ..protocol.messages import Blob, Function
 from .context import Element
 from .packing import pack_result
+from .quiet import is_quiet
 from .raised import Place
 from .references import Loader
 from .rng import Root, generator, seed_globals, unpack_root
@@ -41,6 +42,10 @@ class FunctionRunner:
         self.has_blobs = bool(message.blobs)
         """They refer to large data that is mapped for each of them."""
         self.limit = message.limit
+        self.level = message.level
+        """Log records of this level and above are wanted."""
+        self.quiet = False
+        """Given numbers and text its elements cannot print; known once it was unpickled."""
         self.name = ""
         """The function's, for people, once it was unpickled."""
         self._watched = not message.seed and not message.own_seeds
@@ -116,6 +121,7 @@ class FunctionRunner:
         if not self.name:
             self.name = getattr(function, "__name__", type(function).__name__)
             self._watched = self._watched and may_draw(function)
+            self.quiet = self.plain and is_quiet(function)
         return function
 
 

@@ -37,7 +37,7 @@ def may_draw(function: Any) -> bool:
         return function.__module__ != "builtins"
     if type(function) is not types.FunctionType:
         return True
-    names = _names(function.__code__)
+    names = names_used(function.__code__)
     if "seed" in names:
         return False
     own = function.__globals__
@@ -66,11 +66,12 @@ def warn_unseeded(function: str) -> None:
     )
 
 
-def _names(code: types.CodeType) -> set[str]:
+def names_used(code: types.CodeType) -> set[str]:
+    """All names that some code looks up, attributes too."""
     names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            names |= _names(constant)
+            names |= names_used(constant)
     return names
 
 

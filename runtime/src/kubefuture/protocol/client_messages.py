@@ -21,6 +21,7 @@ class Function(Message, frozen=True):
         limit: Seconds that an element may run, 0 for as long as it takes (R22).
         blobs: What it and its elements' arguments refer to (R26).
         bare: Each element has one argument, and its payload is that alone.
+        level: Log records of this level and above are wanted, as `logging` numbers them.
     """
 
     id: int
@@ -32,6 +33,7 @@ class Function(Message, frozen=True):
     limit: float = 0.0
     blobs: tuple[Blob, ...] = ()
     bare: bool = False
+    level: int = 30
 
 
 class Release(Message, frozen=True):

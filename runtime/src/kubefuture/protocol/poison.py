@@ -18,7 +18,7 @@ class Strike(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         reason: How the slot ended, for people.
         host: Where.
-        output: The last lines that it had printed, those of earlier elements too.
+        output: The last lines that it had printed on the element.
     """
 
     reason: str

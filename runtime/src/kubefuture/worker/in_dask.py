@@ -25,6 +25,7 @@ from ..core.elements import FunctionRunner
 from ..core.in_place import run_packed
 from ..core.raised import pack_exception
 from ..protocol.messages import Function, decode, encode
+from .dask_output import DaskCapture
 
 _DASK = ("dask", "distributed", "tornado")
 
@@ -120,16 +121,18 @@ def run_chunk(parcel: Parcel, packed: bytes) -> bytes:
     with _one_at_a_time, _inside():
         started = time.monotonic()
         runner = parcel.runner()
+        capture = DaskCapture(runner.level)
         for index, payload in enumerate(chunk.payloads, chunk.start):
             try:
-                outcome, unseeded = run_packed(runner, index, payload, chunk.retries, here)
+                with capture.hearing():
+                    outcome, unseeded = run_packed(runner, index, payload, chunk.retries, here)
             except BaseException as error:  # not even a KeyboardInterrupt of the user's is Dask's business
-                payloads.append(pack_exception(error, runner.place(payload, here)))
+                payloads.append(capture.over(pack_exception(error, runner.place(payload, here))))
                 raised.append(index - chunk.start)
                 continue
             if os.getpid() != process:  # the user's code forked, and this is no worker of Dask's
                 os._exit(outcome.raised)
-            payloads.append(outcome.payload)
+            payloads.append(capture.over(outcome.payload))
             if outcome.raised:
                 raised.append(index - chunk.start)
             drew = runner.name if unseeded else drew

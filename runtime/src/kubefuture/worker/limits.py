@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.elements import overrun as error_of
+from ..core.printed import Printed, peel, wrap
 from ..core.raised import pack_exception
 from ..protocol.messages import AnyMessage, Done, Function, Part, Raised
 
@@ -52,9 +53,11 @@ class Stopwatch:
         return Overrun(lease, index, limit)
 
 
-def verdict(overrun: Overrun, *, end: bool) -> Raised:
-    """What is said of the element: that its function raised a TimeoutError."""
+def verdict(overrun: Overrun, *, end: bool, printed: Printed | None = None) -> Raised:
+    """What is said of the element: that its function raised a TimeoutError, and what it printed."""
     error = pack_exception(error_of(overrun.element, overrun.limit))
+    if printed is not None:
+        error = wrap(printed, error)
     return Raised(overrun.lease, overrun.element, error, overrun.limit, end)
 
 
@@ -66,7 +69,7 @@ def judged(messages: Sequence[AnyMessage], overrun: Overrun) -> list[AnyMessage]
     told: list[AnyMessage] = []
     for message in messages:
         if isinstance(message, Raised) and (message.lease, message.index) == overrun[:2]:
-            told.append(verdict(overrun, end=message.end))
+            told.append(verdict(overrun, end=message.end, printed=peel(message.payload)[0]))
         elif isinstance(message, Done):
             for part in message.parts:
                 told.extend(_judged_part(part, overrun))
@@ -83,7 +86,7 @@ def _judged_part(part: Part, overrun: Overrun) -> list[AnyMessage]:
     if place:
         told.append(Done([Part(part.lease, part.start, part.payloads[:place], part.seconds, False)]))
     rest = part.payloads[place + 1 :]
-    told.append(verdict(overrun, end=part.end and not rest))
+    told.append(verdict(overrun, end=part.end and not rest, printed=peel(part.payloads[place])[0]))
     if rest:
         told.append(Done([Part(part.lease, overrun.element + 1, rest, 0.0, part.end)]))
     return told

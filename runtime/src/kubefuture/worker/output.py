@@ -1,30 +1,28 @@
-"""What slots print: passed on unchanged, and the end of it remembered for when one dies (R19).
+"""What slots print, seen from their supervisor, for when one dies (R19).
 
-    slot ══ pipes ══> event loop ── the last lines ── queue ──> a thread ──> our stdout and stderr, or the log
+    slot ══ files ══> the slot itself, after each element ──> the element's outcome
+              ╚═════> supervisor, when it is dead ── queue ──> a thread ──> our stdout and stderr, or the log
 
-A terminal or a log that takes nothing for a while stops neither the loop nor what it schedules. The pipes
-fill up then, and slots that print wait, as they would without us.
+A terminal or a log that takes nothing for a while stops neither the loop nor what it schedules.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import threading
-from collections.abc import Callable
+from collections import deque
 from queue import SimpleQueue
 
 from ..core.settings import OUTPUT_BYTES, OUTPUT_LINES
+from ..core.streams import look, make_stream, own_view, squeeze, take
 
-_READ = 1 << 16
-_QUEUED = 64
-"""So many reads wait to be written before no more is read."""
+_QUEUED = 16
+"""So many reads, of about a MiB at most, wait to be written before no more is read."""
 
-_DRAIN_READS = 16
-"""A dead slot's pipe holds no more than so many reads, unless something that it started writes on."""
+_LEFT = 16
+"""So many dead slots' output is still looked at."""
 
-_PAUSE_SECONDS = 0.05
 _CLOSE_SECONDS = 1.0
 
 
@@ -32,16 +30,13 @@ class Outlet:
     """Where the output of several slots goes.
 
     Args:
-        loop: Reads what they print, in its thread; call everything here there.
         stdout: The descriptor that their stdout goes to.
         stderr: The same for their stderr.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stdout: int, stderr: int) -> None:
-        self.loop = loop
-        self.stdout = stdout
-        self.stderr = stderr
-        self.pipes: set[_Pipe] = set()
+    def __init__(self, stdout: int, stderr: int) -> None:
+        self.targets = stdout, stderr
+        self._left: deque[SlotOutput] = deque()
         self._queue: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -57,11 +52,25 @@ class Outlet:
             self._thread.start()
         self._queue.put((target, content))
 
+    def keep(self, output: SlotOutput) -> None:
+        """A slot is dead, and what it has left behind may print."""
+        self._left.append(output)
+        if len(self._left) > _LEFT:
+            oldest = self._left.popleft()
+            oldest.pass_on()
+            oldest.close()
+
+    def look(self) -> None:
+        """Passes on what was printed by processes that dead slots have left."""
+        for left in self._left:
+            left.pass_on()
+
     def close(self) -> None:
         """Passes on what there is, and ends."""
-        for pipe in list(self.pipes):
-            pipe.drain()
-            pipe.close()
+        while self._left:
+            left = self._left.popleft()
+            left.pass_on()
+            left.close()
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(_CLOSE_SECONDS)
@@ -73,93 +82,63 @@ class Outlet:
 
 
 class SlotOutput:
-    """What one slot prints. As a context it has the ends that are given to the slot.
+    """What one slot prints: two files, which it empties itself after each element.
 
     Args:
-        outlet: Where that goes.
+        outlet: Where that goes which no element's outcome takes along.
+
+    Attributes:
+        stdout: The descriptor to give to the slot.
+        stderr: The same.
+        last_lines: The last lines that it printed on its element, of both streams; known after `drain`.
     """
 
     def __init__(self, outlet: Outlet) -> None:
-        self._tail = b""
-        self._pipes = [_Pipe(outlet, outlet.stdout, self._remember)]
-        if outlet.stderr != outlet.stdout:
-            self._pipes.append(_Pipe(outlet, outlet.stderr, self._remember))
-        self.stdout = self._pipes[0].end
-        self.stderr = self._pipes[-1].end
+        self._outlet = outlet
+        self.stdout, self.stderr = make_stream(), make_stream()
+        self.last_lines = ""
+        self._rest = b"", b""
+        self._views = own_view(self.stdout), own_view(self.stderr)
 
     def __enter__(self) -> SlotOutput:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for pipe in self._pipes:
-            os.close(pipe.end)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        os.close(self.stdout)
+        os.close(self.stderr)
+        if kind is not None:
+            self.close()
+
+    def squeeze(self) -> None:
+        """Keeps what is there short, while an element prints on."""
+        for view in self._views:
+            squeeze(view)
 
     def drain(self) -> None:
-        """The slot is dead: reads what it had printed. Processes that it has left may go on printing."""
-        for pipe in self._pipes:
-            pipe.drain()
+        """The slot is dead: takes what it had printed on its element. Processes that it has left may go on."""
+        tail = b"\n".join(look(view, OUTPUT_BYTES).rstrip(b"\n") for view in self._views).strip(b"\n")
+        self.last_lines = "\n".join(
+            tail[-OUTPUT_BYTES:].decode(errors="replace").splitlines()[-OUTPUT_LINES:]
+        )
+        self._rest = take(self._views[0]), take(self._views[1])
+        self._outlet.keep(self)
 
-    @property
-    def last_lines(self) -> str:
-        """The last lines that it printed, of both streams."""
-        return "\n".join(self._tail.decode(errors="replace").splitlines()[-OUTPUT_LINES:])
+    def claim(self) -> tuple[bytes, bytes]:
+        """What `drain` took belongs to an element's outcome, and is not to be passed on."""
+        rest, self._rest = self._rest, (b"", b"")
+        return rest
 
-    def _remember(self, content: bytes) -> None:
-        self._tail = (self._tail + content)[-OUTPUT_BYTES:]
-
-
-class _Pipe:
-    """One stream of a slot.
-
-    Attributes:
-        end: What the slot writes to.
-    """
-
-    def __init__(self, outlet: Outlet, target: int, remember: Callable[[bytes], None]) -> None:
-        self._outlet = outlet
-        self._target = target
-        self._remember = remember
-        self._handle, self.end = os.pipe()
-        self._closed = False
-        os.set_blocking(self._handle, False)
-        outlet.pipes.add(self)
-        outlet.loop.add_reader(self._handle, self._readable)
-
-    def drain(self) -> None:
-        for _ in range(_DRAIN_READS):
-            if self._closed or not self._read():
-                return
+    def pass_on(self) -> None:
+        """Passes on what is there, unless what was passed on before is not taken."""
+        rest = self.claim()
+        for view, target, before in zip(self._views, self._outlet.targets, rest, strict=True):
+            if content := before + (b"" if self._outlet.full else take(view)):
+                self._outlet.write(target, content)
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._outlet.pipes.discard(self)
-            self._outlet.loop.remove_reader(self._handle)
-            os.close(self._handle)
-
-    def _readable(self) -> None:
-        if self._outlet.full:
-            self._outlet.loop.remove_reader(self._handle)
-            self._outlet.loop.call_later(_PAUSE_SECONDS, self._resume)
-        else:
-            self._read()
-
-    def _resume(self) -> None:
-        if not self._closed:
-            self._outlet.loop.add_reader(self._handle, self._readable)
-
-    def _read(self) -> bool:
-        """Reads once, and returns whether there was anything."""
-        try:
-            content = os.read(self._handle, _READ)
-        except BlockingIOError:
-            return False
-        if not content:
-            self.close()
-            return False
-        self._remember(content)
-        self._outlet.write(self._target, content)
-        return True
+        """Nobody prints to it any more, or is heard."""
+        for view in self._views:
+            os.close(view)
 
 
 def _write(target: int, content: bytes) -> None:

@@ -39,6 +39,7 @@ from ..protocol.messages import (
     decode_lease,
     encode_lease,
 )
+from .capture import Capture
 from .handover import Handover
 from .lifetime import die_with_parent
 from .page import PLACE
@@ -93,6 +94,7 @@ class Slot:
         self._long: dict[int, Lease] = {}
         self._bound = False
         self._handover = Handover(data)
+        self._capture = Capture()
         self._armed = False
         self._interrupted = False
         self._running = 0
@@ -104,6 +106,7 @@ class Slot:
 
     def serve(self) -> None:
         """Runs leases until the supervisor closes them."""
+        self._capture.install()
         self._handover.send([Ready(os.getpid())])
         while True:
             record = self._next_record()
@@ -159,6 +162,7 @@ class Slot:
         if handover.holds:
             handover.watch()
         self._had_blobs = runner.has_blobs
+        self._capture.listen(runner.level)
         before = runner.watch()
         if runner.plain:
             self._run_plain(lease, runner, before)
@@ -185,7 +189,7 @@ class Slot:
                     return
                 continue
             self._done(lease.id, index, last, runner, before)
-            handover.waiting.append(result)
+            handover.waiting.append(self._capture.over(result))
             if index != last and handover.due():
                 handover.flush()
             if self._interrupted:
@@ -195,6 +199,7 @@ class Slot:
         """The same for trivial elements at full speed: a microsecond each, so everything is at hand."""
         handover, waiting, append = self._handover, self._handover.waiting, self._handover.waiting.append
         number, clock, bare, function = lease.id, time.perf_counter, runner.bare, None
+        capture, seek, quiet = self._capture, os.lseek, False
         place, last = self._index, lease.start + len(lease.payloads) - 1
         PLACE.pack_into(self._page, 0, number, lease.start)
         enter_slot_element(_UNSEEDED)
@@ -206,6 +211,7 @@ class Slot:
                 self._armed = True
                 if function is None:
                     function = runner.function()
+                    quiet = runner.quiet
                 if bare:
                     value = function(unpack(payload) if payload[0] == PICKLED else decode(payload))
                 else:
@@ -222,6 +228,8 @@ class Slot:
                 continue
             if self._forked or index == last:
                 self._done(number, index, last, runner, before)
+            if capture.events or ((not quiet or payload[0] == PICKLED) and (seek(1, 0, 2) or seek(2, 0, 2))):
+                result = capture.over(result)
             append(result)
             if not index & 7 and clock() - handover.last >= HANDOVER_SECONDS and index != last:
                 handover.flush()
@@ -251,6 +259,7 @@ class Slot:
             os._exit(1)
         interrupted = isinstance(error, _Interrupted)
         packed = b"" if interrupted else pack_exception(error, runner.place(payload, self._process))
+        packed = self._capture.over(packed)
         end = interrupted or self._interrupted or index == last
         if end:
             self._say_unseeded(lease, runner, before)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from ..core.channel import Channel
+from ..core.printed import Printed
 from ..core.receiver import Receiver
 from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
@@ -103,7 +104,7 @@ class SlotProcess:
 
     @property
     def last_lines(self) -> str:
-        """What it printed last."""
+        """After its end: the last that it printed on its element."""
         return self._output.last_lines
 
     @property
@@ -162,7 +163,8 @@ class SlotProcess:
         return tuple(back)
 
     def check(self) -> None:
-        """Notices its death where its socket does not tell. In the loop's thread."""
+        """Notices its death where its socket does not tell, and keeps its output short. In the loop's thread."""
+        self._output.squeeze()
         if not _CAN_LOOK:
             ended = self._process.poll() is not None
         else:
@@ -208,12 +210,14 @@ class SlotProcess:
         self._untaken.close()
         with suppress(subprocess.TimeoutExpired):  # the kernel cannot end it yet
             self._process.wait(_REAP_SECONDS)
+        self._output.drain()
         self.release()
 
     def release(self) -> None:
         """After its end, when nothing is asked of it any more: gives back the page, and half of a message."""
         self._page.release()
         self._decoder = Decoder()
+        self._output.pass_on()
 
     def last_words(self) -> tuple[int, int, str]:
         """After its end: the lease and the element it was on (0 and -1 for none), and how it ended."""
@@ -229,6 +233,10 @@ class SlotProcess:
         else:
             reason = f"exit code {code}"
         return (lease, index, reason) if lease in self.leases else (0, -1, reason)
+
+    def printed(self) -> Printed:
+        """After its end: what it had printed, which is to be part of an outcome."""
+        return Printed(*self._output.claim(), [], f"{socket.gethostname()}:{self.pid}")
 
     def _send_records(self, records: list[bytes]) -> None:
         if self.ending or not records:

@@ -84,7 +84,7 @@ class SlotSet:
     ) -> None:
         self._loop = loop
         self._environment = environment
-        self._outlet = Outlet(loop, 1, 2) if output is None else Outlet(loop, output, output)
+        self._outlet = Outlet(1, 2) if output is None else Outlet(output, output)
         self._lock = lock if lock is not None else nullcontext()
         self._held = HeldBack(blobs)
         self._report = report
@@ -170,6 +170,7 @@ class SlotSet:
         The host calls it a few times a second, in the loop's thread.
         """
         now = self._loop.time()
+        self._outlet.look()
         for slot in list(self._numbers):
             slot.check()
             overrun = slot.too_long(now)
@@ -282,13 +283,15 @@ class SlotSet:
         was_ready = slot in self._ready
         self._ready.discard(slot)
         lease, index, reason = slot.last_words()
+        overran = slot.overrun is not None and slot.overrun[:2] == (lease, index)
+        printed = slot.printed() if overran else None
         slot.release()
         if self._slots.get(number) is not slot:
             return
         del self._slots[number]
         self._held.forget(number)
-        if slot.overrun is not None and slot.overrun[:2] == (lease, index):
-            self._report([verdict(slot.overrun, end=True)])
+        if overran and slot.overrun is not None:
+            self._report([verdict(slot.overrun, end=True, printed=printed)])
             lease, index, slot.ending = 0, -1, True
         if slot.retired:
             self._report([SlotLost(number, lease, index, reason, True, True)])

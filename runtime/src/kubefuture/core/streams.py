@@ -1,0 +1,74 @@
+"""The files that a slot's stdout and stderr are, seen from both sides.
+
+A file takes what anybody writes to it, whoever it is: Python, C code, programs that were started. It is in the
+order in which it was written, never keeps anybody waiting, and survives the slot.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+
+from .printed import MOST_BYTES, NOTICE
+
+
+def make_stream() -> int:
+    """A file without a name, to which everybody appends; its descriptor."""
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("kubefuture-output", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            handle = os.dup(file.fileno())
+    fcntl.fcntl(handle, fcntl.F_SETFL, fcntl.fcntl(handle, fcntl.F_GETFL) | os.O_APPEND)
+    return handle
+
+
+def own_view(handle: int) -> int:
+    """Another descriptor of the same file, for the supervisor: only so do locks tell the two apart."""
+    try:
+        return os.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    except OSError:  # there is no such folder
+        return os.dup(handle)
+
+
+def take(handle: int) -> bytes:
+    """What is in the file, whose middle is left out if that is too long; it is empty afterwards."""
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        content = _read(handle, os.fstat(handle).st_size)
+        os.ftruncate(handle, 0)
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    return content
+
+
+def look(handle: int, most: int) -> bytes:
+    """The last bytes of it, at most so many."""
+    size = os.fstat(handle).st_size
+    return os.pread(handle, most, max(0, size - most))
+
+
+def squeeze(handle: int) -> None:
+    """Leaves the middle out while the slot prints on, so that endless output needs no endless memory."""
+    if os.fstat(handle).st_size <= 2 * MOST_BYTES:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return  # it is being taken
+    try:
+        size = os.fstat(handle).st_size
+        if size > 2 * MOST_BYTES:
+            tail = os.pread(handle, MOST_BYTES // 2, size - MOST_BYTES // 2)
+            os.ftruncate(handle, MOST_BYTES // 2)
+            os.write(handle, NOTICE + tail)
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def _read(handle: int, size: int) -> bytes:
+    if size <= MOST_BYTES + len(NOTICE):
+        return os.pread(handle, size, 0)
+    half = MOST_BYTES // 2
+    return os.pread(handle, half, 0) + NOTICE + os.pread(handle, half, size - half).replace(NOTICE, b"")
