@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import count
 
 from kubefuture.machine.machine import Machine
@@ -94,6 +95,11 @@ class Driver:
         """Messages arrive from a peer."""
         for message in messages:
             self.machine.received(peer, message, self.now)  # type: ignore[arg-type]
+        self._gather()
+
+    def lack(self, away: Sequence[bytes] = (), slow: Sequence[bytes] = ()) -> None:
+        """What is known of blobs: which cannot be had, and which take their time to come."""
+        self.machine.lack(away, slow)
         self._gather()
 
     def tick(self, seconds: float = 0.25) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from kubefuture.core.settings import CHUNK_SECONDS, MAX_CREDITS, STICKY_SECONDS
 from kubefuture.protocol.messages import (
     Bind,
+    Blob,
     Elements,
+    Function,
     Open,
     ReplaceSlot,
     Results,
@@ -202,3 +204,30 @@ def test_what_was_started_meanwhile_stays_where_it_is():
     driver.say(worker, Returned(revoke.slot, ()))
     driver.tick()
     assert driver.take(worker) == [], "the answer is final, and is not asked for again at once"
+
+
+def test_R11_data_on_a_slow_way_keeps_no_slot_from_another_map_of_the_same_client():
+    driver, worker, client = bring_up(2, ahead=0)
+    slow = bytes(32)
+    driver.say(client, Function(7, b"large", blobs=(Blob(slow, 1 << 30),)))
+    driver.say(client, Open(1, 7, 8, 1), Elements(1, [b"%d" % index for index in range(8)], last=True))
+    waiting = driver.leases(worker)
+    assert {slot for slot, _ in waiting} == {0, 1}
+    driver.lack(slow=[slow])
+    assert driver.take(worker, Revoke) == [], "nobody else wants the slots"
+    driver.map(client, 2, 2, chunk_size=1)
+    assert driver.leases(worker) == []
+    driver.lack(slow=[slow])
+    revoked = {lease for message in driver.take(worker, Revoke) for lease in message.leases}
+    assert revoked == {lease.id for _, lease in waiting}
+    for slot, lease in waiting:
+        driver.say(worker, Returned(slot, (lease.id,)))
+    others = driver.leases(worker)
+    assert {slot for slot, _ in others} == {0, 1}
+    for _, lease in others:
+        assert len(lease.payloads) == 1
+        driver.done(worker, lease)
+    assert driver.results(client) == [0, 1]
+    assert driver.leases(worker) == []
+    driver.lack()
+    assert {lease.payloads[0] for _, lease in driver.leases(worker)} <= {b"%d" % index for index in range(8)}
