@@ -151,6 +151,9 @@ def play(fault: Fault) -> World:
     world.clients[1].map(["ok"] * 3)  # a slot changes hands
     pump(world, fault)
     world.clients[0].map(["slow"] + ["ok"] * 6, chunk_size=1)
+    with world.clients[0].process.running():
+        for call in list(world.clients[0].backend.session._maps.values()):
+            world.clients[0].backend.session.watch(call)
     pump(world, fault)
     if world.workers[0].alive:
         world.kill_worker(world.workers[0])

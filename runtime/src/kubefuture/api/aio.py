@@ -139,11 +139,11 @@ async def run_map(fn: Callable[..., T], iterables: tuple[Inputs, ...], options: 
     meter: Meter | None = None
     try:
         async with aclosing(stream.outcomes()) as outcomes:
-            async for start, found, _ in outcomes:
-                meter = meter or Meter(options.progress, stream.total, options.label)
+            async for start, found, failed in outcomes:
+                meter = meter or _meter(stream, options)
                 for index, value in enumerate(found, start):
                     values[index] = _settled(stream, value, options)
-                meter.add(len(found))
+                meter.add(len(found), sum(isinstance(value, Failed) for value in found) if failed else 0)
     finally:
         if meter is not None:
             meter.close()
@@ -160,10 +160,10 @@ async def run_imap(
     meter: Meter | None = None
     try:
         async with aclosing(stream.outcomes()) as outcomes:
-            async for start, found, _ in outcomes:
-                meter = meter or Meter(options.progress, stream.total, options.label)
+            async for start, found, failed in outcomes:
+                meter = meter or _meter(stream, options)
                 early.update(enumerate(found, start))
-                meter.add(len(found))
+                meter.add(len(found), sum(isinstance(value, Failed) for value in found) if failed else 0)
                 while due in early:
                     value = early.pop(due)
                     due += 1
@@ -172,6 +172,13 @@ async def run_imap(
     finally:
         if meter is not None:
             meter.close()
+
+
+def _meter(stream: AsyncStream, options: Options) -> Meter:
+    meter = Meter(options.progress, stream.total, options.label)
+    if meter.shows:
+        stream.watch(meter.look)
+    return meter
 
 
 def _settled(stream: AsyncStream, value: Any, options: Options) -> Any:

@@ -20,7 +20,7 @@ from ..client.calls import MapCall
 from ..core.elements import FunctionRunner
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
-from ..protocol.messages import Failure
+from ..protocol.messages import Failure, Tally
 from .options import Options
 from .stream import Outcomes, Stream, drain, print_line
 
@@ -74,6 +74,11 @@ class AsyncStream:
         if self._steps is not None:
             self._steps.give_up()
 
+    def watch(self, look: Callable[[Tally | None, int], object]) -> None:
+        """As for a Stream; once outcomes come."""
+        if self._steps is not None:
+            self._steps.watch(look)
+
     async def outcomes(self) -> AsyncGenerator[Outcomes, None]:
         """All outcomes, as they come. Close it to cancel what is left."""
         # Asynchronous ones are read here, and the steps are given what was read.
@@ -91,6 +96,7 @@ class AsyncStream:
                 if feeder.done():
                     feeder.result()
                 steps.check_time()
+                steps.look()
                 if steps.has_news:
                     for outcome in await asyncio.to_thread(steps.take):
                         yield outcome

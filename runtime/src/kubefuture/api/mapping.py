@@ -91,15 +91,19 @@ def collect(stream: Stream, options: Options) -> list[Any]:
     values: list[Any] = []
     # Not as long as `len` says, which counts rows where a table's columns are iterated.
     meter = Meter(options.progress, stream.total, options.label)
+    if meter.shows:
+        stream.watch(meter.look)
     try:
         for start, found, failed in stream:
+            errors = 0
             if failed:
+                errors = sum(isinstance(value, Failed) for value in found)
                 found = _settled(stream, found, options)
             stop = start + len(found)
             if stop > len(values):
                 values.extend([None] * (stop - len(values)))
             values[start:stop] = found
-            meter.add(len(found))
+            meter.add(len(found), errors)
     finally:
         meter.close()
     return values
@@ -123,14 +127,16 @@ def run_imap(fn: Callable[..., T], iterables: tuple[Iterable[Any], ...], options
 
 def _in_order(stream: Stream, options: Options) -> Generator[Any, None, None]:
     meter = Meter(options.progress, stream.total, options.label)
+    if meter.shows:
+        stream.watch(meter.look)
     early: dict[int, Any] = {}
     due = 0
     with folded:
         try:
             yield None
-            for start, found, _ in stream:
+            for start, found, failed in stream:
                 early.update(enumerate(found, start))
-                meter.add(len(found))
+                meter.add(len(found), sum(isinstance(value, Failed) for value in found) if failed else 0)
                 while due in early:
                     value = early.pop(due)
                     due += 1

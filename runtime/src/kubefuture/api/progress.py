@@ -1,17 +1,24 @@
-"""The progress of a map: a bar by default on a terminal, silence otherwise."""
+"""The progress of a map: a bar by default where somebody looks, silence otherwise."""
 
 from __future__ import annotations
 
 import sys
+import time
+import warnings
 from typing import Any
 
+from ..core.context import current_element
+from ..protocol.messages import Tally
 from .options import Progress
 
 _FIRST_SHOWN = 0.5
+"""Seconds: a bar for less only flickers."""
 
 
 class Meter:
     """Counts finished elements for people.
+
+    Inside an element there is never a bar: it would be part of the element's output.
 
     Args:
         progress: What the user asked for.
@@ -22,25 +29,53 @@ class Meter:
     def __init__(self, progress: Progress, total: int | None, label: str | None) -> None:
         self._total = total
         self._done = 0
+        self._failed = 0
         self._bar: Any = None
         self._callback = progress if callable(progress) else None
-        wanted = isinstance(progress, str) or progress is True or (progress is None and _on_terminal())
-        if wanted and self._callback is None:
-            from tqdm import tqdm
+        self._description = progress if isinstance(progress, str) else label
+        asked = isinstance(progress, str) or progress is True
+        wanted = asked or (progress is None and (_on_terminal() or _in_notebook()))
+        self._began = time.monotonic(), time.time()
+        self.shows = wanted and self._callback is None and current_element() is None
+        """Whether `look` has something to show."""
 
-            description = progress if isinstance(progress, str) else label
-            self._bar = tqdm(
-                total=total, desc=description, delay=_FIRST_SHOWN, leave=False, dynamic_ncols=True
-            )
-
-    def add(self, elements: int) -> None:
-        """More elements are finished."""
-        if self._bar is not None:
-            self._bar.update(elements)
+    def add(self, elements: int, failed: int = 0) -> None:
+        """More elements are finished, some of them with an error."""
         if self._callback is not None:
             for _ in range(elements):
                 self._done += 1
                 self._callback(self._done, self._total)
+        elif self.shows:
+            self._done += elements
+            self._failed += failed
+            if self._is_there():
+                self._bar.update(self._done - self._bar.n)
+
+    def look(self, tally: Tally | None, workers: int) -> None:
+        """Shows what goes on, also while nothing is finished.
+
+        Args:
+            tally: What the scheduler says of the map, None while it has said nothing.
+            workers: How many are connected.
+        """
+        if not self._is_there():
+            return
+        counts = [(workers, "worker" if workers == 1 else "workers")]
+        if tally is not None:
+            counts += [(tally.running, "running"), (tally.retried, "retried")]
+        counts.append((self._failed, "failed"))
+        said = [f"{count} {word}" for count, word in counts if count or word in ("workers", "running")]
+        self._bar.set_postfix_str(", ".join(said))
+
+    def _is_there(self) -> bool:
+        """Whether it takes so long that there is a bar."""
+        if self._bar is None and time.monotonic() - self._began[0] >= _FIRST_SHOWN:
+            self._bar = _tqdm()(
+                total=self._total, desc=self._description, initial=self._done, leave=False, dynamic_ncols=True
+            )
+            self._bar.start_t = self._began[1]
+            self._bar.initial = 0  # its rate is that of the whole map
+        return self._bar is not None
 
     def close(self) -> None:
         """No more will come."""
@@ -48,5 +83,18 @@ class Meter:
             self._bar.close()
 
 
+def _tqdm() -> Any:
+    with warnings.catch_warnings():  # where a notebook lacks its widgets the bar is of text
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
+    return tqdm
+
+
 def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()  # None where the program has closed it
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -21,10 +21,10 @@ from ..core.printed import peel
 from ..core.raised import named
 from ..core.relay import InOrder
 from ..core.scalars import unpack_all
-from ..core.settings import QUIET_SECONDS, READ_AHEAD
+from ..core.settings import LOOK_SECONDS, QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
-from ..protocol.messages import Failure, Span
+from ..protocol.messages import Failure, Span, Tally
 from .inputs import Inputs
 from .names import naming_of
 from .options import Options
@@ -49,6 +49,10 @@ class Stream:
     _open = False
     _backend: Backend | None = None
     _call: MapCall | None = None
+    _look: Callable[[Tally | None, int], object] | None = None
+    _look_at = 0.0
+    _quiet_since: float | None = None
+    _said = False
 
     def __init__(
         self,
@@ -83,6 +87,20 @@ class Stream:
         if self._backend is None or self._call is None:
             return self._sequential()
         return self._remote(self._backend, self._call)
+
+    def watch(self, look: Callable[[Tally | None, int], object]) -> None:
+        """Has the scheduler asked how the map is doing, and tells it with the number of workers, now and then."""
+        self._look = look
+
+    def look(self) -> None:
+        """Asks and tells, if it is time to. Called often while outcomes are waited for."""
+        if self._look is None or self._backend is None or self._call is None:
+            return
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            with undisturbed():
+                self._backend.session.watch(self._call)
+            self._look(self._call.tally, self._backend.n_workers)
 
     def _start(self, backend: Backend) -> MapCall:
         call: MapCall | None = None
@@ -151,6 +169,7 @@ class Stream:
                 yield from poisoned  # its siblings have finished, and no more are read before it is taken
                 poisoned.clear()
                 continue
+            self.look()
             arrived = self._wait(backend, call)
             if call.unseeded and not warned:
                 warned = True
@@ -187,20 +206,28 @@ class Stream:
             backend.session.add_elements(call, payloads, last=self._inputs.exhausted)
 
     def _wait(self, backend: Backend, call: MapCall) -> list[Any]:
-        """What has arrived; waits for at least one item while any is to come."""
+        """What has arrived; waits for at least one item while any is to come, or until it is time to look."""
         if not self._inputs.exhausted and call.arrived:
             return drain(call)
-        quiet_until = time.monotonic() + QUIET_SECONDS
-        said = False
         # Not the condition, whose entering Ctrl-C could break off with the lock held.
         with backend.session.lock:
             while not call.arrived and not call.finished:
                 if not call.changed.wait(self._patience()):
                     self._check_time()
-                    if not said and backend.session.slots == 0 and time.monotonic() > quiet_until:
-                        said = True
-                        print_line(f"kubefuture: no slot is connected, waiting: {backend.why_no_slots}.")
+                    self._check_slots(backend)
+                if self._look is not None and time.monotonic() >= self._look_at:
+                    break
         return drain(call)
+
+    def _check_slots(self, backend: Backend) -> None:
+        """Who waits while there is no slot is told why, once (R23)."""
+        if backend.session.slots:
+            self._quiet_since, self._said = None, False
+        elif self._quiet_since is None:
+            self._quiet_since = time.monotonic()
+        elif not self._said and time.monotonic() - self._quiet_since > QUIET_SECONDS:
+            self._said = True
+            print_line(f"kubefuture: no slot is connected, waiting: {backend.why_no_slots}.")
 
     def _refers_to_more(self) -> bool:
         """Whether elements refer to shared data that the function's message does not tell of yet; now it does."""
@@ -244,9 +271,8 @@ class Stream:
         return error
 
     def _patience(self) -> float:
-        if self._deadline is None:
-            return 1.0
-        return max(0.0, min(1.0, self._deadline - time.monotonic()))
+        most = 1.0 if self._look is None else LOOK_SECONDS
+        return most if self._deadline is None else max(0.0, min(most, self._deadline - time.monotonic()))
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:

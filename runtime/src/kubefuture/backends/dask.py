@@ -29,7 +29,7 @@ from ..core.patience import wait_until
 from ..core.raised import pack_exception
 from ..core.resources import available_cores
 from ..errors import ClusterError, KubefutureError, NoAnswerError, PlanError
-from ..protocol.messages import Cancel, Function, Message, Slots
+from ..protocol.messages import Cancel, Function, Message, Slots, TallyRequest
 from ..worker.in_dask import Answer, Parcel, run_chunk, set_dask_apart
 from .dask_calls import DaskCalls, Sent
 from .dask_client import check_workers, connected, load_dask, named_by_settings
@@ -220,6 +220,9 @@ class DaskBackend:
         for message in messages:
             if isinstance(message, Cancel) and message.waiting:
                 self._tell(self._calls.withdraw(message))
+                continue
+            if isinstance(message, TallyRequest):
+                self._tell(self._calls.tally(message, self.session.slots))
                 continue
             forgotten = [self._flying.pop(number, None) for number in self._calls.receive(message)]
             futures = [future for future in forgotten if future is not None]

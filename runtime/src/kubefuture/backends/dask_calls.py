@@ -26,6 +26,8 @@ from ..protocol.messages import (
     Release,
     Results,
     Span,
+    Tally,
+    TallyRequest,
     Tasks,
     UnseededCall,
 )  # fmt: skip
@@ -138,6 +140,11 @@ class DaskCalls:
                 self._cancel(number)
                 told.append(Failure(number, 0, "withdrawn", b""))
         return told
+
+    def tally(self, message: TallyRequest, slots: int) -> list[Message]:
+        """How a map is doing: so many workers run its chunks, and so many of these were sent once more."""
+        call = self._calls.get(message.call)
+        return [] if call is None else [Tally(call.id, min(call.flying, slots), sum(call.losses.values()))]
 
     def next(self, slots: int) -> list[Sent]:
         """The chunks to give to Dask now, for so many workers: single futures first, then the maps in turn."""

@@ -19,7 +19,18 @@ from ..core.receiver import HelpedCondition
 from ..core.settings import WINDOW_BYTES
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError
-from ..protocol.messages import BlobKept, BlobRefused, Elements, Failure, Function, Message, Open, Span
+from ..protocol.messages import (
+    BlobKept,
+    BlobRefused,
+    Elements,
+    Failure,
+    Function,
+    Message,
+    Open,
+    Span,
+    Tally,
+    TallyRequest,
+)
 from .poison import poison_error
 
 _BATCH_BYTES = 1 << 20
@@ -101,6 +112,7 @@ class MapCall:
         outstanding: Bytes of arguments that are on the way.
         complete: All elements are in `payloads`.
         unseeded: As for a TaskCall.
+        tally: How it is doing, as far as the scheduler was asked.
     """
 
     def __init__(
@@ -120,6 +132,7 @@ class MapCall:
         self.settled = 0
         self.cancelled = False
         self.unseeded = ""
+        self.tally: Tally | None = None
         self.arrived: deque[Span | Failure | KubefutureError] = deque()
         self.changed = HelpedCondition(lock)
 
@@ -132,6 +145,10 @@ class MapCall:
     def unfinished(self) -> int:
         """How many elements wait or run, as far as is known."""
         return len(self.payloads) - self.settled
+
+    def watching(self) -> TallyRequest:
+        """What to ask the scheduler to see how it is doing."""
+        return TallyRequest(self.id)
 
     def span(self, span: Span) -> None:
         """Results arrived; an element that has its result already is left out."""

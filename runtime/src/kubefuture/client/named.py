@@ -31,6 +31,7 @@ from ..protocol.messages import (
     NotNamed,
     OpenNamed,
     Span,
+    TallyRequest,
 )
 from ..protocol.named_messages import IF_THERE
 from .calls import MapCall
@@ -109,6 +110,10 @@ class NamedCall(MapCall):
     def number(self) -> int:
         """The journal's number of it, 0 while that is not known."""
         return self._named_as
+
+    def watching(self) -> TallyRequest:
+        """What to ask the scheduler to see how it is doing."""
+        return TallyRequest(self.id, self._named_as)
 
     @property
     def accepted(self) -> bool:

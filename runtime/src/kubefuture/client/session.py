@@ -35,6 +35,7 @@ from ..protocol.messages import (
     Results,
     Resumed,
     Slots,
+    Tally,
     Task,
     Tasks,
     UnseededCall,
@@ -141,6 +142,12 @@ class Session:
         named = (call for call in self._maps.values() if isinstance(call, NamedCall))
         return next((call for call in named if not call.accepted), None) or self._cancelling.first
 
+    def watch(self, call: MapCall) -> None:
+        """Asks how a map is doing; its `tally` says it later."""
+        with self.lock:
+            if call.id in self._calls:
+                self._send([call.watching()])
+
     def acknowledged(self, message: Message) -> None:
         """The scheduler has a message in good hands. The lock is held."""
         if isinstance(message, Cancel):
@@ -240,6 +247,9 @@ class Session:
                 self._send(waiting.about_blob(message))
                 if waiting.finished:
                     self._end(waiting)
+        elif isinstance(message, Tally):
+            if (watched := self._maps.get(message.call)) is not None:
+                watched.tally = message
         elif isinstance(message, UnseededCall):
             call = self._calls.get(message.call)
             if isinstance(call, (TaskCall, MapCall)):

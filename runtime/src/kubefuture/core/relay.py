@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
 from .packing import unpack_result
@@ -97,8 +97,18 @@ def silence() -> Iterator[None]:
 
 
 def _write(stream: TextIO | None, content: bytes) -> None:
-    if not content or stream is None:
-        return
+    if content and stream is not None:
+        with _beside_bars(stream):
+            _pass_on(stream, content)
+
+
+def _beside_bars(stream: TextIO) -> AbstractContextManager[object]:
+    """Progress bars on the same terminal give way for a moment."""
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    return nullcontext() if bars is None else bars.external_write_mode(file=stream)
+
+
+def _pass_on(stream: TextIO, content: bytes) -> None:
     buffer = getattr(stream, "buffer", None)
     if buffer is None:
         stream.write(content.decode(errors="replace"))

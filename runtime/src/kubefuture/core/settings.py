@@ -85,6 +85,9 @@ SHELF_BYTES: Final = 32 << 20
 READ_AHEAD: Final = 100
 """`imap` reads at least this many inputs ahead, or 4 a slot if that is more (R16)."""
 
+LOOK_SECONDS: Final = 0.5
+"""How often a progress bar asks what runs."""
+
 QUIET_SECONDS: Final = 10.0
 """After this long without any slot one line says why (R23)."""
 

@@ -15,7 +15,7 @@ the place of long payloads that stands for them (`protocol.away`)::
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from ..errors import ProtocolError
@@ -263,6 +263,11 @@ class Call:
     def had(self, trouble: str, index: int) -> int:
         """How often an element had this trouble."""
         return (self._troubles or {}).get((trouble, index), 0)
+
+    def troubles(self) -> Iterator[tuple[str, int]]:
+        """Each kind of trouble that an element had, and how often it had that."""
+        for (trouble, _), count in (self._troubles or {}).items():
+            yield trouble, count
 
     def strike(self, index: int, strike: Strike) -> tuple[Strike, ...]:
         """Keeps what is known of a strike of an element, and returns all that it had."""

@@ -16,6 +16,7 @@ from ..protocol.messages import (
     Release,
     Resumed,
     Run,
+    TallyRequest,
     Tasks,
 )  # fmt: skip
 from . import outcomes
@@ -26,9 +27,20 @@ from .named import NamedMaps, is_lasting
 from .outbox import NOBODY
 from .sessions import SessionState
 from .state import State
+from .tally import tally
 
 Request: TypeAlias = (
-    Function | Release | Open | Elements | Tasks | Cancel | Resumed | OpenNamed | Attach | Forget
+    Function
+    | Release
+    | Open
+    | Elements
+    | Tasks
+    | Cancel
+    | Resumed
+    | OpenNamed
+    | Attach
+    | Forget
+    | TallyRequest
 )
 
 
@@ -84,6 +96,11 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
             forgotten = named.forget(session, message)
             if forgotten is not None:
                 cancel(state, named, forgotten.session, forgotten.call)
+        case TallyRequest():
+            known = named.get(message.key)
+            watched = session.calls.get(message.call) if known is None else known.call
+            if watched is not None:
+                state.outbox.send(session.peer, tally(state, watched, message.call))
         case Resumed():
             session.told = True
             for call in [call for call in session.calls.values() if call.expected]:

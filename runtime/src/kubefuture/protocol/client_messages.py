@@ -147,6 +147,32 @@ class Slots(Message, frozen=True):
     slots: int
 
 
+class TallyRequest(Message, frozen=True):
+    """Asks for a Tally of a map, which comes if the scheduler knows the map.
+
+    Attributes:
+        call: The client's call.
+        key: The journal's number of a named map, 0 for others.
+    """
+
+    call: int
+    key: int = 0
+
+
+class Tally(Message, frozen=True):
+    """How a map is doing.
+
+    Attributes:
+        call: The client's call.
+        running: How many of its elements run at the moment.
+        retried: How many runs of its elements have been begun once more: after an error, or after a death.
+    """
+
+    call: int
+    running: int
+    retried: int
+
+
 class StatusRequest(Message, frozen=True):
     """Asks for a Status."""
 

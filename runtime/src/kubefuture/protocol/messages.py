@@ -8,7 +8,7 @@ other content that the scheduler passes on without looking inside.
     client ── OpenNamed Attach Fetch Forget ──> scheduler ── Named NotNamed Fetched Forgotten ──> client
     client ── KeepBlob ──> scheduler ── BlobKept BlobRefused ──> client
     worker ── BlobWanted ──> scheduler ── BlobWanted ──> client ── BlobPart BlobMissing ──> scheduler ──> worker
-    client ── StatusRequest Scale ──> scheduler ── Status ──> client
+    client ── StatusRequest Scale TallyRequest ──> scheduler ── Status Tally ──> client
     worker ── Hello Predecessor SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
     slot   <── Bind Run ── worker          slot ── Ready Done Raised UnseededLease ──> worker
@@ -36,6 +36,8 @@ from .client_messages import (
     Span,
     Status,
     StatusRequest,
+    Tally,
+    TallyRequest,
     Task,
     Tasks,
     UnseededCall,
@@ -142,6 +144,8 @@ __all__ = (
     "Status",
     "StatusRequest",
     "Struck",
+    "Tally",
+    "TallyRequest",
     "Task",
     "Tasks",
     "UnseededCall",
@@ -160,6 +164,7 @@ AnyMessage = (
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
     | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob | Predecessor
+    | TallyRequest | Tally
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=loaded)
