@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import logging
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from concurrent.futures import FIRST_EXCEPTION, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import kubefuture as kf
 import pytest
@@ -164,6 +165,78 @@ def test_R16_a_flood_of_warnings_is_cut_and_the_cut_is_said(pool):
         _, stderr = relayed(lambda: kf.map(flood, [0]))
     assert len(caught) == 1000
     assert stderr.startswith("[kubefuture: this element gave more than 1,000 warnings")
+
+
+class Page(io.StringIO):
+    """A stream that a condition can look at while it is written."""
+
+    def has(self, text):
+        return lambda: text in self.getvalue()
+
+
+@pytest.mark.parametrize("call", ["map", "imap", "future", "aio"])
+def test_live_output_is_seen_while_the_element_runs_and_not_again_after_it(pool, checkpoint, call):
+    port, page = checkpoint.port, Page()
+
+    def work(number):
+        print("before the point")
+        os.write(1, b"half a line")
+        reach(port)
+        print(" and the rest")
+        os.write(1, b"after the point\n")
+        return number
+
+    live = kf.options(output="live")
+    ways = {
+        "map": lambda: live.map(work, [7]),
+        "imap": lambda: list(live.imap(work, [7])),
+        "future": lambda: [live.future(work, 7).result()],
+        "aio": lambda: asyncio.run(kf.aio.options(output="live").map(work, [7])),
+    }
+    with contextlib.redirect_stdout(page), ThreadPoolExecutor(1) as threads:
+        result = threads.submit(ways[call])
+        visit = checkpoint.next()
+        eventually(page.has("before the point\n"), "the first line")
+        assert "half" not in page.getvalue(), "only whole lines"
+        visit.go()
+        assert result.result() == [7]
+    assert page.getvalue() == "before the point\nhalf a line and the rest\nafter the point\n"
+
+
+def test_live_output_of_a_run_that_does_not_count_is_seen_and_that_of_the_next_is_whole(
+    pool, checkpoint, all_slots_work
+):
+    port, page = checkpoint.port, Page()
+
+    def work(_):
+        print("a line of some length")
+        if reach(port) == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if reach(port) == "raise":
+            raise OSError("not yet")
+
+    with contextlib.redirect_stdout(page), ThreadPoolExecutor(1) as threads:
+        result = threads.submit(kf.options(output="live", retries=1).map, work, [0])
+        for words in (["die"], ["", "raise"], ["", ""]):
+            seen = len(page.getvalue())
+            for number, word in enumerate(words):
+                visit = checkpoint.next()
+                if number == 0:
+                    eventually(lambda before=seen: len(page.getvalue()) > before, "the line")
+                visit.go(word)
+        result.result()
+    assert page.getvalue() == "a line of some length\n" * 3
+
+
+def test_R16_live_output_of_a_million_lines_is_cut_and_the_cut_is_said(pool):
+    def chatter(_):
+        for number in range(100):
+            os.write(1, b"".join(b"line %d\n" % (number * 10_000 + line) for line in range(10_000)))
+
+    stdout, _ = relayed(lambda: kf.options(output="live").map(chatter, [0]))
+    assert stdout.startswith("line 0\nline 1\n") and stdout.endswith("line 999999\n")
+    assert stdout.count("[kubefuture: this element printed more than 1 MiB") == 1
+    assert len(stdout) < (1 << 20) + 200
 
 
 def test_R5_a_named_map_keeps_its_output_for_whoever_attaches(pool):

@@ -20,6 +20,7 @@ from kubefuture.protocol.messages import (
     Lease,
     Message,
     Part,
+    PrintedLease,
     Raised,
     Ready,
     Run,
@@ -77,7 +78,7 @@ class FakeSlot:
         self._killed = False
         self._closed = False
         self._interrupted = False
-        self._counted = 0, -1
+        self._counted = self._told = 0, -1
         SLOTS.append(self)
 
     def bind(self, message: Bind) -> None:
@@ -111,6 +112,12 @@ class FakeSlot:
 
     def check(self) -> None:
         pass
+
+    def printed_so_far(self) -> PrintedLease | None:
+        if self._running is None or self._told == (self._running.id, self._position):
+            return None
+        self._told = self._running.id, self._position
+        return PrintedLease(*self._told, (0, 0), b"so far\n", b"")
 
     def too_long(self, now: float) -> Overrun | None:
         if self._running is None:

@@ -20,7 +20,7 @@ from ..client.calls import MapCall
 from ..core.elements import FunctionRunner
 from ..core.settings import QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
-from ..protocol.messages import Failure, Tally
+from ..protocol.messages import Failure, PrintedCall, Tally
 from .options import Options
 from .stream import Outcomes, Stream, drain, print_line
 
@@ -253,6 +253,9 @@ class _Steps(Stream):
             self._warned = True
             warn_unseeded(self._call.unseeded)
         for item in items:
+            if isinstance(item, PrintedCall):
+                self._output.heard(item)
+                continue
             outcome = self._outcome(item)
             poison = isinstance(item, Failure) and item.kind == "poison"
             (self.poisoned if poison else taken).append(outcome)

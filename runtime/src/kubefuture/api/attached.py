@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 from ..backends.base import Backend
-from ..core.relay import InOrder
 from .inputs import Inputs
 from .options import Options
-from .stream import Stream
+from .stream import Stream, relayed
 
 
 class Attached(Stream):
@@ -28,7 +27,7 @@ class Attached(Stream):
         self._inputs.next()  # there are none
         self._ahead = False
         self.taken = 0
-        self._output = InOrder(muted=options.output is False)
+        self._output = relayed(options)
         self._backend = backend
         self._call = call = backend.session.ask(options.name)
         with backend.session.lock:

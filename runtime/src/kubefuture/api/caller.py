@@ -67,7 +67,8 @@ def options(
         name: As for `map`; not for single futures.
         output: What becomes of what elements print to stdout and stderr, of their warnings and log records:
             "ordered" relays it in the elements' order, as soon as that permits, a future's when its result is
-            asked for first; False drops it.
+            asked for first; "live" relays it as it is printed, whole lines as far as there are any, with nothing
+            that says which element it is from; False drops it.
 
     Raises:
         PlanError: An option cannot be.

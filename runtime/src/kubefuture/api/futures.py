@@ -21,7 +21,7 @@ from ..core.patience import wait_until
 from ..core.printed import Printed
 from ..core.raised import named
 from ..core.receiver import HelpedCondition
-from ..core.relay import relay
+from ..core.relay import AsItComes, relay
 from ..errors import PlanError
 from ..protocol.messages import Function
 from .folding import folded
@@ -57,6 +57,7 @@ class Future(cf.Future[T], Generic[T]):
     _result = None
     _exception = None
     printed: Printed | None = None
+    output: AsItComes | None = None
     _muted = False
 
     def __init__(self) -> None:  # what the standard one has, lighter
@@ -114,7 +115,7 @@ class Future(cf.Future[T], Generic[T]):
         """Once, in the thread that asks first."""
         printed = self.__dict__.pop("printed", None)
         if printed is not None and not self._muted:
-            relay(printed, 0)
+            self.output.keep(0, printed) if self.output is not None else relay(printed, 0)
 
     def __repr__(self) -> str:
         name = f" {self.label!r}" if self.label else ""
@@ -152,7 +153,7 @@ def submit(
     if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30
-    packed = packed_function(fn, given, options.seed, options.task_timeout)
+    packed = packed_function(fn, given, options.seed, options.task_timeout, options.output == "live")
     return submit_packed(fn, packed, args, kwargs, options, plan)
 
 
@@ -176,6 +177,8 @@ def submit_packed(
         result.label = options.label
     if options.output is False:
         result._muted = True
+    elif options.output == "live":
+        result.output = AsItComes()
     if backend is None:
         name = options.label or getattr(fn, "__name__", "future")
         outcome = run_in_place(

@@ -11,8 +11,8 @@ from ..errors import PlanError
 
 _NAME_LENGTH = 200
 
-Output = Literal["ordered", False]
-"""What becomes of what elements print, warn and log: relayed in their order, or dropped."""
+Output = Literal["ordered", "live", False]
+"""What becomes of what elements print, warn and log: relayed in their order, or as it comes, or dropped."""
 
 Progress = bool | str | Callable[[int, int | None], object] | None
 """None: a bar on a terminal. False: nothing. A string: a bar with this description. A callable is given
@@ -62,8 +62,8 @@ class Options:
             raise PlanError(
                 f"name={self.name!r}; it can be a text of 1 to {_NAME_LENGTH} characters that can be printed."
             )
-        if self.output != "ordered" and self.output is not False:
-            raise PlanError(f"output={self.output!r}; it can be 'ordered' or False.")
+        if self.output not in ("ordered", "live") and self.output is not False:
+            raise PlanError(f"output={self.output!r}; it can be 'ordered', 'live' or False.")
         if self.on_error not in ("raise", "return"):
             raise PlanError(f"on_error={self.on_error!r}; it can be 'raise' or 'return'.")
 

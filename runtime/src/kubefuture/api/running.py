@@ -35,6 +35,7 @@ def packed_function(
     positional: int,
     seed: rng.Seed,
     task_timeout: float | None = None,
+    live: bool = False,
 ) -> tuple[Function, tuple[BlobFile, ...]]:
     """A function as a message, with how its elements are called, and the blobs that it refers to.
 
@@ -43,6 +44,7 @@ def packed_function(
         positional: How many positional arguments it is given.
         seed: The call's seed; a list counts as seeded.
         task_timeout: Seconds that an element may run.
+        live: What elements print is told while they run.
     """
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
@@ -50,13 +52,13 @@ def packed_function(
     level = wanted_level()
     limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
     if seed is None:
-        return Function(0, payload, shared, limit=limit, blobs=blobs, level=level), files
+        return Function(0, payload, shared, limit=limit, blobs=blobs, level=level, live=live), files
     own_seeds = rng.is_list(seed)
     root = None if own_seeds else rng.root_of(seed)
     seeded = own_seeds or root is not None
     wants = seeded and wants_rng(function, positional)
     packed = root.packed() if root is not None else b""
-    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level), files
+    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level, live), files
 
 
 def with_blobs(

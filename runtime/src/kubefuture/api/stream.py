@@ -19,12 +19,12 @@ from ..core.interrupts import undisturbed
 from ..core.packing import unpack_result
 from ..core.printed import peel
 from ..core.raised import named
-from ..core.relay import InOrder
+from ..core.relay import AsItComes, InOrder
 from ..core.scalars import unpack_all
 from ..core.settings import LOOK_SECONDS, QUIET_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
-from ..protocol.messages import Failure, Span, Tally
+from ..protocol.messages import Failure, PrintedCall, Span, Tally
 from .inputs import Inputs
 from .names import naming_of
 from .options import Options
@@ -69,12 +69,12 @@ class Stream:
         self._inputs = Inputs(iterables, options.seed)
         self.total = self._inputs.total
         self._function, self._files = packed_function(
-            function, len(iterables), options.seed, options.task_timeout
+            function, len(iterables), options.seed, options.task_timeout, options.output == "live"
         )
         if self._inputs.bare:
             self._function = msgspec.structs.replace(self._function, bare=True)
         self._referred = 0
-        self._output = InOrder(muted=options.output is False)
+        self._output = relayed(options)
         self._naming = naming_of(function, options)
         self.taken = 0
         self._ahead = ahead
@@ -175,6 +175,9 @@ class Stream:
                 warned = True
                 warn_unseeded(call.unseeded)
             for item in arrived:
+                if isinstance(item, PrintedCall):
+                    self._output.heard(item)
+                    continue
                 if isinstance(item, Span) and weight is not None:
                     weight.add(item)
                 outcome = self._outcome(item)
@@ -279,6 +282,11 @@ class Stream:
             raise TimeoutError(
                 f"{self._name} did not finish within {self.options.timeout} s; the rest was cancelled."
             )
+
+
+def relayed(options: Options) -> InOrder | AsItComes:
+    """What relays the elements' output as the user wants it."""
+    return AsItComes() if options.output == "live" else InOrder(muted=options.output is False)
 
 
 def print_line(text: str) -> None:

@@ -16,6 +16,7 @@ from ..core.packing import unpack_result
 from ..core.printed import peel
 from ..core.raised import RemoteTraceback, named, unpack_exception
 from ..core.receiver import HelpedCondition
+from ..core.relay import AsItComes
 from ..core.settings import WINDOW_BYTES
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError
@@ -27,6 +28,7 @@ from ..protocol.messages import (
     Function,
     Message,
     Open,
+    PrintedCall,
     Span,
     Tally,
     TallyRequest,
@@ -61,11 +63,16 @@ class TaskCall:
         self.unseeded = ""
         self.unwanted = False
 
-    def settle(self, outcome: Span | Failure | KubefutureError) -> None:
+    def settle(self, outcome: Span | Failure | KubefutureError | PrintedCall) -> None:
         """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
         future = self.future
         if future is None:
             return  # it was cancelled; late results are dropped (R21)
+        if isinstance(outcome, PrintedCall):
+            output: AsItComes | None = getattr(future, "output", None)
+            if output is not None:
+                output.heard(outcome)
+            return
         if self.unseeded:
             with suppress(Warning):  # this may be a thread in which nobody could catch it
                 warn_unseeded(self.unseeded)
@@ -133,7 +140,7 @@ class MapCall:
         self.cancelled = False
         self.unseeded = ""
         self.tally: Tally | None = None
-        self.arrived: deque[Span | Failure | KubefutureError] = deque()
+        self.arrived: deque[Span | Failure | KubefutureError | PrintedCall] = deque()
         self.changed = HelpedCondition(lock)
 
     @property
@@ -168,6 +175,11 @@ class MapCall:
                 fresh += 1
         self.settled += fresh
         self.arrived.append(span)
+        self.changed.notify_all()
+
+    def printed(self, printed: PrintedCall) -> None:
+        """An element has printed something, and goes on."""
+        self.arrived.append(printed)
         self.changed.notify_all()
 
     def failure(self, failure: Failure) -> None:

@@ -12,8 +12,8 @@ from ..protocol.messages import Blob, Function
 _KEPT = 64
 """So many functions of futures stay on the other side without a call that uses them."""
 
-_Key = tuple[bytes, bool, bytes, float, tuple[Blob, ...], int]
-"""What makes two futures' functions the same: payload, rng, seed, limit, blobs, level."""
+_Key = tuple[bytes, bool, bytes, float, tuple[Blob, ...], int, bool]
+"""What makes two futures' functions the same: payload, rng, seed, limit, blobs, level, live."""
 
 
 class Functions:
@@ -106,4 +106,5 @@ def _key(function: Function) -> _Key:
         function.limit,
         function.blobs,
         function.level,
+        function.live,
     )

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from ..errors import KubefutureError
-from ..protocol.messages import Failure, Span
+from ..protocol.messages import Failure, PrintedCall, Span
 from .calls import TaskCall
 
-Outcome = Span | Failure | KubefutureError
+Outcome = Span | Failure | KubefutureError | PrintedCall
 
 
 class Outcomes:

@@ -31,6 +31,7 @@ from ..protocol.messages import (
     Failure,
     Function,
     Message,
+    PrintedCall,
     Release,
     Results,
     Resumed,
@@ -247,6 +248,12 @@ class Session:
                 self._send(waiting.about_blob(message))
                 if waiting.finished:
                     self._end(waiting)
+        elif isinstance(message, PrintedCall):
+            call = self._calls.get(message.call)
+            if isinstance(call, TaskCall):
+                self.outcomes.append(call, message)
+            elif call is not None:
+                call.printed(message)
         elif isinstance(message, Tally):
             if (watched := self._maps.get(message.call)) is not None:
                 watched.tally = message

@@ -141,6 +141,15 @@ def output_false_drops_everything(plan: Target) -> None:
     assert "output='loud'" in str(raised(PlanError, kf.options, output="loud"))
 
 
+def live_output_arrives_once_and_whole(plan: Target) -> None:
+    live = kf.options(output="live")
+    stdout, stderr = _relayed(lambda: live.map(_speak, _NUMBERS))
+    assert sorted(stdout.splitlines()) == sorted(_STDOUT.splitlines())
+    assert sorted(stderr.splitlines()) == sorted(_STDERR.splitlines())
+    stdout, _ = _relayed(lambda: live.future(_speak, 3).result())
+    assert stdout == "stdout 3: ä\n"
+
+
 def programs_and_c_code_are_heard_where_that_can_be(plan: Target) -> None:
     """The sequential plan's are the caller's own."""
 

@@ -53,12 +53,14 @@ class Printed(msgspec.Struct, frozen=True, array_like=True, gc=False):
         stderr: The same.
         events: Its warnings and log records, in order.
         worker: Where: host and process id.
+        lease: The lease with which it ran, 0 where there are none.
     """
 
     stdout: bytes
     stderr: bytes
     events: list[Event]
     worker: str
+    lease: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

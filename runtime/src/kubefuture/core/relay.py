@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
+from ..protocol.messages import PrintedCall
 from .packing import unpack_result
 from .printed import Printed
 
@@ -26,6 +27,9 @@ class InOrder:
         self._due = 0
         self._ahead: dict[int, int] = {}
         self._waiting: dict[int, Printed] = {}
+
+    def heard(self, said: PrintedCall) -> None:
+        """An element has printed something, which is seen when its turn has come."""
 
     def keep(self, index: int, printed: Printed | None) -> None:
         """An element gave something out; `arrived` follows."""
@@ -51,13 +55,39 @@ class InOrder:
             relay(self._waiting.pop(index), index)
 
 
-def relay(printed: Printed, index: int) -> None:
-    """Prints, warns and logs what an element did.
+class AsItComes:
+    """What the elements of one map, or a future's, gave out, relayed as soon as it is known."""
+
+    def __init__(self) -> None:
+        self._shown: dict[int, tuple[int, int, int]] = {}
+
+    def heard(self, said: PrintedCall) -> None:
+        """An element has printed something, and goes on."""
+        stdout, stderr = said.before
+        self._shown[said.index] = said.lease, stdout + len(said.stdout), stderr + len(said.stderr)
+        _write(sys.stdout, said.stdout)
+        _write(sys.stderr, said.stderr)
+
+    def keep(self, index: int, printed: Printed | None) -> None:
+        """An element is over."""
+        lease, stdout, stderr = self._shown.pop(index, (0, 0, 0))
+        if printed is not None:
+            relay(printed, index, (stdout, stderr) if printed.lease == lease else (0, 0))
+
+    def arrived(self, start: int, count: int) -> None:
+        """Consecutive elements are over."""
+
+    def rest(self) -> None:
+        """No more will come."""
+
+
+def relay(printed: Printed, index: int, shown: tuple[int, int] = (0, 0)) -> None:
+    """Prints, warns and logs what an element did, but for what was shown of both streams.
 
     Raises:
         Warning: The user wants such a warning to be an error. The rest was relayed before.
     """
-    stdout = stderr = 0
+    stdout, stderr = shown
     error: Warning | None = None
     for event in printed.events:
         _write(sys.stdout, printed.stdout[stdout : event.stdout])

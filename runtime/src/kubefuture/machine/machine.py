@@ -20,6 +20,7 @@ from ..protocol.messages import (
     Hello,
     Holding,
     Predecessor,
+    PrintedLease,
     Raised,
     Refused,
     Returned,
@@ -45,7 +46,7 @@ from .state import State
 from .trials import Trials
 
 _FromWorker: TypeAlias = (
-    SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor
+    SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor | PrintedLease
 )
 _CLIENT_TYPES = frozenset(get_args(requests.Request))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
@@ -235,8 +236,8 @@ class Machine:
                 outcomes.raised(self._state, worker, message)
             case Returned():
                 outcomes.returned(self._state, worker, message)
-            case UnseededLease():
-                outcomes.unseeded(self._state, worker, message)
+            case UnseededLease() | PrintedLease():
+                outcomes.aside(self._state, worker, message)
             case SlotReady():
                 self._roster.ready(worker, message)
             case SlotLost():

@@ -6,11 +6,23 @@ import msgspec
 
 from ..core.settings import LOSSES, STRIKES
 from ..errors import ProtocolError
-from ..protocol.messages import Done, Failure, Raised, Returned, SlotLost, Span, UnseededCall, UnseededLease
+from ..protocol.messages import (
+    Done,
+    Failure,
+    PrintedCall,
+    PrintedLease,
+    Raised,
+    Returned,
+    SlotLost,
+    Span,
+    UnseededCall,
+    UnseededLease,
+)  # fmt: skip
 from ..protocol.poison import ARGUMENT_BYTES, PoisonReport, Strike, encode_report
 from .assign import settle_slot
 from .calls import Call
 from .named import trouble
+from .outbox import NOBODY
 from .records import FailureRecorded, ResultsRecorded
 from .sessions import SessionState
 from .slots import LeaseState, SlotState, WorkerState
@@ -78,11 +90,20 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
         lease.session.enqueue(call)
 
 
-def unseeded(state: State, worker: WorkerState, message: UnseededLease) -> None:
-    """A function drew from the global generators without a seed: its client is told (R25)."""
+def aside(state: State, worker: WorkerState, message: UnseededLease | PrintedLease) -> None:
+    """What is no outcome: a function drew without a seed (R25), or an element has printed something.
+
+    What is printed is told only to who is there and reads, and with the outcome in any case.
+    """
     lease = _lease_of(state, worker, message.lease)
-    if lease is not None and not lease.call.cancelled:
-        state.outbox.send_first(lease.session.peer, UnseededCall(lease.call.id, message.function))
+    if lease is None or lease.call.cancelled:
+        return
+    session, call = lease.session, lease.call
+    if isinstance(message, UnseededLease):
+        state.outbox.send_first(session.peer, UnseededCall(call.id, message.function))
+    elif session.peer != NOBODY and not session.held and not call.key and not call.expected:
+        told = PrintedCall(call.id, *(getattr(message, name) for name in message.__struct_fields__))
+        state.outbox.send(session.peer, told)
 
 
 def returned(state: State, worker: WorkerState, message: Returned) -> None:

@@ -22,6 +22,7 @@ class Function(Message, frozen=True):
         blobs: What it and its elements' arguments refer to (R26).
         bare: Each element has one argument, and its payload is that alone.
         level: Log records of this level and above are wanted, as `logging` numbers them.
+        live: What elements print is told while they run, too.
     """
 
     id: int
@@ -34,6 +35,7 @@ class Function(Message, frozen=True):
     blobs: tuple[Blob, ...] = ()
     bare: bool = False
     level: int = 30
+    live: bool = False
 
 
 class Release(Message, frozen=True):
@@ -139,6 +141,17 @@ class UnseededCall(Message, frozen=True):
 
     call: int
     function: str
+
+
+class PrintedCall(Message, frozen=True):
+    """What an element has printed while it runs; fields as in a PrintedLease, but for the call."""
+
+    call: int
+    lease: int
+    index: int
+    before: tuple[int, int]
+    stdout: bytes
+    stderr: bytes
 
 
 class Slots(Message, frozen=True):

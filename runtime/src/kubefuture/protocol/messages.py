@@ -4,12 +4,12 @@ Frozen structs, encoded as msgpack arrays with the type's name first. `bytes` fi
 other content that the scheduler passes on without looking inside.
 
     client ── Hello Function Open Elements Tasks Cancel Release Bye ──> scheduler
-    client <── Welcome Refused Results Failures Slots UnseededCall ── scheduler
+    client <── Welcome Refused Results Failures Slots UnseededCall PrintedCall ── scheduler
     client ── OpenNamed Attach Fetch Forget ──> scheduler ── Named NotNamed Fetched Forgotten ──> client
     client ── KeepBlob ──> scheduler ── BlobKept BlobRefused ──> client
     worker ── BlobWanted ──> scheduler ── BlobWanted ──> client ── BlobPart BlobMissing ──> scheduler ──> worker
     client ── StatusRequest Scale TallyRequest ──> scheduler ── Status Tally ──> client
-    worker ── Hello Predecessor SlotReady SlotLost Done Raised Returned UnseededLease ──> scheduler
+    worker ── Hello Predecessor SlotReady SlotLost Done Raised Returned UnseededLease PrintedLease ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
     slot   <── Bind Run ── worker          slot ── Ready Done Raised UnseededLease ──> worker
 """
@@ -28,6 +28,7 @@ from .client_messages import (
     Failure,
     Function,
     Open,
+    PrintedCall,
     Release,
     Results,
     Resumed,
@@ -73,6 +74,7 @@ from .worker_messages import (
     Lease,
     Part,
     Predecessor,
+    PrintedLease,
     Raised,
     Ready,
     ReplaceSlot,
@@ -124,6 +126,8 @@ __all__ = (
     "OpenNamed",
     "Part",
     "Predecessor",
+    "PrintedCall",
+    "PrintedLease",
     "Raised",
     "Ready",
     "Refused",
@@ -164,7 +168,7 @@ AnyMessage = (
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
     | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob | Predecessor
-    | TallyRequest | Tally
+    | TallyRequest | Tally | PrintedLease | PrintedCall
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=loaded)

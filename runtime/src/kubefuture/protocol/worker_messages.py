@@ -198,6 +198,24 @@ class Done(Message, frozen=True):
     parts: list[Part]
 
 
+class PrintedLease(Message, frozen=True):
+    """What an element has printed while it runs, as its function asks for.
+
+    Attributes:
+        lease: The lease that it is of.
+        index: The element.
+        before: How much of stdout and of stderr has been told before, in bytes.
+        stdout: What came next.
+        stderr: The same.
+    """
+
+    lease: int
+    index: int
+    before: tuple[int, int]
+    stdout: bytes
+    stderr: bytes
+
+
 class UnseededLease(Message, frozen=True):
     """A function drew from the global generators without a seed; said before its chunk ends (R25)."""
 

@@ -32,6 +32,7 @@ class Capture(logging.Handler):
         self.events: list[Event] = []
         self._files = stat.S_ISREG(os.fstat(1).st_mode) and stat.S_ISREG(os.fstat(2).st_mode)
         self._left_out = False
+        self._lease = 0
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._root = logging.getLogger()
 
@@ -41,8 +42,9 @@ class Capture(logging.Handler):
         warnings.showwarning = self._warned
         self._root.addHandler(self)
 
-    def listen(self, level: int) -> None:
-        """Records of this level and above are wanted."""
+    def listen(self, level: int, lease: int = 0) -> None:
+        """Records of this level and above are wanted of the elements of a lease."""
+        self._lease = lease
         if self._root.level != level:
             self._root.setLevel(level)
 
@@ -114,7 +116,7 @@ class Capture(logging.Handler):
         if self._left_out:
             self._left_out = False
             stderr += LEFT_OUT
-        return Printed(stdout, stderr, events, self._worker)
+        return Printed(stdout, stderr, events, self._worker, self._lease)
 
 
 def _module(filename: str, lineno: int) -> str:

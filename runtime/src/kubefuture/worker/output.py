@@ -114,6 +114,10 @@ class SlotOutput:
         for view in self._views:
             squeeze(view)
 
+    def peek(self, stream: int, start: int, most: int) -> bytes:
+        """What is in a stream from `start` on; 0 is stdout, 1 stderr."""
+        return os.pread(self._views[stream], most, start) if most > 0 else b""
+
     def drain(self) -> None:
         """The slot is dead: takes what it had printed on its element. Processes that it has left may go on."""
         tail = b"\n".join(look(view, OUTPUT_BYTES).rstrip(b"\n") for view in self._views).strip(b"\n")

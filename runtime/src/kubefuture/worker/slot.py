@@ -162,7 +162,7 @@ class Slot:
         if handover.holds:
             handover.watch()
         self._had_blobs = runner.has_blobs
-        self._capture.listen(runner.level)
+        self._capture.listen(runner.level, lease.id)
         before = runner.watch()
         if runner.plain:
             self._run_plain(lease, runner, before)

@@ -18,8 +18,9 @@ from ..core.receiver import Receiver
 from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
-from ..protocol.messages import AnyMessage, Bind, Lease, Run
+from ..protocol.messages import AnyMessage, Bind, Lease, PrintedLease, Run
 from .limits import Overrun, Stopwatch
+from .live import LiveOutput
 from .output import Outlet, SlotOutput
 from .page import MemoryPage, Page
 from .slot import RECORD_BYTES, pack_record, unpack_record
@@ -71,6 +72,7 @@ class SlotProcess:
         self.leases: dict[int, int] = {}
         self.overrun: Overrun | None = None
         self._stopwatch = Stopwatch()
+        self._live = LiveOutput()
         self.ending = False
         self.cause = ""
         self.retired = False
@@ -139,6 +141,7 @@ class SlotProcess:
             records.append(record)
         if message.functions or message.forget:
             self._stopwatch.learn(message.functions, message.forget)
+            self._live.learn(message.functions, message.forget)
         if long or message.functions or message.forget:
             self._data.send(frame([Run(message.slot, message.functions, message.forget, long)]))
         self._send_records(records)
@@ -171,6 +174,10 @@ class SlotProcess:
             ended = self._look() is not False
         if ended:
             self._data.drain()
+
+    def printed_so_far(self) -> PrintedLease | None:
+        """What its element has printed since this was asked before, if that is to be told now."""
+        return self._live.look(self._page.place, self.leases, self._output.peek)
 
     def too_long(self, now: float) -> Overrun | None:
         """The element that it runs, if that has run longer than it may (R22); `now` is in seconds."""
@@ -236,7 +243,8 @@ class SlotProcess:
 
     def printed(self) -> Printed:
         """After its end: what it had printed, which is to be part of an outcome."""
-        return Printed(*self._output.claim(), [], f"{socket.gethostname()}:{self.pid}")
+        worker, (lease, _) = f"{socket.gethostname()}:{self.pid}", self._page.place()
+        return Printed(*self._output.claim(), [], worker, lease)
 
     def _send_records(self, records: list[bytes]) -> None:
         if self.ending or not records:

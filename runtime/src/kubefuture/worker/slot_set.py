@@ -165,15 +165,15 @@ class SlotSet:
 
     @_locked
     def check(self) -> None:
-        """Notices deaths that no socket told, and elements that run too long (R22).
+        """Notices deaths that no socket told, elements that run too long (R22), and what is to be seen live.
 
         The host calls it a few times a second, in the loop's thread.
         """
-        now = self._loop.time()
         self._outlet.look()
         for slot in list(self._numbers):
             slot.check()
-            overrun = slot.too_long(now)
+            self._report([said for said in [slot.printed_so_far()] if said is not None])
+            overrun = slot.too_long(self._loop.time())
             if overrun is None or overrun == slot.overrun or self._slots.get(self._numbers[slot]) is not slot:
                 continue
             slot.overrun = overrun

@@ -26,7 +26,7 @@ from ..core.trim import Trimmer
 from ..errors import KubefutureError, NoAnswerError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import AnyMessage, Done, Message, Predecessor, Refused, Run, Welcome
+from ..protocol.messages import AnyMessage, Done, Message, Predecessor, PrintedLease, Refused, Run, Welcome
 from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
@@ -36,6 +36,9 @@ from .remains import Remains
 from .slot_set import SlotSet
 
 _LONGEST_PAUSE = 2.0
+
+_BEHIND = 1000
+"""With so many messages that the scheduler has not acknowledged, it is not told what elements print."""
 
 TICK_SECONDS = LOOK_SECONDS
 """Time between two looks at the slots: are they alive, and do they need too much memory (R20)?"""
@@ -199,6 +202,8 @@ class Supervisor:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 
     def _report(self, messages: Sequence[Message]) -> None:
+        if self._joined is None or len(self._conversation.kept) > _BEHIND:
+            messages = [message for message in messages if not isinstance(message, PrintedLease)]
         if not messages:
             return
         self._busy = self._busy or any(type(message) is Done for message in messages)
