@@ -32,6 +32,7 @@ from ..protocol.messages import (
     Span,
     Tally,
     TallyRequest,
+    UnseededCall,
 )
 from .poison import poison_error
 
@@ -62,6 +63,11 @@ class TaskCall:
         self.sent = True
         self.unseeded = ""
         self.unwanted = False
+
+    def aside(self, message: PrintedCall | Tally | UnseededCall) -> None:
+        """Something is said of it that is no outcome."""
+        if isinstance(message, UnseededCall):
+            self.unseeded = message.function
 
     def settle(self, outcome: Span | Failure | KubefutureError | PrintedCall) -> None:
         """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
@@ -177,10 +183,15 @@ class MapCall:
         self.arrived.append(span)
         self.changed.notify_all()
 
-    def printed(self, printed: PrintedCall) -> None:
-        """An element has printed something, and goes on."""
-        self.arrived.append(printed)
-        self.changed.notify_all()
+    def aside(self, message: PrintedCall | Tally | UnseededCall) -> None:
+        """Something is said of it that is no outcome."""
+        if isinstance(message, UnseededCall):
+            self.unseeded = message.function
+        elif isinstance(message, Tally):
+            self.tally = message
+        else:
+            self.arrived.append(message)
+            self.changed.notify_all()
 
     def failure(self, failure: Failure) -> None:
         """An element failed for good."""

@@ -248,19 +248,12 @@ class Session:
                 self._send(waiting.about_blob(message))
                 if waiting.finished:
                     self._end(waiting)
-        elif isinstance(message, PrintedCall):
+        elif isinstance(message, (PrintedCall, Tally, UnseededCall)):
             call = self._calls.get(message.call)
-            if isinstance(call, TaskCall):
+            if isinstance(call, TaskCall) and isinstance(message, PrintedCall):
                 self.outcomes.append(call, message)
             elif call is not None:
-                call.printed(message)
-        elif isinstance(message, Tally):
-            if (watched := self._maps.get(message.call)) is not None:
-                watched.tally = message
-        elif isinstance(message, UnseededCall):
-            call = self._calls.get(message.call)
-            if isinstance(call, (TaskCall, MapCall)):
-                call.unseeded = message.function
+                call.aside(message)
         elif isinstance(message, (Slots, Welcome)):
             self.slots = message.slots
             self.slots_changed.notify_all()
