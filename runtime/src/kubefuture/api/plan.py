@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.capabilities import CAPABILITIES, Capability
 from ..core.context import current_element
+from ..core.descriptors import require_descriptors
 from ..core.resources import available_cores
 from ..errors import NotUpError, PlanError
 
@@ -104,6 +105,7 @@ class Plan:
         return [("workers", self.workers), ("connection", connection), ("address", self.address)]
 
     def _start(self) -> Backend:
+        require_descriptors()  # first, since what is imported needs some, too
         if self.kind == "local":
             from ..backends.local import LocalBackend
 

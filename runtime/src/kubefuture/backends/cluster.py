@@ -26,7 +26,6 @@ from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.blob_lane import Lane
 from ..core.connection import Connection
-from ..core.descriptors import require_descriptors
 from ..core.direct_link import DirectLink, connect_directly
 from ..core.identity import hello
 from ..core.link import Link, connect, no_answer
@@ -52,11 +51,9 @@ class ClusterBackend:
 
     Raises:
         ClusterError: There is no cluster, it does not answer, or it does not fit.
-        StartError: There are too few file descriptors.
     """
 
     def __init__(self, path: Path) -> None:
-        require_descriptors()
         self._path = path
         self._connection = Connection.load(path)
         session = self.session = Session(threading.RLock(), self._send)

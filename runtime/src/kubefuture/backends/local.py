@@ -21,7 +21,6 @@ from ..client.loop_thread import LoopThread
 from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.cgroups import memory_groups
-from ..core.descriptors import require_descriptors
 from ..core.identity import hello
 from ..core.receiver import SUPPORTED, Receiver
 from ..core.resources import machine_memory, slot_environment
@@ -49,7 +48,6 @@ class LocalBackend:
     """
 
     def __init__(self, workers: int, threads_per_slot: int = 1) -> None:
-        require_descriptors()
         session = self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._inbox: deque[Message] = deque()

@@ -16,7 +16,11 @@ from .printed import MOST_BYTES, NOTICE
 def make_stream() -> int:
     """A file without a name, to which everybody appends; its descriptor."""
     if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("kubefuture-output", os.MFD_CLOEXEC)
+        made = os.memfd_create("kubefuture-output", os.MFD_CLOEXEC)
+        try:
+            handle = own_view(made)  # opened, so that `is_alone` knows of it
+        finally:
+            os.close(made)
     else:
         with tempfile.TemporaryFile() as file:
             handle = os.dup(file.fileno())
@@ -30,6 +34,19 @@ def own_view(handle: int) -> int:
         return os.open(f"/proc/self/fd/{handle}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     except OSError:  # there is no such folder
         return os.dup(handle)
+
+
+def is_alone(view: int) -> bool:
+    """Whether nobody else has the file, so that nothing more will come; False where that cannot be told.
+
+    A lease for writing is given only to who is alone (fcntl(2), F_SETLEASE).
+    """
+    try:
+        fcntl.fcntl(view, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(view, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (AttributeError, OSError):
+        return False
+    return True
 
 
 def take(handle: int) -> bytes:

@@ -15,7 +15,7 @@ from collections import deque
 from queue import SimpleQueue
 
 from ..core.settings import OUTPUT_BYTES, OUTPUT_LINES
-from ..core.streams import look, make_stream, own_view, squeeze, take
+from ..core.streams import is_alone, look, make_stream, own_view, squeeze, take
 
 _QUEUED = 16
 """So many reads, of about a MiB at most, wait to be written before no more is read."""
@@ -61,9 +61,13 @@ class Outlet:
             oldest.close()
 
     def look(self) -> None:
-        """Passes on what was printed by processes that dead slots have left."""
-        for left in self._left:
+        """Passes on what was printed by processes that dead slots have left, as long as there are any."""
+        for left in list(self._left):
+            alone = left.is_alone  # before its last words are read
             left.pass_on()
+            if alone and not self.full:
+                self._left.remove(left)
+                left.close()
 
     def close(self) -> None:
         """Passes on what there is, and ends."""
@@ -95,10 +99,19 @@ class SlotOutput:
 
     def __init__(self, outlet: Outlet) -> None:
         self._outlet = outlet
-        self.stdout, self.stderr = make_stream(), make_stream()
         self.last_lines = ""
         self._rest = b"", b""
-        self._views = own_view(self.stdout), own_view(self.stderr)
+        made: list[int] = []
+        try:
+            for _ in range(2):
+                made.append(make_stream())
+                made.append(own_view(made[-1]))
+        except BaseException:  # there are no descriptors left
+            for handle in made:
+                os.close(handle)
+            raise
+        self.stdout, first, self.stderr, second = made
+        self._views = first, second
 
     def __enter__(self) -> SlotOutput:
         return self
@@ -138,6 +151,11 @@ class SlotOutput:
         for view, target, before in zip(self._views, self._outlet.targets, rest, strict=True):
             if content := before + (b"" if self._outlet.full else take(view)):
                 self._outlet.write(target, content)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody can print to it any more, as far as can be told."""
+        return all(map(is_alone, self._views))
 
     def close(self) -> None:
         """Nobody prints to it any more, or is heard."""
