@@ -8,6 +8,7 @@ starts (R1, R24), and with TLS.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -52,6 +53,8 @@ class DaskWorkers:
         self._folder = Path(tempfile.mkdtemp(prefix="kubefuture-dask-"))
         self.security: Any = distributed.Security.temporary()
         self._keys = self._write_keys()
+        # Our workers are killed in the end, and Dask may notice after its own silence is over.
+        logging.getLogger("distributed.batched").addFilter(_is_no_farewell)
         self.cluster: Any = distributed.LocalCluster(
             n_workers=0,
             processes=True,
@@ -114,3 +117,9 @@ class DaskWorkers:
             path.write_text(found[key], encoding="ascii")
             arguments += [f"--tls-{option}", str(path)]
         return arguments
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Whether a record is about more than a connection that was closed."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or kind.__name__ != "CommClosedError"
