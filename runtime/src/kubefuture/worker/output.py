@@ -111,7 +111,7 @@ class SlotOutput:
                 os.close(handle)
             raise
         self.stdout, first, self.stderr, second = made
-        self._views = first, second
+        self._views: tuple[int, ...] = (first, second)
 
     def __enter__(self) -> SlotOutput:
         return self
@@ -129,10 +129,12 @@ class SlotOutput:
 
     def peek(self, stream: int, start: int, most: int) -> bytes:
         """What is in a stream from `start` on; 0 is stdout, 1 stderr."""
-        return os.pread(self._views[stream], most, start) if most > 0 else b""
+        return os.pread(self._views[stream], most, start) if self._views and most > 0 else b""
 
     def drain(self) -> None:
         """The slot is dead: takes what it had printed on its element. Processes that it has left may go on."""
+        if not self._views:
+            return
         tail = b"\n".join(look(view, OUTPUT_BYTES).rstrip(b"\n") for view in self._views).strip(b"\n")
         self.last_lines = "\n".join(
             tail[-OUTPUT_BYTES:].decode(errors="replace").splitlines()[-OUTPUT_LINES:]
@@ -147,10 +149,10 @@ class SlotOutput:
 
     def pass_on(self) -> None:
         """Passes on what is there, unless what was passed on before is not taken."""
-        rest = self.claim()
-        for view, target, before in zip(self._views, self._outlet.targets, rest, strict=True):
-            if content := before + (b"" if self._outlet.full else take(view)):
-                self._outlet.write(target, content)
+        more = (b"", b"") if self._outlet.full or not self._views else tuple(map(take, self._views))
+        for before, content, target in zip(self.claim(), more, self._outlet.targets, strict=True):
+            if before or content:
+                self._outlet.write(target, before + content)
 
     @property
     def is_alone(self) -> bool:
@@ -159,7 +161,8 @@ class SlotOutput:
 
     def close(self) -> None:
         """Nobody prints to it any more, or is heard."""
-        for view in self._views:
+        views, self._views = self._views, ()
+        for view in views:
             os.close(view)
 
 
