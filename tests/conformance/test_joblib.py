@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from multiprocessing import TimeoutError as OverTime
 
@@ -227,6 +228,23 @@ def test_a_map_inside_a_call_runs_in_place_and_a_call_inside_a_map(plan):
     assert kf.map(call, range(4)) == [True] * 4
 
 
+def prepare(key, value):
+    os.environ[key] = f"{os.environ.get(key, '')}{value}"
+
+
+def prepared(key):
+    return os.environ.get(key)
+
+
+def test_each_process_is_prepared_once_before_the_first_call(pool):
+    key = f"PREPARED_{time.monotonic_ns()}"
+    with Parallel(initializer=prepare, initargs=(key, "a")) as parallel:
+        for _ in range(2):
+            assert set(parallel(delayed(prepared)(key) for _ in range(20))) == {"a"}
+    with joblib.parallel_config("kubefuture", initializer=prepare, initargs=(key, "b")):
+        assert set(Parallel()(delayed(prepared)(key) for _ in range(20))) <= {"ab", "b"}
+
+
 def test_functions_and_arguments_need_not_be_importable(plan):
     offset = 5
     results = Parallel()(delayed(lambda f, x: f(x) + offset)(lambda x: x * 2, x) for x in range(9))
@@ -331,12 +349,19 @@ def test_R26_a_large_array_is_sent_once_however_often_it_is_passed(pool, hashed,
         visit.go()
     assert list(results) == [2 * array.sum()] * 30
     assert hashed == [array.nbytes, array.nbytes]
-    assert not list(blobs._living.values()) or eventually(
-        lambda: not list(blobs._living.values()), "the memory is given back"
-    )
+    eventually(lambda: not list(blobs._living.values()), "the memory is given back")
 
 
-def test_R26_a_call_may_write_to_a_large_array_and_no_other_sees_it(pool):
+def test_large_arrays_are_read_only_as_with_joblibs_own_processes(pool):
+    def spoil(given):
+        given[:] = 1
+
+    with pytest.raises(ValueError, match="read-only"):
+        Parallel()(delayed(spoil)(np.zeros(LARGE)) for _ in range(3))
+
+
+@pytest.mark.parametrize("options", [{"mmap_mode": "c"}, {"mmap_mode": None}, {"max_nbytes": None}])
+def test_R26_a_call_that_asked_for_it_may_write_to_a_large_array_and_no_other_sees_it(pool, options):
     array = np.zeros(LARGE)
 
     def spoil(given, x):
@@ -344,8 +369,15 @@ def test_R26_a_call_may_write_to_a_large_array_and_no_other_sees_it(pool):
         given[:] = x
         return seen, float(given[-1])
 
-    assert Parallel()(delayed(spoil)(array, x) for x in range(9)) == [(0.0, float(x)) for x in range(9)]
+    results = Parallel(batch_size=1, **options)(delayed(spoil)(array, x) for x in range(9))
+    assert results == [(0.0, float(x)) for x in range(9)]
     assert not array.any()
+
+
+@pytest.mark.parametrize("mode", ["r+", "w+"])
+def test_nobody_waits_for_what_calls_write_to_memory(pool, mode):
+    with pytest.raises(kf.KubefutureError, match="no memory in common"):
+        Parallel(mmap_mode=mode)(delayed(abs)(x) for x in range(9))
 
 
 def test_R27_an_array_that_was_changed_between_two_calls_is_sent_anew(plan):

@@ -36,7 +36,9 @@ def test_the_back_end_is_known_in_either_order(imports):
 
 def test_importing_kubefuture_imports_no_joblib_and_joblib_imports_no_more_of_kubefuture():
     assert ask("import kubefuture, sys; print('joblib' in sys.modules)") == "False"
-    program = "import kubefuture, joblib, sys; print(*[m for m in sys.modules if m.startswith('kubefuture.')])"
+    program = (
+        "import kubefuture, joblib, sys; print(*[m for m in sys.modules if m.startswith('kubefuture.')])"
+    )
     assert ask(program) == "kubefuture.joblib_backend kubefuture.joblib_backend.hook"
 
 
@@ -58,7 +60,5 @@ def test_looking_for_joblib_without_importing_it_changes_nothing():
 
 
 def test_without_joblib_everything_else_works():
-    program = (
-        "import sys; sys.modules['joblib'] = None\nimport kubefuture; print(kubefuture.map(abs, [-1]))"
-    )
+    program = "import sys; sys.modules['joblib'] = None\nimport kubefuture; print(kubefuture.map(abs, [-1]))"
     assert ask(program) == "[1]"

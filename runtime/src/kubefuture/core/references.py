@@ -85,7 +85,8 @@ class References:
         if self._remembered is not None:
             if len(self.files) >= BLOBS:
                 return None
-            return self._reference(self._remembered.file(view), 0, view.nbytes, kind)
+            file = self._remembered.file(view)
+            return self._reference(file, 0, view.nbytes, _READ_ONLY if self._remembered.read_only else kind)
         if self._places:
             known, file, start = self._places[-1]
             if known.obj is view.obj and known.nbytes == view.nbytes:

@@ -20,9 +20,17 @@ _Place = tuple[int, int]
 
 
 class Remembered:
-    """The arrays of a caller who promises not to change them meanwhile."""
+    """The arrays of a caller who promises not to change them meanwhile.
 
-    def __init__(self) -> None:
+    Args:
+        read_only: Whether elements may only read them.
+
+    Attributes:
+        read_only: The same.
+    """
+
+    def __init__(self, *, read_only: bool) -> None:
+        self.read_only = read_only
         self._lock = threading.RLock()  # an array may die, and be forgotten, in the middle of anything
         self._once: dict[_Place, tuple[weakref.ref[Any], weakref.ref[BlobFile]]] = {}
         self._kept: dict[_Place, BlobFile] = {}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import operator
+import uuid
+from collections.abc import Callable
+from queue import Queue
 from typing import Any
 
 from joblib.parallel import (
@@ -13,6 +17,9 @@ from joblib.parallel import (
 
 from ..api.futures import Future
 from ..api.plan import Plan, current_plan
+from ..core.packing import pack_element
+from ..core.pool_calls import Prepared
+from ..errors import PlanError
 from .batch import Batch
 from .call import Call
 
@@ -25,16 +32,27 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
 
     Args:
         nesting_level: How many of joblib's parallel calls this is inside of.
+        initializer: Called in each process once, before the first call of a Parallel object.
+        initargs: Its arguments.
     """
 
     supports_retrieve_callback = True
     default_n_jobs = -1
 
-    def __init__(self, nesting_level: int | None = None) -> None:
+    def __init__(
+        self,
+        nesting_level: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
         super().__init__(nesting_level=nesting_level)
+        self._initializer = initializer
+        self._initargs = initargs
+        self._run: Callable[..., Any] = operator.call
         self.parallel: Any = None
         self._plan: Plan | None = None
         self._n_jobs: int | None = None
+        self._read_only = True
         self._call: Call | None = None
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
@@ -56,20 +74,44 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
             return max(backend.n_workers, 1 if self.parallel is None else 2)
         return n_jobs if n_jobs > 0 else max(backend.n_workers + 1 + n_jobs, 1)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
+    def configure(
+        self,
+        n_jobs: int = 1,
+        parallel: Any = None,
+        *,
+        max_nbytes: int | None = None,
+        mmap_mode: str | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        **_: Any,
+    ) -> int:
         """Prepares for the calls of a `joblib.Parallel` object. What else joblib passes is about its own processes.
 
         Raises:
             FallbackToBackend: It is to have another back end.
+            PlanError: Calls are to write to what they are given, so that the program sees it.
         """
+        if max_nbytes is not None and mmap_mode in ("r+", "w+"):
+            raise PlanError(
+                f"mmap_mode={mmap_mode!r}: the workers have no memory in common with this program. Return what is "
+                "computed, or leave mmap_mode out."
+            )
         if self.parallel is None:
-            own = KubefutureBackend(nesting_level=self.nesting_level)
+            own = KubefutureBackend(
+                self.nesting_level,
+                initializer or self._initializer,
+                initargs if initializer else self._initargs,
+            )
             own.parallel = parallel
             raise FallbackToBackend(own)
         self._plan, number = current_plan(), self.effective_n_jobs(n_jobs)
         if number == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+        if self._initializer is not None and self._run is operator.call:
+            packed = pack_element(tuple(self._initargs), None, None)
+            self._run = Prepared(uuid.uuid4().hex, self._initializer, packed, operator.call)
         self._n_jobs = n_jobs
+        self._read_only = max_nbytes is not None and mmap_mode == "r"
         return number
 
     def start_call(self) -> None:
@@ -78,7 +120,10 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
         backend = self._plan.backend()
         number = self.effective_n_jobs(self._n_jobs)
         all_of_them = backend is None or number >= backend.n_workers
-        self._call = Call(self._plan, None if all_of_them else number)
+        self._call = Call(self._plan, self._run, None if all_of_them else number, read_only=self._read_only)
+        self.parallel._ready_batches = (
+            Queue()
+        )  # joblib keeps those of a call that failed, and would run them now
 
     def stop_call(self) -> None:
         """The call is over."""

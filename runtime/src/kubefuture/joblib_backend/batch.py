@@ -24,7 +24,9 @@ class Batch:
     def name(self) -> str:
         """The first function's."""
         function: Callable[..., Any] = self._calls.items[0][0]
-        while not hasattr(function, "__name__") and hasattr(function, "function"):  # scikit-learn wraps its own
+        while not hasattr(function, "__name__") and hasattr(
+            function, "function"
+        ):  # scikit-learn wraps its own
             function = function.function
         return getattr(function, "__name__", type(function).__name__)
 

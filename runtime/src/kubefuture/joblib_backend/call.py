@@ -9,7 +9,6 @@ run in a thread of the call's own, and never in the one that talks to the worker
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -38,14 +37,17 @@ class Call:
 
     Args:
         plan: Where they run.
+        run: What runs a batch: `operator.call`, or that after other things.
         limit: How many may run at the same time; None for as many as the plan has workers.
+        read_only: Whether large arrays may only be read.
     """
 
-    def __init__(self, plan: Plan, limit: int | None) -> None:
+    def __init__(self, plan: Plan, run: Callable[..., Any], limit: int | None, *, read_only: bool) -> None:
         self._plan = plan
         self._limit = limit
-        self._function = packed_function(operator.call, 1, None)
-        self._remembered = Remembered()
+        self._run = run
+        self._function = packed_function(run, 1, None)
+        self._remembered = Remembered(read_only=read_only)
         self._lock = threading.Lock()
         self._numbers = count()
         self._active = 0
@@ -99,7 +101,7 @@ class Call:
         future: Future[Any]
         try:
             future = submit_packed(
-                operator.call,
+                self._run,
                 self._function,
                 (batch,),
                 {},
