@@ -6,8 +6,6 @@ import gc
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -22,7 +20,6 @@ from kubefuture.backends.capabilities import CAPABILITIES, Capability
 from kubefuture.core import blobs
 
 from tests.faults.checkpoint import reach
-from tests.faults.programs import environment
 from tests.faults.waiting import eventually
 
 KINDS = list(CAPABILITIES)
@@ -334,6 +331,7 @@ def hashed(monkeypatch):
 
 
 def test_R26_a_large_array_is_sent_once_however_often_it_is_passed(pool, hashed, checkpoint):
+    before = set(blobs._living)
     array = np.arange(LARGE, dtype=float)
     columns = np.asfortranarray(array.reshape(512, -1))
 
@@ -349,7 +347,7 @@ def test_R26_a_large_array_is_sent_once_however_often_it_is_passed(pool, hashed,
         visit.go()
     assert list(results) == [2 * array.sum()] * 30
     assert hashed == [array.nbytes, array.nbytes]
-    eventually(lambda: not list(blobs._living.values()), "the memory is given back")
+    eventually(lambda: set(blobs._living) <= before, "the memory is given back")
 
 
 def test_large_arrays_are_read_only_as_with_joblibs_own_processes(pool):
@@ -389,13 +387,13 @@ def test_R27_an_array_that_was_changed_between_two_calls_is_sent_anew(plan):
 
 
 def test_R29_the_memory_of_an_array_that_is_passed_once_is_given_back_with_its_call(pool):
-    most = 0
+    before, most = set(blobs._living), 0
 
     def inputs():
         nonlocal most
         for x in range(40):
             gc.collect()
-            most = max(most, len(list(blobs._living.values())))
+            most = max(most, len(set(blobs._living) - before))
             yield delayed(np.sum)(np.full(LARGE, float(x)))
 
     assert Parallel(batch_size=1, pre_dispatch=4)(inputs()) == [float(x * LARGE) for x in range(40)]

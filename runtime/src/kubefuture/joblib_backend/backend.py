@@ -117,6 +117,7 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
     def start_call(self) -> None:
         """Someone calls the Parallel object."""
         assert self._plan is not None and self._n_jobs is not None
+        self.stop_call()  # of one before, whose inputs could not even be begun
         backend = self._plan.backend()
         number = self.effective_n_jobs(self._n_jobs)
         all_of_them = backend is None or number >= backend.n_workers
