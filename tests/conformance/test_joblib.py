@@ -233,6 +233,15 @@ def prepared(key):
     return os.environ.get(key)
 
 
+def test_joblibs_own_processes_are_not_started_inside_an_element(pool):
+    def inner(_):
+        return joblib.cpu_count(), set(Parallel(n_jobs=-1)(delayed(own_process)(x) for x in range(4))) == {
+            os.getpid()
+        }
+
+    assert kf.map(inner, range(2)) == [(1, True)] * 2
+
+
 def test_each_process_is_prepared_once_before_the_first_call(pool):
     key = f"PREPARED_{time.monotonic_ns()}"
     with Parallel(initializer=prepare, initargs=(key, "a")) as parallel:
