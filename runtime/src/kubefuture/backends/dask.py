@@ -39,6 +39,7 @@ from .dask_workers import DaskWorkers
 _TICK = 0.25
 _CLOSE_SECONDS = 10.0
 
+
 class DaskBackend:
     """A Dask cluster: one that is there, or one of this program's own.
 

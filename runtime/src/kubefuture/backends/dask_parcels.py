@@ -37,7 +37,9 @@ class DaskParcels:
         """
         parcel, contents = self._parcels.get(function.id, (None, {}))
         if parcel is None:
-            known = {digest: data for _, each in self._parcels.values() for digest, data in each.items() if data}
+            known = {
+                digest: data for _, each in self._parcels.values() for digest, data in each.items() if data
+            }
             contents = {
                 blob.digest: known.get(blob.digest) or self._scattered(client, blob.digest)
                 for blob in function.blobs

@@ -122,9 +122,8 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
         number = self.effective_n_jobs(self._n_jobs)
         all_of_them = backend is None or number >= backend.n_workers
         self._call = Call(self._plan, self._run, None if all_of_them else number, read_only=self._read_only)
-        self.parallel._ready_batches = (
-            Queue()
-        )  # joblib keeps those of a call that failed, and would run them now
+        # joblib keeps what was not begun of a call that failed, and would run it now (joblib 1.6).
+        self.parallel._ready_batches = Queue()
 
     def stop_call(self) -> None:
         """The call is over."""

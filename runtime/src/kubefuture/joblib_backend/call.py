@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..api.executor import UnpicklableCallError
@@ -22,8 +22,10 @@ from ..api.futures import Future, submit_packed
 from ..api.options import Options
 from ..api.plan import Plan
 from ..api.running import packed_function
+from ..core.patience import say
 from ..core.relay import InOrder
 from ..core.remembered import Remembered
+from ..core.settings import QUIET_SECONDS
 from ..errors import UnpicklableError
 from .batch import Batch
 
@@ -122,7 +124,7 @@ class Call:
         future.add_done_callback(lambda _: self._done.put((future, callback)))
 
     def _call_back(self) -> None:
-        while (one := self._done.get()) is not None:
+        while (one := self._next()) is not None:
             future, callback = one
             following = None
             with self._lock:
@@ -135,3 +137,14 @@ class Call:
             if not future.cancelled():
                 callback(future)
             del one, future, callback, following  # while this waits it keeps nothing
+
+    def _next(self) -> tuple[Future[Any], _Callback] | None:
+        """Waits for what is done next, and not without a word if there is nobody to do it (R23)."""
+        try:
+            return self._done.get(timeout=QUIET_SECONDS)
+        except Empty:
+            with self._lock:
+                backend = next((future._backend for future in self._started), None)
+            if backend is not None and not backend.session.slots:
+                say(f"no slot is connected, waiting: {backend.why_no_slots}")
+            return self._done.get()

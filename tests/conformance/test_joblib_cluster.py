@@ -1,12 +1,14 @@
-"""Large arrays that joblib passes again and again, to workers on another machine (R16, R26)."""
+"""joblib on a cluster, whose workers may be on another machine, or not there yet."""
 
 from __future__ import annotations
 
 import joblib
+import kubefuture as kf
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
 from kubefuture.core import blobs
+from kubefuture.joblib_backend import call
 
 KINDS = ["cluster"]
 
@@ -35,3 +37,18 @@ def test_R26_a_large_array_goes_over_the_connection_once(carried):
         for _ in range(2):
             assert Parallel(batch_size=1)(delayed(np.max)(array) for _ in range(30)) == [array.max()] * 30
     assert sum(carried) == array.nbytes
+
+
+def test_R23_whoever_waits_without_workers_is_told_why(plan, monkeypatch):
+    said = []
+
+    def mend(sentence):
+        said.append(sentence)
+        kf.scale(2)
+
+    monkeypatch.setattr(call, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(call, "say", mend)
+    kf.scale(0)
+    with joblib.parallel_config(backend="kubefuture"):
+        assert Parallel()(delayed(abs)(-x) for x in range(9)) == list(range(9))
+    assert [sentence.partition(",")[0] for sentence in said] == ["no slot is connected"]
