@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 
+import joblib
 import kubefuture as kf
 import numpy as np
 import pytest
@@ -185,3 +186,29 @@ def test_dask_is_loaded_by_its_plan_only():
         [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "False\n"
+
+
+def test_R26_data_that_several_functions_refer_to_is_given_to_dask_once(plan, checkpoint, monkeypatch):
+    client = plan.plan.backend()._client
+    scatter, sizes = client.scatter, []
+
+    def noted(data, **options):
+        sizes.append(len(data) if isinstance(data, bytes) else 0)
+        return scatter(data, **options)
+
+    def total(port, everybodys, own):
+        if port:
+            reach(port)
+        return float(everybodys.sum() + own.sum())
+
+    monkeypatch.setattr(client, "scatter", noted)
+    everybodys, owns = np.ones(1 << 19), [np.full(1 << 18, float(x)) for x in range(6)]
+    with joblib.parallel_config(backend="kubefuture"):
+        results = joblib.Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered")(
+            joblib.delayed(total)(0 if x else checkpoint.port, everybodys, own) for x, own in enumerate(owns)
+        )
+    visit = checkpoint.next()
+    assert sorted(next(results) for _ in range(5)) == [float((1 << 19) + (x << 18)) for x in range(1, 6)]
+    visit.go()
+    assert list(results) == [float(1 << 19)]
+    assert sizes.count(everybodys.nbytes) == 1 and sizes.count(owns[0].nbytes) == 6

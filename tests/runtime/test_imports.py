@@ -23,7 +23,7 @@ LEVELS = [
     {"backends"},
     {"api"},
     {"conformance"},
-    {"cli"},
+    {"cli", "joblib_backend"},
     {"__main__", "__init__"},
 ]
 """From the bottom to the top; folders of one level do not know each other."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .joblib_backend.hook import watch
+
 if TYPE_CHECKING:
     from .api import aio
     from .api.caller import options
@@ -66,6 +68,8 @@ __all__ = [
     "share",
     "value",
 ]
+
+watch()
 
 
 def __getattr__(name: str) -> Any:

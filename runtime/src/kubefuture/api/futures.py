@@ -22,6 +22,7 @@ from ..core.printed import Printed
 from ..core.raised import named
 from ..core.receiver import HelpedCondition
 from ..core.relay import AsItComes, relay
+from ..core.remembered import Remembered
 from ..errors import PlanError
 from ..protocol.messages import Function
 from .folding import folded
@@ -164,11 +165,12 @@ def submit_packed(
     kwargs: dict[str, Any],
     options: Options,
     plan: Plan | None,
+    remembered: Remembered | None = None,
 ) -> Future[T]:
-    """The same with a function that was packed before."""
+    """The same with a function that was packed before, and arrays that were."""
     function, files = packed
     shared: dict[bytes, BlobFile] = {}
-    payload = pack_element(args, kwargs, None, shared)
+    payload = pack_element(args, kwargs, None, shared, remembered)
     if shared:
         function, files = with_blobs(function, files, shared)
     backend = (plan or current_plan()).backend()

@@ -30,15 +30,14 @@ from ..core.raised import pack_exception
 from ..core.resources import available_cores
 from ..errors import ClusterError, KubefutureError, NoAnswerError, PlanError
 from ..protocol.messages import Cancel, Function, Message, Slots, TallyRequest
-from ..worker.in_dask import Answer, Parcel, run_chunk, set_dask_apart
-from .dask_calls import DaskCalls, Sent
+from ..worker.in_dask import Answer, run_chunk, set_dask_apart
+from .dask_calls import DaskCalls
 from .dask_client import check_workers, connected, load_dask, named_by_settings
+from .dask_parcels import DaskParcels
 from .dask_workers import DaskWorkers
 
 _TICK = 0.25
 _CLOSE_SECONDS = 10.0
-_SMALL = 64 << 10
-"""A function of so many bytes goes with each chunk; a larger one is given to Dask once, as data."""
 
 
 class DaskBackend:
@@ -64,7 +63,7 @@ class DaskBackend:
         self._wanted = workers or available_cores()
         self._address = address
         self._flying: dict[int, Any] = {}
-        self._parcels: dict[int, Any] = {}
+        self._parcels = DaskParcels(self.session, self._path)
         self._workers: DaskWorkers | None = None
         self._client: Any = None
         self._own_client = True
@@ -229,15 +228,16 @@ class DaskBackend:
             if futures:
                 self._client.cancel(futures)
             if isinstance(message, Function):
-                self._parcels.pop(message.id, None)
-        for number in self._parcels.keys() - self._calls.functions.keys():
-            del self._parcels[number]
+                self._parcels.replaced(message.id)
+        self._parcels.keep_only(self._calls.functions.keys())
 
     def _give(self) -> None:
         """Gives Dask the next chunks."""
         for sent in self._calls.next(self.session.slots):
             try:
-                parcel = self._parcel(sent)
+                parcel, *contents = self._parcels.arguments(
+                    self._client, self._calls.functions[sent.function]
+                )
             except (OSError, self._distributed.CommClosedError):  # the worker that was to have it has gone
                 self._tell(self._calls.lost(sent.number))
                 continue
@@ -245,6 +245,7 @@ class DaskBackend:
                 run_chunk,
                 parcel,
                 msgspec.msgpack.encode(sent.chunk),
+                *contents,
                 key=f"kubefuture-{id(self)}-{sent.number}",
                 pure=False,
             )
@@ -254,20 +255,6 @@ class DaskBackend:
     def _ended(self, number: int, future: Any) -> None:
         """In a thread of Dask's."""
         self._ready.put((number, future))
-
-    def _parcel(self, sent: Sent) -> Any:
-        """What a chunk calls, as an argument of its task."""
-        found = self._parcels.get(sent.function)
-        if found is None:
-            function = self._calls.functions[sent.function]
-            with self.session.lock:
-                files = [self.session.functions.blob(blob.digest) for blob in function.blobs]
-            contents = [b"" if file is None else file.read(0, file.blob.size) for file in files]
-            found = Parcel(function, contents, self._path)
-            if contents or len(function.payload) > _SMALL:
-                found = self._client.scatter(found, hash=False)
-            self._parcels[sent.function] = found
-        return found
 
     def _fetch(self) -> None:
         """Fetches answers, in a thread of its own: while Dask makes one again that died with its worker, this waits."""
@@ -295,7 +282,7 @@ class DaskBackend:
             deaths, host = ending.allowed_failures + 1, ending.last_worker.host
             self._tell(calls.died(number, deaths, "its Dask worker ended", host))
         elif isinstance(ending, (CancelledError, distributed.CommClosedError)):
-            self._parcels.pop(calls.function_of(number), None)
+            self._parcels.lost(calls.function_of(number))
             self._tell(calls.lost(number))
         else:
             problem = ClusterError(

@@ -22,6 +22,7 @@ from .blame import find_culprit
 from .blobs import BlobFile
 from .capture import fingerprint
 from .references import Reference, References, is_large, load_shared, raw
+from .remembered import Remembered
 from .scalars import SCALARS, pack_scalar, unpack
 from .settings import BLOB_BYTES
 from .sharing import is_sharing, shared_part
@@ -90,15 +91,21 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[Blob
     return payload, key is not None, files
 
 
-def pack_large(value: Any) -> tuple[bytes, tuple[BlobFile, ...]]:
+def pack_large(value: Any, remembered: Remembered | None = None) -> tuple[bytes, tuple[BlobFile, ...]]:
     """Packs anything; large arrays, frames and bytes in it become blobs (R26).
 
     Large data is found on the way, so what has some is packed twice, the second time without it.
+
+    Args:
+        value: What is packed.
+        remembered: Knows which arrays became blobs before, and takes note of more.
     """
     found: list[memoryview] = []
     payload: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=_collector(found))
     if not found and len(payload) <= BLOB_BYTES:
         return payload, ()
+    if remembered is not None:
+        return _pack_apart(value, References(remembered=remembered))
     new = [view for view in found if view.nbytes > BLOB_BYTES and shared_part(view) is None]
     return _pack_apart(value, References(new))
 
@@ -140,6 +147,7 @@ def pack_element(
     kwargs: Mapping[str, Any] | None,
     index: int | None,
     shared: dict[bytes, BlobFile] | None = None,
+    remembered: Remembered | None = None,
     *,
     bare: bool = False,
 ) -> bytes:
@@ -150,6 +158,7 @@ def pack_element(
         kwargs: Keyword arguments, or None.
         index: The element's index, for the error message; None for a single future.
         shared: Takes the blobs that they refer to, by digest; without it nothing is referred to.
+        remembered: With it large arrays become blobs here, too.
         bare: There is one, which is packed alone.
 
     Raises:
@@ -159,8 +168,12 @@ def pack_element(
     try:
         if not kwargs and all(map(_is_plain, args)):
             payload = _pack_plain(everything)
-        elif shared is not None and is_sharing():
-            payload, files = _pack_apart(everything, References(keeps=False))
+        elif shared is not None and (remembered is not None or is_sharing()):
+            payload, files = (
+                _pack_apart(everything, References(keeps=False))
+                if remembered is None
+                else pack_large(everything, remembered)
+            )
             shared.update((file.blob.digest, file) for file in files)
         else:
             payload = cloudpickle.dumps(everything, protocol=5)

@@ -26,6 +26,15 @@ def wait_until(condition: threading.Condition, done: Callable[[], bool], why: Ca
             continue
         sentence = why()
         if sentence:
-            print(f"kubefuture: {sentence}.", file=sys.stderr, flush=True)
+            say(sentence)
         while not done():
             condition.wait()
+
+
+def say(sentence: str) -> None:
+    """Tells the user, without being asked, what is waited for.
+
+    Args:
+        sentence: Without its full stop.
+    """
+    print(f"kubefuture: {sentence}.", file=sys.stderr, flush=True)

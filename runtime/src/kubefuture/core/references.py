@@ -13,6 +13,7 @@ from typing import Any
 
 from ..protocol.messages import Blob
 from .blobs import BlobError, BlobFile, Mapped, keep, offsets
+from .remembered import Remembered
 from .scalars import PICKLED, unpack
 from .settings import BLOB_BYTES, BLOBS
 from .sharing import map_shared, share_bytes, shared_part
@@ -29,13 +30,21 @@ class References:
     Args:
         buffers: The large buffers that pickling will come to, in this order; more may come.
         keeps: Whether data becomes a blob here. Otherwise only what is shared is referred to.
+        remembered: Knows what became a blob before.
 
     Attributes:
         files: The blobs that are referred to.
     """
 
-    def __init__(self, buffers: Sequence[memoryview] = (), *, keeps: bool = True) -> None:
+    def __init__(
+        self,
+        buffers: Sequence[memoryview] = (),
+        *,
+        keeps: bool = True,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._keeps = keeps
+        self._remembered = remembered
         self.files: dict[bytes, BlobFile] = {}
         self._places: list[tuple[memoryview, BlobFile, int]] = []
         self._bytearrays: dict[int, tuple[bytearray, str]] = {}
@@ -73,6 +82,11 @@ class References:
             return self._reference(*shared, view.nbytes, kind)
         if not self._keeps or view.nbytes <= BLOB_BYTES:
             return None
+        if self._remembered is not None:
+            if len(self.files) >= BLOBS:
+                return None
+            file = self._remembered.file(view)
+            return self._reference(file, 0, view.nbytes, _READ_ONLY if self._remembered.read_only else kind)
         if self._places:
             known, file, start = self._places[-1]
             if known.obj is view.obj and known.nbytes == view.nbytes:

@@ -13,8 +13,10 @@ from .cgroups import cpu_quotas, memory_groups
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "LOKY_MAX_CPU_COUNT",
 )  # fmt: skip
-"""What BLAS and OpenMP libraries read when they are loaded, so it is set before Python starts (R24)."""
+"""What BLAS and OpenMP libraries read when they are loaded, so it is set before Python starts (R24). The last one is
+joblib's: without it each slot would start as many processes as there are cores, for `n_jobs=-1` inside an element."""
 
 
 def slot_environment(threads_per_slot: int, base: Mapping[str, str]) -> dict[str, str]:

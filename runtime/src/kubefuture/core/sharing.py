@@ -24,7 +24,7 @@ def map_shared(file: BlobFile) -> memoryview:
     """A blob as read-only memory that will be known again, as long as anybody uses it."""
     mapping = file.map()
     view = memoryview(mapping)
-    start = _address(view)
+    start = address_of(view)
     _starts.insert(bisect_right(_starts, start), start)
     _shared[start] = known = start + view.nbytes, file
     weakref.finalize(mapping, _forget, start, known).atexit = False
@@ -46,7 +46,7 @@ def shared_part(value: memoryview | bytes | bytearray) -> tuple[BlobFile, int] |
         return None if known is None or known[0] is not value else (known[1], 0)
     if not _starts:
         return None
-    address = _address(value)
+    address = address_of(value)
     position = bisect_right(_starts, address) - 1
     if position < 0:
         return None
@@ -61,7 +61,8 @@ def _forget(start: int, known: tuple[int, BlobFile]) -> None:
         del _shared[start]
 
 
-def _address(view: memoryview) -> int:
+def address_of(view: memoryview) -> int:
+    """Where its bytes are."""
     import numpy
 
     return int(numpy.frombuffer(view, numpy.uint8).__array_interface__["data"][0])

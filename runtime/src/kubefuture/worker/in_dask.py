@@ -14,7 +14,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -57,17 +57,15 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Parcel:
-    """A function with the data that it refers to. Dask keeps it on a worker, and sends it on to others.
+    """A function. Dask keeps it on a worker, and sends it on to others.
 
     Args:
         function: The message that says what to call.
-        contents: Its blobs' bytes, in their order.
         path: Where the calling program finds its own modules.
     """
 
-    def __init__(self, function: Function, contents: list[bytes], path: tuple[str, ...]) -> None:
+    def __init__(self, function: Function, path: tuple[str, ...]) -> None:
         self._message = encode(function)
-        self._contents = contents
         self._path = path
         self._files: list[BlobFile] = []
         self._runner: FunctionRunner | None = None
@@ -75,17 +73,21 @@ class Parcel:
     def __reduce__(self) -> tuple[object, ...]:
         function = decode(self._message)
         assert isinstance(function, Function)
-        return Parcel, (function, self._contents, self._path)
+        return Parcel, (function, self._path)
 
-    def runner(self) -> FunctionRunner:
-        """Runs its elements; made once in a process, since unpacking takes time and large data memory."""
+    def runner(self, contents: Sequence[bytes]) -> FunctionRunner:
+        """Runs its elements; made once in a process, since unpacking takes time and large data memory.
+
+        Args:
+            contents: Its blobs' bytes, in their order.
+        """
         if self._runner is None:
             set_dask_apart()
             known = set(sys.path)
             sys.path[:0] = [entry for entry in self._path if entry not in known and os.path.isdir(entry)]
             function = decode(self._message)
             assert isinstance(function, Function)
-            self._files = [keep([memoryview(content)]) for content in self._contents]
+            self._files = [keep([memoryview(content)]) for content in contents]
             blobs = tuple(file.blob for file in self._files)
             self._runner = FunctionRunner(msgspec.structs.replace(function, blobs=blobs))
         return self._runner
@@ -110,8 +112,14 @@ def set_dask_apart() -> None:
             module.random = _apart  # type: ignore[attr-defined]
 
 
-def run_chunk(parcel: Parcel, packed: bytes) -> bytes:
-    """Runs a packed Chunk, and returns a packed Answer. What the user's code raises is in it."""
+def run_chunk(parcel: Parcel, packed: bytes, *contents: bytes) -> bytes:
+    """Runs a packed Chunk, and returns a packed Answer. What the user's code raises is in it.
+
+    Args:
+        parcel: What it calls.
+        packed: The chunk.
+        contents: The bytes of the blobs that the function refers to, in their order.
+    """
     chunk = msgspec.msgpack.decode(packed, type=Chunk)
     payloads: list[bytes] = []
     raised: list[int] = []
@@ -120,7 +128,7 @@ def run_chunk(parcel: Parcel, packed: bytes) -> bytes:
     here = f"in worker process {process} on {platform.node()}"
     with _one_at_a_time, _inside():
         started = time.monotonic()
-        runner = parcel.runner()
+        runner = parcel.runner(contents)
         capture = DaskCapture(runner.level)
         for index, payload in enumerate(chunk.payloads, chunk.start):
             try:

@@ -1,0 +1,1 @@
+"""joblib on the plan: `joblib.parallel_config(backend="kubefuture")`."""
