@@ -10,6 +10,9 @@ import msgspec
 from ..errors import KubefutureError, ResultError
 from .packing import pack_object
 
+_NO_BUGS = (KubefutureError, TimeoutError, ModuleNotFoundError)
+"""What our own code raises on purpose, or unpickling in it: there is nothing to be seen in our frames."""
+
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
     """Where an exception was raised, for people.
@@ -91,9 +94,13 @@ def unpack_exception(payload: bytes) -> BaseException:
 
 
 def named(error: BaseException, what: str) -> BaseException:
-    """Says in an exception's notes what it came from, and where that ran."""
-    place = str(error.__cause__.place) if isinstance(error.__cause__, RemoteTraceback) else ""
-    error.add_note(f"kubefuture: {what}{f', {place}' if place else ''}")
+    """Says in an exception's notes what it came from, where that ran, and of a missing module what to do about it."""
+    place = error.__cause__.place if isinstance(error.__cause__, RemoteTraceback) else Place()
+    error.add_note(f"kubefuture: {what}{f', {place}' if str(place) else ''}")
+    if isinstance(error, ModuleNotFoundError):
+        from .missing import note_missing  # it is a rare error
+
+        note_missing(error, elsewhere=bool(place.process))
     return error
 
 
@@ -107,6 +114,6 @@ def _remote_text(error: BaseException) -> str:
     here = __name__.partition(".")[0]
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == here:
         trace = trace.tb_next
-    if trace is None and not isinstance(error, (KubefutureError, TimeoutError)):  # ours, and no bug
+    if trace is None and not isinstance(error, _NO_BUGS):
         trace = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
