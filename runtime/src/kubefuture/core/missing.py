@@ -71,7 +71,9 @@ def _note(name: str, where: str) -> str:
             "your script."
         )
     if root in sys.stdlib_module_names:
-        return f"kubefuture: the module {name!r} belongs to Python, but the Python {where} was built without it."
+        return (
+            f"kubefuture: the module {name!r} belongs to Python, but the Python {where} was built without it."
+        )
     if own:
         return (
             f"kubefuture: the module {name!r} is this project's own, {own}, which cannot be read {where}. "

@@ -21,3 +21,10 @@ def in_library(path: str) -> bool:
     real = os.path.realpath(path)
     prefixes = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
     return any(real.startswith(os.path.join(prefix, "lib")) or real == prefix for prefix in prefixes)
+
+
+def in_library_module(name: str) -> bool:
+    """Whether a module that was imported is none of the program's own: Python's, or a package's."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    return name != "__main__" and (file is None or in_library(file))

@@ -18,13 +18,14 @@ from typing import Any, TypeVar, cast
 import cloudpickle
 
 from ..errors import ResultError, UnpicklableError
-from .blame import find_culprit
+from .blame import find_culprit, kind_of
 from .blobs import BlobFile
 from .capture import fingerprint
+from .captured import Size, warn_captured
 from .references import Reference, References, is_large, load_shared, raw
 from .scalars import SCALARS, pack_scalar, unpack
-from .settings import BLOB_BYTES
-from .sharing import is_sharing, shared_part
+from .settings import BLOB_BYTES, CAPTURED_BYTES
+from .sharing import is_shared, is_sharing, shared_part
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 """Types that pickle itself packs as cloudpickle does, only faster."""
@@ -51,6 +52,43 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
 
     def persistent_id(self, value: Any) -> Reference | None:
         return self._references.find(value)
+
+
+class _Scales(cloudpickle.Pickler):  # type: ignore[misc]
+    """Packs nothing, but says what packing an object would come to."""
+
+    def __init__(self) -> None:
+        super().__init__(self, protocol=5)
+        self._apart: dict[int, int] = {}
+        self._kept: list[Any] = []
+        self._within = 0
+
+    def write(self, content: Any) -> int:
+        """Called for each piece of the pickle."""
+        size = len(content) if isinstance(content, bytes) else memoryview(content).nbytes
+        self._within += size
+        return size
+
+    def persistent_id(self, value: Any) -> int | None:
+        view = raw(value) if type(value) is pickle.PickleBuffer else None
+        if view is None and type(value) in (bytes, bytearray):
+            view = memoryview(value)
+        if view is None or not is_large(view):
+            return None
+        if shared_part(view if type(value) is pickle.PickleBuffer else value) is None:
+            self._apart[id(view.obj)] = view.nbytes
+            self._kept.append(view)
+        return 0
+
+    @property
+    def size(self) -> Size:
+        return Size(sum(self._apart.values()), self._within)
+
+
+def _weigh(value: Any) -> Size:
+    """What an object weighs; raises what packing it would raise."""
+    (scales := _Scales()).dump(value)
+    return scales.size
 
 
 class _PlainPickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -83,6 +121,10 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[Blob
         raise UnpicklableError(_sentence(f"The function {name}", function, error)) from None
     if len(payload) > MOST_BYTES:
         raise UnpicklableError(f"The function with what it captured {_too_long(payload)}")
+    if len(payload) > CAPTURED_BYTES or files:
+        own = (file.blob.size for file in files if not is_shared(file))
+        if len(payload) + sum(own) > CAPTURED_BYTES:
+            warn_captured(function, _weigh)
     if key is not None and not files:
         if len(_packed_functions) >= _KEPT_FUNCTIONS:
             _packed_functions.clear()
@@ -204,10 +246,10 @@ def pack_result(value: Any) -> bytes:
     try:
         payload: bytes = _pack_plain(value) if type(value) in PLAIN else cloudpickle.dumps(value, protocol=5)
     except Exception as error:
-        culprit = find_culprit(value, cloudpickle.dumps)
+        culprit = find_culprit(value, _weigh)
         inside = f" ({culprit})" if culprit else ""
         raise ResultError(
-            f"The function returned a {type(value).__name__}, which cannot be sent back{inside}: {error}. "
+            f"The function returned {kind_of(value)}, which cannot be sent back{inside}: {error}. "
             "Return plain data made from it."
         ) from None
     if len(payload) > MOST_BYTES:
@@ -247,12 +289,12 @@ def _too_long(payload: bytes) -> str:
 
 
 def _sentence(name: str, value: Any, error: BaseException, sent: str = "Nothing was sent.") -> str:
-    culprit = find_culprit(value, cloudpickle.dumps)
+    culprit = find_culprit(value, _weigh)
     inside = f" because of {culprit}" if culprit else ""
     reason = str(error) or type(error).__name__
     if "recursion" in reason.lower() and sys.getrecursionlimit() < 10_000:
         reason = "it is nested too deeply"
     return (
-        f"{name} (a {type(value).__name__}) cannot be sent to a worker{inside}: {reason}. {sent} "
+        f"{name} ({kind_of(value)}) cannot be sent to a worker{inside}: {reason}. {sent} "
         "Make such objects inside the function, or pass what is needed to make them."
     )
