@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .capture import is_by_reference
+from .reducers import REDUCERS
 
 _DEPTH = 50
 _SHOWN = 12
@@ -130,7 +131,7 @@ def _of_object(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"[{reprlib.repr(key)}]", part) for key, part in value.items())
         return
     try:
-        reducer = copyreg.dispatch_table.get(type(value))
+        reducer = REDUCERS.get(type(value)) or copyreg.dispatch_table.get(type(value))
         reduced = reducer(value) if reducer is not None else value.__reduce_ex__(5)
     except Exception:  # it is the one that cannot
         return

@@ -102,7 +102,7 @@ def _code(function: Any) -> types.CodeType | None:
     while isinstance(function, partial):
         function = function.func
     if not isinstance(function, (types.FunctionType, types.MethodType)):
-        function = getattr(type(function), "__call__", None)
+        function = type(function).__call__
     code = getattr(function, "__code__", None)
     return code if isinstance(code, types.CodeType) else None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..protocol.messages import PROTOCOL, Hello
-from .module_path import own_path
+from .luggage import path_told
 from .version import own_environment
 
 
@@ -29,7 +29,7 @@ def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
         pid=os.getpid(),
         environment=own_environment(),
         slots=tuple(slots),
-        sys_path=own_path() if role == "client" else (),
+        sys_path=path_told() if role == "client" else (),
         folder=os.getcwd() if role == "client" else "",
         place=place,
         machine=this_machine(),

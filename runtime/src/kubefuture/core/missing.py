@@ -77,8 +77,8 @@ def _note(name: str, where: str) -> str:
     if own:
         return (
             f"kubefuture: the module {name!r} is this project's own, {own}, which cannot be read {where}. "
-            "They look in the same folders as this program: put it on a file system that they see, too, or make "
-            "a package of it that is installed there."
+            "Put it on a file system that they see, too; or let what it holds travel with your functions: "
+            f"`import cloudpickle, {root}; cloudpickle.register_pickle_by_value({root})`."
         )
     if file is None and (stray := _stray(root)) is not None:
         return (

@@ -1,0 +1,176 @@
+"""What a function needs in a process before it is unpacked there, beside what the process was told at its start.
+
+    sys.path, as far as it changed     ┐
+    modules that were loaded again     ├── in front of the function's pickle, where there is any of it
+    what was registered with copyreg   ┘
+
+A program that is a notebook changes all of these between two calls. Elements are to find modules as the program does,
+in the version that it has, and what they return is to be packed as the program packs it.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import importlib
+import os
+import secrets
+import sys
+from collections.abc import Hashable
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from .module_path import in_library, in_library_module, own_path
+
+_OURS = __name__.partition(".")[0]
+
+
+class Luggage(NamedTuple):
+    """What goes along with a function.
+
+    Attributes:
+        program: Names the process that it is from.
+        path: Where that finds its own modules; empty where workers know it.
+        reloads: How often it has loaded a module of its own again.
+        reducers: What was registered with copyreg by its own modules, by type.
+    """
+
+    program: str
+    path: tuple[str, ...]
+    reloads: int
+    reducers: tuple[tuple[type, Any], ...]
+
+    @property
+    def key(self) -> Hashable:
+        """Tells it from other luggage of this program."""
+        return self.path, self.reloads, tuple((kind, id(reducer)) for kind, reducer in self.reducers)
+
+
+class _Reloads:
+    """A finder that finds nothing, but sees which modules are loaded again."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> None:
+        """Called for each import of a module that is not loaded; with a target where it is loaded again."""
+        if target is not None and not in_library_module(name):
+            self.count += 1
+
+
+_program = secrets.token_hex(8)
+_reloads = _Reloads()
+_first_path: tuple[str, ...] | None = None
+_used: dict[str, int] = {}
+"""Programs whose functions were unpacked here, and how often they had loaded their modules again then."""
+
+
+def _forked() -> None:
+    global _program
+    _program = secrets.token_hex(8)
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def path_told() -> tuple[str, ...]:
+    """This program's module path, which workers are told now; from now on they are told of changes."""
+    global _first_path
+    path = own_path()
+    if _first_path is None:
+        _first_path = path
+        sys.meta_path.insert(0, _reloads)
+    return path
+
+
+def luggage() -> Luggage | None:
+    """What a function that is packed now must have with it; None as long as nothing has changed."""
+    if _first_path is None:
+        return None
+    path = _path(tuple(sys.path), os.getcwd())
+    path = path if path != _first_path else ()
+    reducers = _registered(len(copyreg.dispatch_table), tuple(map(id, copyreg.dispatch_table.values())))
+    if not path and not reducers and not _reloads.count:
+        return None
+    return Luggage(_program, path, _reloads.count, reducers)
+
+
+@lru_cache(maxsize=4)
+def _path(_entries: tuple[str, ...], _folder: str) -> tuple[str, ...]:
+    return own_path()
+
+
+@lru_cache(maxsize=4)
+def _registered(_length: int, _reducers: tuple[int, ...]) -> tuple[tuple[type, Any], ...]:
+    return tuple(
+        (kind, reducer)
+        for kind, reducer in copyreg.dispatch_table.items()
+        if not in_library_module(getattr(reducer, "__module__", None) or "")
+    )
+
+
+class Packed:
+    """A function with its luggage, as it is pickled; unpickled it is the function.
+
+    Args:
+        function: The function.
+        its: Its luggage.
+    """
+
+    def __init__(self, function: Any, its: Luggage) -> None:
+        self._function = function
+        self._luggage = its
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        *first, reducers = self._luggage
+        return _unpacked, (_First(tuple(first)), _Reducers(self._luggage.program, reducers), self._function)
+
+
+class _First:
+    """Pickled in front of the rest, so that it has its effect before that is unpickled."""
+
+    def __init__(self, facts: tuple[Any, ...]) -> None:
+        self._facts = facts
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return prepare, self._facts
+
+
+class _Reducers:
+    def __init__(self, program: str, reducers: tuple[tuple[type, Any], ...]) -> None:
+        self._facts = program, reducers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return register, self._facts
+
+
+def _unpacked(_prepared: None, _registered: None, function: Any) -> Any:
+    return function
+
+
+def prepare(program: str, path: tuple[str, ...], reloads: int) -> None:
+    """Makes this process find a program's modules as that does; nothing in that program itself."""
+    if program == _program:
+        return
+    known = set(sys.path)
+    sys.path[:0] = [entry for entry in path if entry not in known]
+    if _used.setdefault(program, 0) != reloads:
+        _used[program] = reloads
+        importlib.invalidate_caches()
+        for name, module in list(sys.modules.items()):
+            if _is_own(name, module):
+                del sys.modules[name]
+
+
+def register(program: str, reducers: tuple[tuple[type, Any], ...]) -> None:
+    """Registers with copyreg what a program did; nothing in that program itself."""
+    if program != _program:
+        copyreg.dispatch_table.update(reducers)
+
+
+def _is_own(name: str, module: ModuleType) -> bool:
+    """Whether a module is a program's own, and can be loaded again."""
+    file = getattr(module, "__file__", None)
+    if name.partition(".")[0] in (_OURS, "__main__") or not isinstance(file, str) or not file.endswith(".py"):
+        return False
+    return not in_library(file)
