@@ -201,7 +201,7 @@ class _Tensor:
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _rebuilt, (
-            pickle.PickleBuffer(np.ascontiguousarray(self.data)),
+            pickle.PickleBuffer(self.data),
             str(self.data.dtype),
             self.device,
         )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from .blame import kind_of, parts_of
-from .module_path import in_library_module
+from .module_path import is_installed_module
 from .settings import CAPTURED_BYTES
 from .warn import warn_user
 
@@ -141,4 +141,4 @@ def _is_looked_into(value: Any) -> bool:
     kind = type(value)
     if kind in (dict, list, tuple, types.FunctionType, types.MethodType, partial):
         return True
-    return not in_library_module(kind.__module__)
+    return not is_installed_module(kind.__module__)

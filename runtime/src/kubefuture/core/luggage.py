@@ -20,9 +20,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .module_path import in_library, in_library_module, own_path
-
-_OURS = __name__.partition(".")[0]
+from .edits import Edits
+from .module_path import is_installed_module, own_path
 
 
 class Luggage(NamedTuple):
@@ -31,13 +30,13 @@ class Luggage(NamedTuple):
     Attributes:
         program: Names the process that it is from.
         path: Where that finds its own modules; empty where workers know it.
-        reloads: How often it has loaded a module of its own again.
+        reloads: Modules that it has loaded again, in this order, and how often.
         reducers: What was registered with copyreg by its own modules, by type.
     """
 
     program: str
     path: tuple[str, ...]
-    reloads: int
+    reloads: tuple[tuple[str, int], ...]
     reducers: tuple[tuple[type, Any], ...]
 
     @property
@@ -47,22 +46,32 @@ class Luggage(NamedTuple):
 
 
 class _Reloads:
-    """A finder that finds nothing, but sees which modules are loaded again."""
+    """A finder that finds nothing, but sees which modules are loaded again.
+
+    Attributes:
+        counts: How often, by name, in the order in which it was done last.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.counts: dict[str, int] = {}
 
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> None:
         """Called for each import of a module that is not loaded; with a target where it is loaded again."""
-        if target is not None and not in_library_module(name):
-            self.count += 1
+        if target is not None and not is_installed_module(name):
+            _edits.loaded_again(target)
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """A module was loaded again."""
+        self.counts[name] = self.counts.pop(name, 0) + 1
 
 
 _program = secrets.token_hex(8)
+_edits = Edits()
 _reloads = _Reloads()
 _first_path: tuple[str, ...] | None = None
-_used: dict[str, int] = {}
-"""Programs whose functions were unpacked here, and how often they had loaded their modules again then."""
+_used: dict[str, dict[str, int]] = {}
+"""Of the programs whose functions were unpacked here: what they had loaded again then."""
 
 
 def _forked() -> None:
@@ -85,14 +94,16 @@ def path_told() -> tuple[str, ...]:
 
 def luggage() -> Luggage | None:
     """What a function that is packed now must have with it; None as long as nothing has changed."""
+    for name in _edits.changed():
+        _reloads.add(name)
     if _first_path is None:
         return None
     path = _path(tuple(sys.path), os.getcwd())
     path = path if path != _first_path else ()
     reducers = _registered(len(copyreg.dispatch_table), tuple(map(id, copyreg.dispatch_table.values())))
-    if not path and not reducers and not _reloads.count:
+    if not path and not reducers and not _reloads.counts:
         return None
-    return Luggage(_program, path, _reloads.count, reducers)
+    return Luggage(_program, path, tuple(_reloads.counts.items()), reducers)
 
 
 @lru_cache(maxsize=4)
@@ -105,7 +116,7 @@ def _registered(_length: int, _reducers: tuple[int, ...]) -> tuple[tuple[type, A
     return tuple(
         (kind, reducer)
         for kind, reducer in copyreg.dispatch_table.items()
-        if not in_library_module(getattr(reducer, "__module__", None) or "")
+        if not is_installed_module(getattr(reducer, "__module__", None) or "")
     )
 
 
@@ -148,29 +159,23 @@ def _unpacked(_prepared: None, _registered: None, function: Any) -> Any:
     return function
 
 
-def prepare(program: str, path: tuple[str, ...], reloads: int) -> None:
+def prepare(program: str, path: tuple[str, ...], reloads: tuple[tuple[str, int], ...]) -> None:
     """Makes this process find a program's modules as that does; nothing in that program itself."""
     if program == _program:
         return
     known = set(sys.path)
     sys.path[:0] = [entry for entry in path if entry not in known]
-    if _used.setdefault(program, 0) != reloads:
-        _used[program] = reloads
+    used = _used.setdefault(program, {})
+    for name, count in reloads:
+        if used.get(name) == count:
+            continue
+        used[name] = count
         importlib.invalidate_caches()
-        for name, module in list(sys.modules.items()):
-            if _is_own(name, module):
-                del sys.modules[name]
+        if name in sys.modules:  # as there: what uses it finds it changed, and all else stays
+            importlib.reload(sys.modules[name])
 
 
 def register(program: str, reducers: tuple[tuple[type, Any], ...]) -> None:
     """Registers with copyreg what a program did; nothing in that program itself."""
     if program != _program:
         copyreg.dispatch_table.update(reducers)
-
-
-def _is_own(name: str, module: ModuleType) -> bool:
-    """Whether a module is a program's own, and can be loaded again."""
-    file = getattr(module, "__file__", None)
-    if name.partition(".")[0] in (_OURS, "__main__") or not isinstance(file, str) or not file.endswith(".py"):
-        return False
-    return not in_library(file)

@@ -14,7 +14,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from .module_path import in_library
+from .module_path import is_installed
 
 _PACKAGES = {
     "Bio": "biopython",
@@ -56,7 +56,7 @@ def note_missing(error: BaseException, *, elsewhere: bool) -> None:
 def _note(name: str, where: str) -> str:
     root, dot, _ = name.partition(".")
     file = _file(root)
-    own = None if file is None or in_library(file) else _shown(file)
+    own = None if file is None or is_installed(file) else _shown(file)
     if dot and own:
         return f"kubefuture: this project's own package {root!r}, {own}, is seen {where} without {name!r}."
     if dot:
@@ -116,7 +116,7 @@ def _stray(root: str) -> Path | None:
     try:
         found = (path for pattern in patterns for path in Path.cwd().glob(pattern))
         here = (path for path in found if not any(part.startswith(".") for part in path.parts))
-        file = next((path for path in here if not in_library(str(path))), None)
+        file = next((path for path in here if not is_installed(str(path))), None)
     except OSError:
         return None
     return file.parent if file is not None and file.name == "__init__.py" else file

@@ -23,8 +23,14 @@ def in_library(path: str) -> bool:
     return any(real.startswith(os.path.join(prefix, "lib")) or real == prefix for prefix in prefixes)
 
 
-def in_library_module(name: str) -> bool:
-    """Whether a module that was imported is none of the program's own: Python's, or a package's."""
-    module = sys.modules.get(name)
-    file = getattr(module, "__file__", None)
-    return name != "__main__" and (file is None or in_library(file))
+def is_installed(path: str) -> bool:
+    """Whether a file or folder belongs to Python or to a package, wherever that was installed."""
+    return in_library(path) or bool(
+        {"site-packages", "dist-packages"} & set(os.path.realpath(path).split(os.sep))
+    )
+
+
+def is_installed_module(name: str) -> bool:
+    """The same of a module that was imported; True where that has no file."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return name != "__main__" and (file is None or is_installed(file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import linecache
 import pickle
+import re
 import traceback
 
 import msgspec
@@ -12,6 +14,9 @@ from .packing import pack_object
 
 _NO_BUGS = (KubefutureError, TimeoutError, ModuleNotFoundError)
 """What our own code raises on purpose, or unpickling in it: there is nothing to be seen in our frames."""
+
+
+_FRAME = re.compile(r'(?P<indent> +)File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -89,7 +94,7 @@ def unpack_exception(payload: bytes) -> BaseException:
     except (Exception, SystemExit):
         error = _quoted(packed.summary)
     if packed.text != packed.summary or packed.place != Place():
-        error.__cause__ = RemoteTraceback(packed.text, packed.place)
+        error.__cause__ = RemoteTraceback(_with_source(packed.text), packed.place)
     return error
 
 
@@ -102,6 +107,19 @@ def named(error: BaseException, what: str) -> BaseException:
 
         note_missing(error, elsewhere=bool(place.process))
     return error
+
+
+def _with_source(text: str) -> str:
+    """A traceback with the lines of code that the worker did not have, as those of a notebook's cells."""
+    lines = text.splitlines()
+    filled = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        filled.append(line)
+        frame = _FRAME.match(line)
+        if frame is not None and not following.startswith(f"{frame['indent']}  "):
+            code = linecache.getline(frame["file"], int(frame["line"])).strip()
+            filled += [f"{frame['indent']}  {code}"] if code else []
+    return "\n".join(filled)
 
 
 def _quoted(summary: str) -> ResultError:
