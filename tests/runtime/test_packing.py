@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections import deque
 
+import numpy as np
 import pytest
 from kubefuture.core import packing
 from kubefuture.core.blame import find_culprit
@@ -14,6 +15,7 @@ from kubefuture.core.packing import (
     pack_element,
     pack_function,
     pack_result,
+    pack_shared,
     unpack,
     unpack_result,
 )
@@ -213,3 +215,13 @@ def test_what_is_too_long_to_be_sent_is_refused_with_its_length(monkeypatch):
         packing.pack_function(lambda: long)
     with pytest.raises(ResultError, match=r"returned .* more than .*Write it to a file"):
         packing.pack_result(long)
+
+
+def test_functions_that_captured_little_or_what_is_shared_are_not_weighed(monkeypatch):
+    monkeypatch.setattr("kubefuture.core.packing.warn_captured", None)
+    shared = pack_shared(np.zeros(2_000_000))
+    small = [1, 2, 3]
+    pack_function(lambda: small)
+    pack_function(lambda: shared)
+    with pytest.raises(TypeError, match="not callable"):
+        pack_function(with_captured(np.ones(2_000_000)))

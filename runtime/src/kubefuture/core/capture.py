@@ -32,8 +32,9 @@ def is_by_reference(value: Any) -> bool:
 
 def _is_by_value(module_name: str) -> bool:
     """Whether the user told cloudpickle to send what a module holds, as for workers that cannot import it."""
-    asked = getattr(sys.modules.get("cloudpickle"), "list_registry_pickle_by_value", set)
-    return any(f"{module_name}.".startswith(f"{chosen}.") for chosen in asked())
+    cloudpickle = sys.modules.get("cloudpickle")
+    chosen = cloudpickle.list_registry_pickle_by_value() if cloudpickle is not None else ()
+    return bool(chosen) and any(f"{module_name}.".startswith(f"{one}.") for one in chosen)
 
 
 def fingerprint(function: Any) -> Hashable | None:

@@ -1,7 +1,7 @@
 """Sees in a notebook which modules' files were edited since the program's first call.
 
-Autoreload changes such modules in place, where no import could be seen. Without it the program goes on with what it has,
-while a worker that imports the module now has the new version: that is warned about.
+Autoreload changes such modules in place, where no import could be seen. Without it the program goes on with what it
+has, while a worker that imports the module now has the new version: that is warned about.
 """
 
 from __future__ import annotations

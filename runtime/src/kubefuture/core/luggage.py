@@ -16,7 +16,6 @@ import os
 import secrets
 import sys
 from collections.abc import Hashable
-from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -98,26 +97,53 @@ def luggage() -> Luggage | None:
         _reloads.add(name)
     if _first_path is None:
         return None
-    path = _path(tuple(sys.path), os.getcwd())
-    path = path if path != _first_path else ()
-    reducers = _registered(len(copyreg.dispatch_table), tuple(map(id, copyreg.dispatch_table.values())))
+    path, reducers = _path.look(), _registered.look()
+    if path == _first_path:
+        path = ()
     if not path and not reducers and not _reloads.counts:
         return None
     return Luggage(_program, path, tuple(_reloads.counts.items()), reducers)
 
 
-@lru_cache(maxsize=4)
-def _path(_entries: tuple[str, ...], _folder: str) -> tuple[str, ...]:
-    return own_path()
+class _Path:
+    """The module path, worked out anew only where it may have changed: this is asked for each call."""
+
+    def __init__(self) -> None:
+        self._entries: list[str] = []
+        self._folder = ""
+        self._found: tuple[str, ...] = ()
+
+    def look(self) -> tuple[str, ...]:
+        """The path as it is now."""
+        if sys.path != self._entries or (self._folder and os.getcwd() != self._folder):
+            self._entries = list(sys.path)
+            self._folder = "" if all(map(os.path.isabs, sys.path)) else os.getcwd()
+            self._found = own_path()
+        return self._found
 
 
-@lru_cache(maxsize=4)
-def _registered(_length: int, _reducers: tuple[int, ...]) -> tuple[tuple[type, Any], ...]:
-    return tuple(
-        (kind, reducer)
-        for kind, reducer in copyreg.dispatch_table.items()
-        if not is_installed_module(getattr(reducer, "__module__", None) or "")
-    )
+class _Registered:
+    """What the program's own modules registered with copyreg, looked through only where there may be more."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._found: tuple[tuple[type, Any], ...] = ()
+
+    def look(self) -> tuple[tuple[type, Any], ...]:
+        """What is registered now."""
+        table = copyreg.dispatch_table
+        if len(table) != self._length or any(table.get(kind) is not one for kind, one in self._found):
+            self._length = len(table)
+            self._found = tuple(
+                (kind, reducer)
+                for kind, reducer in table.items()
+                if not is_installed_module(getattr(reducer, "__module__", None) or "")
+            )
+        return self._found
+
+
+_path = _Path()
+_registered = _Registered()
 
 
 class Packed:
