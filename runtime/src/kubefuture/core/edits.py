@@ -30,10 +30,13 @@ class Edits:
     def changed(self) -> list[str]:
         """Modules of the program's own that autoreload changed since the last look; none where there are no cells."""
         package = sys.modules.get("IPython")
-        shell = None if package is None else package.get_ipython()
-        if shell is None or shell.execution_count == self._cell:
+        if package is None:
             return []
-        self._cell = shell.execution_count
+        shell = getattr(package, "get_ipython", _nothing)()  # it may just be loaded by another thread
+        cell = getattr(shell, "execution_count", self._cell)
+        if cell == self._cell:
+            return []
+        self._cell = cell
         follows = _is_on(shell)
         found = []
         for name, module in list(sys.modules.items()):
@@ -61,9 +64,14 @@ class Edits:
         return known
 
 
+def _nothing() -> None:
+    return None
+
+
 def _is_on(shell: Any) -> bool:
     """Whether autoreload changes modules before each cell."""
-    magics = shell.magics_manager.registry.get("AutoreloadMagics")
+    registry = getattr(getattr(shell, "magics_manager", None), "registry", {})
+    magics = registry.get("AutoreloadMagics")
     return bool(getattr(getattr(magics, "_reloader", None), "enabled", False))
 
 
