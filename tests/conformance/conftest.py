@@ -66,15 +66,16 @@ class BackEnd:
             return {"KUBEFUTURE_CONNECTION": str(self.cluster.connection)}
         return {"KUBEFUTURE_PLAN": self.kind if self.kind == "sequential" else f"{self.kind}:{WORKERS}"}
 
-    def run(self, script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, script: Path | str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a script in a program of its own, on this back end.
 
         Args:
-            script: The script.
+            script: The script, or `-m`.
             folder: Where it runs.
+            *arguments: What follows it.
         """
         return subprocess.run(
-            [sys.executable, script],
+            [sys.executable, script, *arguments],
             cwd=folder,
             env=environment(**self.environment),
             capture_output=True,

@@ -19,6 +19,7 @@ from kubefuture.protocol.messages import (
     Function,
     Message,
     Predecessor,
+    PrintedCall,
     Results,
     Scale,
     Status,
@@ -276,7 +277,7 @@ class Client(End):
                 if isinstance(item, Failure):
                     ended.append(item.index)
                     assert self._may_fail(kinds[item.index], item), exception_of(item)
-                else:
+                elif not isinstance(item, PrintedCall):
                     for index, payload in enumerate(item.payloads, item.start):  # type: ignore[union-attr]
                         ended.append(index)
                         assert pickle.loads(payload) == (self.name, kinds[index])

@@ -85,7 +85,7 @@ def test_state_and_wire_format_know_no_sockets_and_no_clock(folder):
 
 def test_one_module_imports_cloudpickle():
     users = [str(path.relative_to(PACKAGE)) for path in FILES if "cloudpickle" in imported(path)]
-    assert users == ["core/packing.py"]
+    assert users == ["core/picklers.py"]
 
 
 @pytest.mark.parametrize(

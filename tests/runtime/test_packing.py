@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections import deque
 
+import numpy as np
 import pytest
 from kubefuture.core import packing
 from kubefuture.core.blame import find_culprit
@@ -14,6 +15,7 @@ from kubefuture.core.packing import (
     pack_element,
     pack_function,
     pack_result,
+    pack_shared,
     unpack,
     unpack_result,
 )
@@ -46,15 +48,15 @@ BLAMED = {
     "[1]": lambda: [1, stuck()],
     ".db → .lock": lambda: Holder(name="x", db=Holder(lock=stuck())),
     "closure variable 'captured' of": lambda: with_captured(stuck()),
-    "closure variable 'captured' of with_captured.<locals>.<lambda> → [0]": lambda: with_captured([stuck()]),
-    "default 1 of": lambda: with_default(stuck()),
+    "closure variable 'captured' of <lambda> → [0]": lambda: with_captured([stuck()]),
+    "default of 'x' of function": lambda: with_default(stuck()),
     "argument 2 of partial(pow)": lambda: functools.partial(pow, 1, stuck()),
     "argument 'key' of partial(sorted)": lambda: functools.partial(sorted, key=stuck()),
     "the object of method": lambda: Holder2(stuck()).method,
     "attribute 'cache' of": lambda: with_attribute(stuck()),
-    "attribute 'lock' of class local_class.<locals>.Model": lambda: local_class(stuck()),
+    "attribute 'lock' of class Model": lambda: local_class(stuck()),
     "its class → attribute 'lock' of class": lambda: local_class(stuck())(),
-    "base local_class.<locals>.Model of": lambda: type("Part", (local_class(stuck()),), {}),
+    "base Model of": lambda: type("Part", (local_class(stuck()),), {}),
     ".open": lambda: Slotted(stuck(), 1),
     ".__closed": lambda: Slotted(1, stuck()),
     "[1] → ['a']": lambda: deque([1, {"a": stuck()}]),
@@ -213,3 +215,13 @@ def test_what_is_too_long_to_be_sent_is_refused_with_its_length(monkeypatch):
         packing.pack_function(lambda: long)
     with pytest.raises(ResultError, match=r"returned .* more than .*Write it to a file"):
         packing.pack_result(long)
+
+
+def test_functions_that_captured_little_or_what_is_shared_are_not_weighed(monkeypatch):
+    monkeypatch.setattr("kubefuture.core.packing.warn_captured", None)
+    shared = pack_shared(np.zeros(2_000_000))
+    small = [1, 2, 3]
+    pack_function(lambda: small)
+    pack_function(lambda: shared)
+    with pytest.raises(TypeError, match="not callable"):
+        pack_function(with_captured(np.ones(2_000_000)))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
+import enum
+import functools
 import math
+import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +17,7 @@ import numpy as np
 
 import kubefuture as kf
 
-from .claim import Target
+from .claim import Target, raised
 
 _Point = collections.namedtuple("_Point", "x y")
 
@@ -22,6 +26,16 @@ _Point = collections.namedtuple("_Point", "x y")
 class _Reading:
     name: str
     values: list[float]
+
+
+class _Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class _Flags(enum.Flag):
+    A = 1
+    B = 2
 
 
 _VALUES: list[Any] = [
@@ -118,3 +132,115 @@ def a_result_is_a_copy_too(plan: Target) -> None:
 def the_exceptions_that_a_function_returns_are_values(plan: Target) -> None:
     (back,) = kf.map(lambda text: KeyError(text), ["missing"])
     assert isinstance(back, KeyError) and back.args == ("missing",)
+
+
+def an_enum_stays_the_member_that_it_is(plan: Target) -> None:
+    class Local(enum.Enum):
+        ONE = 1
+
+    assert all(kf.map(lambda member: member is _Colour.RED, [_Colour.RED]))
+    assert kf.future(_Colour, 2).result() is _Colour.BLUE
+    assert kf.map(lambda flags: flags, [_Flags.A | _Flags.B]) == [_Flags.A | _Flags.B]
+    assert kf.map(lambda member: (member, member is Local.ONE), [Local.ONE]) == [(Local.ONE, True)]
+
+
+def dataclasses_of_the_function_itself_come_back_as_their_class(plan: Target) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Point:
+        x: float
+        tags: tuple[str, ...] = ()
+
+    (back,) = kf.map(lambda point: Point(point.x + 1, ("new",)), [Point(1.0)])
+    assert type(back) is Point and back == Point(2.0, ("new",))
+
+
+def a_function_uses_the_modules_around_it_and_imports_others(plan: Target) -> None:
+    numbers = math
+
+    def far(x: int) -> float:
+        import statistics
+
+        return numbers.sqrt(statistics.mean([x, x]))
+
+    assert kf.map(far, [4, 9]) == [2.0, 3.0]
+
+
+def functions_with_caches_and_dispatch_by_type_travel(plan: Target) -> None:
+    @functools.cache
+    def fibonacci(n: int) -> int:
+        return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+    @functools.singledispatch
+    def kind(x: object) -> str:
+        return "object"
+
+    @kind.register
+    def _of_number(x: int) -> str:
+        return "number"
+
+    class Model:
+        @functools.cached_property
+        def factor(self) -> int:
+            return 3
+
+        @functools.lru_cache(maxsize=4)  # noqa: B019 (people do)
+        def times(self, x: int) -> int:
+            return self.factor * x
+
+    assert kf.map(fibonacci, [30]) == kf.map(lambda n: fibonacci(n), [30]) == [832040]
+    assert kf.map(kind, [1, "text"]) == ["number", "object"]
+    assert kf.map(Model().times, [2]) == [6]
+
+
+class _Tensor:
+    """Says itself how it is rebuilt, as tensors do."""
+
+    def __init__(self, data: Any, device: str = "cpu") -> None:
+        self.data = data
+        self.device = device
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return _rebuilt, (
+            pickle.PickleBuffer(self.data),
+            str(self.data.dtype),
+            self.device,
+        )
+
+
+def _rebuilt(content: Any, dtype: str, device: str) -> _Tensor:
+    return _Tensor(np.frombuffer(content, dtype), device)
+
+
+class _Buffer:
+    """Its state is a buffer, which protocol 5 may keep out of the pickle."""
+
+    def __init__(self, content: bytes) -> None:
+        self.view = memoryview(content)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"content": pickle.PickleBuffer(self.view)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.view = memoryview(bytes(state["content"]))
+
+
+def objects_that_say_how_they_are_rebuilt_travel_small_and_large(plan: Target) -> None:
+    """Large is what leaves the pickle (R26)."""
+    for size in (10, 1 << 18):
+        tensor, buffer = _Tensor(np.arange(float(size)), "gpu"), _Buffer(bytes(range(10)) * size)
+        captured = kf.future(lambda tensor=tensor, buffer=buffer: (tensor.data[-1], buffer.view[9])).result()
+        assert captured == (size - 1.0, 9)
+        back, other = kf.map(lambda one: one, [tensor, buffer])
+        assert isinstance(back, _Tensor) and back.device == "gpu" and back.data.sum() == tensor.data.sum()
+        assert isinstance(other, _Buffer) and other.view == buffer.view
+
+
+def an_error_in_a_generator_arrives_and_a_generator_is_refused(plan: Target) -> None:
+    def rows(count: int) -> Iterator[int]:
+        yield from range(count)
+        raise EOFError("no more rows")
+
+    error = raised(EOFError, kf.map, lambda count: list(rows(count)), [3])
+    assert "no more rows" in str(error) and "in rows" in str(error.__cause__)
+    assert "a generator" in str(raised(kf.KubefutureError, kf.map, rows, [3]))
+    assert "a generator" in str(raised(kf.KubefutureError, kf.map, list, [rows(3)]))

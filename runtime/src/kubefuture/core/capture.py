@@ -22,12 +22,19 @@ _EMPTY_CELL = object()
 def is_by_reference(value: Any) -> bool:
     """Whether pickling a function or class means its module and name, as for all that can be imported."""
     module_name = getattr(value, "__module__", None)
-    if module_name == "__main__" or not isinstance(module_name, str):
+    if module_name == "__main__" or not isinstance(module_name, str) or _is_by_value(module_name):
         return False
     found: Any = sys.modules.get(module_name)
     for part in getattr(value, "__qualname__", "").split("."):
         found = getattr(found, part, None)
     return found is value
+
+
+def _is_by_value(module_name: str) -> bool:
+    """Whether the user told cloudpickle to send what a module holds, as for workers that cannot import it."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    chosen = cloudpickle.list_registry_pickle_by_value() if cloudpickle is not None else ()
+    return bool(chosen) and any(f"{module_name}.".startswith(f"{one}.") for one in chosen)
 
 
 def fingerprint(function: Any) -> Hashable | None:

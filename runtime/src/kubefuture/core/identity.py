@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..protocol.messages import PROTOCOL, Hello
+from .luggage import path_told
 from .version import own_environment
 
 
@@ -29,7 +29,7 @@ def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
         pid=os.getpid(),
         environment=own_environment(),
         slots=tuple(slots),
-        sys_path=_module_path() if role == "client" else (),
+        sys_path=path_told() if role == "client" else (),
         folder=os.getcwd() if role == "client" else "",
         place=place,
         machine=this_machine(),
@@ -74,19 +74,3 @@ def _started(pid: int) -> int:
     except OSError:
         return 0
     return 0 if fields[0] in "ZX" else int(fields[19])
-
-
-def _module_path() -> tuple[str, ...]:
-    """Where this program finds its own modules: sys.path without Python's and the environment's folders."""
-    own = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    found = []
-    for entry in sys.path:
-        path = os.path.abspath(entry)
-        real = os.path.realpath(path)
-        if not any(_is_library(real, prefix) for prefix in own) and path not in found:
-            found.append(path)
-    return tuple(found)
-
-
-def _is_library(path: str, prefix: str) -> bool:
-    return path.startswith(os.path.join(prefix, "lib")) or path == prefix

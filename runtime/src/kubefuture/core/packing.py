@@ -1,4 +1,4 @@
-"""Functions, arguments, results and exceptions as bytes, and back. The only module that imports cloudpickle.
+"""Functions, arguments, results and exceptions as bytes, and back.
 
 What is packed:
 
@@ -15,17 +15,18 @@ import sys
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
-import cloudpickle
-
 from ..errors import ResultError, UnpicklableError
-from .blame import find_culprit
+from .blame import find_culprit, kind_of
 from .blobs import BlobFile
 from .capture import fingerprint
-from .references import Reference, References, is_large, load_shared, raw
+from .captured import warn_captured
+from .luggage import Packed, luggage
+from .picklers import LargeApart, PlainErrors, dumps, weigh
+from .references import References, is_large, load_shared, raw
 from .remembered import Remembered
 from .scalars import SCALARS, pack_scalar, unpack
-from .settings import BLOB_BYTES
-from .sharing import is_sharing, shared_part
+from .settings import BLOB_BYTES, CAPTURED_BYTES
+from .sharing import is_shared, is_sharing, shared_part
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 """Types that pickle itself packs as cloudpickle does, only faster."""
@@ -43,25 +44,6 @@ _packed_functions: dict[Hashable, bytes] = {}
 """Packed functions that nothing can have changed since; others are packed anew for each call."""
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Lets large data out of the pickle."""
-
-    def __init__(self, file: io.BytesIO, references: References) -> None:
-        super().__init__(file, protocol=5)
-        self._references = references
-
-    def persistent_id(self, value: Any) -> Reference | None:
-        return self._references.find(value)
-
-
-class _PlainPickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Packs exceptions as Python does: tblib's way, which Dask registers, loses the code of a SystemExit."""
-
-    def reducer_override(self, value: Any) -> Any:
-        own = isinstance(value, BaseException)
-        return value.__reduce_ex__(5) if own else super().reducer_override(value)
-
-
 def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[BlobFile, ...]]:
     """Packs a callable.
 
@@ -74,16 +56,23 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[Blob
     Raises:
         UnpicklableError: It cannot be packed; the message names the part that cannot.
     """
+    its = luggage()
     key = fingerprint(function)
+    if key is not None and its is not None:
+        key = key, its.key
     if key is not None and key in _packed_functions:
         return _packed_functions[key], True, ()
     try:
-        payload, files = pack_large(function)
+        payload, files = pack_large(function if its is None else Packed(function, its))
     except Exception as error:
         name = getattr(function, "__qualname__", None) or repr(function)
         raise UnpicklableError(_sentence(f"The function {name}", function, error)) from None
     if len(payload) > MOST_BYTES:
         raise UnpicklableError(f"The function with what it captured {_too_long(payload)}")
+    if len(payload) > CAPTURED_BYTES or files:
+        own = (file.blob.size for file in files if not is_shared(file))
+        if len(payload) + sum(own) > CAPTURED_BYTES:
+            warn_captured(function, weigh)
     if key is not None and not files:
         if len(_packed_functions) >= _KEPT_FUNCTIONS:
             _packed_functions.clear()
@@ -101,7 +90,7 @@ def pack_large(value: Any, remembered: Remembered | None = None) -> tuple[bytes,
         remembered: Knows which arrays became blobs before, and takes note of more.
     """
     found: list[memoryview] = []
-    payload: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=_collector(found))
+    payload: bytes = dumps(value, _collector(found))
     if not found and len(payload) <= BLOB_BYTES:
         return payload, ()
     if remembered is not None:
@@ -138,7 +127,7 @@ def _collector(found: list[memoryview]) -> Callable[[pickle.PickleBuffer], bool]
 
 def _pack_apart(value: Any, references: References) -> tuple[bytes, tuple[BlobFile, ...]]:
     file = io.BytesIO()
-    _Pickler(file, references).dump(value)
+    LargeApart(file, references).dump(value)
     return file.getvalue(), tuple(references.files.values())
 
 
@@ -176,7 +165,7 @@ def pack_element(
             )
             shared.update((file.blob.digest, file) for file in files)
         else:
-            payload = cloudpickle.dumps(everything, protocol=5)
+            payload = dumps(everything)
     except Exception as error:
         where = "" if index is None else f" of element {index}"
         sent = (
@@ -190,7 +179,7 @@ def pack_element(
         named += [(f"Argument {name!r}{where}", value) for name, value in (kwargs or {}).items()]
         for name, value in named:
             try:
-                cloudpickle.dumps(value, protocol=5)
+                dumps(value)
             except Exception as cause:
                 raise UnpicklableError(_sentence(name, value, cause, sent)) from None
         raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from None
@@ -215,12 +204,12 @@ def pack_result(value: Any) -> bytes:
         ResultError: It cannot be packed.
     """
     try:
-        payload: bytes = _pack_plain(value) if type(value) in PLAIN else cloudpickle.dumps(value, protocol=5)
+        payload: bytes = _pack_plain(value) if type(value) in PLAIN else dumps(value)
     except Exception as error:
-        culprit = find_culprit(value, cloudpickle.dumps)
+        culprit = find_culprit(value, weigh)
         inside = f" ({culprit})" if culprit else ""
         raise ResultError(
-            f"The function returned a {type(value).__name__}, which cannot be sent back{inside}: {error}. "
+            f"The function returned {kind_of(value)}, which cannot be sent back{inside}: {error}. "
             "Return plain data made from it."
         ) from None
     if len(payload) > MOST_BYTES:
@@ -233,7 +222,7 @@ def pack_result(value: Any) -> bytes:
 
 def pack_object(value: object) -> bytes:
     """Packs anything, as its pickle; raises whatever that raises."""
-    _PlainPickler(file := io.BytesIO(), protocol=5).dump(value)
+    PlainErrors(file := io.BytesIO(), protocol=5).dump(value)
     return file.getvalue()
 
 
@@ -260,12 +249,12 @@ def _too_long(payload: bytes) -> str:
 
 
 def _sentence(name: str, value: Any, error: BaseException, sent: str = "Nothing was sent.") -> str:
-    culprit = find_culprit(value, cloudpickle.dumps)
+    culprit = find_culprit(value, weigh)
     inside = f" because of {culprit}" if culprit else ""
     reason = str(error) or type(error).__name__
     if "recursion" in reason.lower() and sys.getrecursionlimit() < 10_000:
         reason = "it is nested too deeply"
     return (
-        f"{name} (a {type(value).__name__}) cannot be sent to a worker{inside}: {reason}. {sent} "
+        f"{name} ({kind_of(value)}) cannot be sent to a worker{inside}: {reason}. {sent} "
         "Make such objects inside the function, or pass what is needed to make them."
     )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import linecache
 import pickle
+import re
 import traceback
 
 import msgspec
 
 from ..errors import KubefutureError, ResultError
 from .packing import pack_object
+
+_NO_BUGS = (KubefutureError, TimeoutError, ModuleNotFoundError)
+"""What our own code raises on purpose, or unpickling in it: there is nothing to be seen in our frames."""
+
+
+_FRAME = re.compile(r'(?P<indent> +)File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -86,15 +94,32 @@ def unpack_exception(payload: bytes) -> BaseException:
     except (Exception, SystemExit):
         error = _quoted(packed.summary)
     if packed.text != packed.summary or packed.place != Place():
-        error.__cause__ = RemoteTraceback(packed.text, packed.place)
+        error.__cause__ = RemoteTraceback(_with_source(packed.text), packed.place)
     return error
 
 
 def named(error: BaseException, what: str) -> BaseException:
-    """Says in an exception's notes what it came from, and where that ran."""
-    place = str(error.__cause__.place) if isinstance(error.__cause__, RemoteTraceback) else ""
-    error.add_note(f"kubefuture: {what}{f', {place}' if place else ''}")
+    """Says in an exception's notes what it came from, where that ran, and of a missing module what to do about it."""
+    place = error.__cause__.place if isinstance(error.__cause__, RemoteTraceback) else Place()
+    error.add_note(f"kubefuture: {what}{f', {place}' if str(place) else ''}")
+    if isinstance(error, ModuleNotFoundError):
+        from .missing import note_missing  # it is a rare error
+
+        note_missing(error, elsewhere=bool(place.process))
     return error
+
+
+def _with_source(text: str) -> str:
+    """A traceback with the lines of code that the worker did not have, as those of a notebook's cells."""
+    lines = text.splitlines()
+    filled = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        filled.append(line)
+        frame = _FRAME.match(line)
+        if frame is not None and not following.startswith(f"{frame['indent']}  "):
+            code = linecache.getline(frame["file"], int(frame["line"])).strip()
+            filled += [f"{frame['indent']}  {code}"] if code else []
+    return "\n".join(filled)
 
 
 def _quoted(summary: str) -> ResultError:
@@ -107,6 +132,6 @@ def _remote_text(error: BaseException) -> str:
     here = __name__.partition(".")[0]
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == here:
         trace = trace.tb_next
-    if trace is None and not isinstance(error, (KubefutureError, TimeoutError)):  # ours, and no bug
+    if trace is None and not isinstance(error, _NO_BUGS):
         trace = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()

@@ -41,6 +41,9 @@ INTERRUPT_GRACE: Final = 2.0
 BLOB_BYTES: Final = 1 << 20
 """Captured data of more bytes than this leaves the pickle and travels apart (R26)."""
 
+CAPTURED_BYTES: Final = 10 << 20
+"""A function that captured more bytes than this is worth a warning, which names the largest."""
+
 BLOBS: Final = 32
 """A function's captured data makes at most about this many blobs, since each takes a descriptor."""
 

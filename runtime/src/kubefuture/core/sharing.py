@@ -39,6 +39,11 @@ def share_bytes(file: BlobFile) -> bytes:
     return content
 
 
+def is_shared(file: BlobFile) -> bool:
+    """Whether a blob is what the program shared."""
+    return any(known is file for _, known in [*_shared.values(), *_bytes.values()])
+
+
 def shared_part(value: memoryview | bytes | bytearray) -> tuple[BlobFile, int] | None:
     """The blob that some bytes are a part of, and where they begin there; None when they are not shared."""
     if not isinstance(value, memoryview):

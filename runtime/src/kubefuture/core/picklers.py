@@ -1,0 +1,88 @@
+"""The ways in which objects are pickled. The only module that imports cloudpickle."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import ChainMap
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import cloudpickle
+
+from .captured import Size
+from .reducers import REDUCERS
+from .references import Reference, References, is_large, raw
+from .sharing import shared_part
+
+
+class OwnWay(cloudpickle.Pickler):  # type: ignore[misc]
+    """Packs some more of Python's own objects."""
+
+    dispatch_table: ClassVar = ChainMap(REDUCERS, cloudpickle.Pickler.dispatch_table)
+
+
+class LargeApart(OwnWay):
+    """Lets large data out of the pickle."""
+
+    def __init__(self, file: io.BytesIO, references: References) -> None:
+        super().__init__(file, protocol=5)
+        self._references = references
+
+    def persistent_id(self, value: Any) -> Reference | None:
+        """What stands for it, if it is large."""
+        return self._references.find(value)
+
+
+class _Scales(OwnWay):
+    """Packs nothing, but says what packing an object would come to."""
+
+    def __init__(self) -> None:
+        super().__init__(self, protocol=5)
+        self._apart: dict[int, int] = {}
+        self._kept: list[Any] = []
+        self._within = 0
+
+    def write(self, content: Any) -> int:
+        """Called for each piece of the pickle."""
+        size = len(content) if isinstance(content, bytes) else memoryview(content).nbytes
+        self._within += size
+        return size
+
+    def persistent_id(self, value: Any) -> int | None:
+        """The same, without taking a copy."""
+        view = raw(value) if type(value) is pickle.PickleBuffer else None
+        if view is None and type(value) in (bytes, bytearray):
+            view = memoryview(value)
+        if view is None or not is_large(view):
+            return None
+        if shared_part(view if type(value) is pickle.PickleBuffer else value) is None:
+            self._apart[id(view.obj)] = view.nbytes
+            self._kept.append(view)
+        return 0
+
+    @property
+    def size(self) -> Size:
+        """What has been packed."""
+        return Size(sum(self._apart.values()), self._within)
+
+
+def dumps(value: Any, collector: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
+    """The pickle of an object; large buffers in it are offered to the collector, and left out where that says so."""
+    OwnWay(file := io.BytesIO(), 5, collector).dump(value)
+    return file.getvalue()
+
+
+def weigh(value: Any) -> Size:
+    """What an object weighs; raises what packing it would raise."""
+    (scales := _Scales()).dump(value)
+    return scales.size
+
+
+class PlainErrors(OwnWay):
+    """Packs exceptions as Python does: tblib's way, which Dask registers, loses the code of a SystemExit."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """How an object is packed, where its class does not decide."""
+        own = isinstance(value, BaseException)
+        return value.__reduce_ex__(5) if own else super().reducer_override(value)

@@ -1,0 +1,53 @@
+"""How some of Python's own objects are packed that pickle refuses, or takes for something to import.
+
+A function of the script itself with a cache is the usual one: pickle means it by its name, which no worker knows.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .capture import is_by_reference
+
+Reducer = Callable[[Any], Any]
+
+
+def _cached(wrapper: Any) -> Any:
+    """A function with a cache: its copy begins with an empty one."""
+    if is_by_reference(wrapper):
+        return wrapper.__qualname__
+    facts = wrapper.cache_parameters()
+    return _with_cache, (wrapper.__wrapped__, facts["maxsize"], facts["typed"]), vars(wrapper)
+
+
+def _with_cache(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    return functools.lru_cache(maxsize, typed)(function)
+
+
+def _cached_property(value: Any) -> Any:
+    """Up to Python 3.11 it has a lock."""
+    return _with_name, (value.func, value.attrname)
+
+
+def _with_name(function: Callable[[Any], Any], name: str | None) -> Any:
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
+
+
+def _weak(value: Any) -> Any:
+    return type(value), (dict(value),)
+
+
+_CACHED = type(functools.lru_cache(abs))
+
+REDUCERS: dict[type, Reducer] = {
+    _CACHED: _cached,
+    functools.cached_property: _cached_property,
+    weakref.WeakKeyDictionary: _weak,
+    weakref.WeakValueDictionary: _weak,
+}
+"""By the object's type, as in copyreg."""
