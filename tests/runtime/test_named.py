@@ -14,7 +14,7 @@ import pytest
 from kubefuture.errors import NamedMapError, PlanError
 
 from tests.faults.checkpoint import reach
-from tests.faults.programs import Cluster
+from tests.faults.programs import Cluster, environment
 from tests.faults.waiting import eventually
 
 BEGINNER = """
@@ -154,6 +154,43 @@ def test_a_map_that_goes_on_can_be_left_and_attached_to(on_cluster, checkpoint):
         visit.go("done")
     assert kf.attach("long") == ["done", "done"]
     kf.forget("long")
+
+
+def test_R5_a_script_that_takes_no_result_of_a_named_map_hands_all_of_it_over(cluster, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import kubefuture as kf\n"
+        "results = kf.imap(abs, range(-1000, 0), name='much')\n"
+        "first = kf.imap(abs, range(-1000, 0), name='broken off')\n"
+        "for one in first:\n"
+        "    break\n"
+    )
+    choose = environment(KUBEFUTURE_CONNECTION=str(cluster.connection))
+    done = subprocess.run([sys.executable, script], env=choose, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and "elements" not in done.stderr, done.stderr
+    with kf.plan("cluster", connection=cluster.connection):
+        for name in ("much", "broken off"):
+            assert kf.attach(name) == list(range(1000, 0, -1))
+            kf.forget(name)
+
+
+@pytest.mark.parametrize("leave", ["end", "break", "timeout"])
+def test_R5_inputs_without_an_end_are_read_no_further_than_the_program_goes(cluster, tmp_path, leave):
+    script = tmp_path / "script.py"
+    ways = {
+        "end": "results = kf.imap(abs, count(), name='endless')\n",
+        "break": "for result in kf.imap(abs, count(), name='endless'):\n    break\n",
+        "timeout": "try:\n    kf.map(abs, count(), name='endless', timeout=0.5)\nexcept TimeoutError:\n    pass\n",
+    }
+    script.write_text("from itertools import count\nimport kubefuture as kf\n" + ways[leave])
+    choose = environment(KUBEFUTURE_CONNECTION=str(cluster.connection))
+    done = subprocess.run([sys.executable, script], env=choose, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if "endless" in line]
+    elements = int(said.split(" elements: its inputs were read no further")[0].rsplit(" ", 1)[1])
+    with kf.plan("cluster", connection=cluster.connection):
+        assert kf.attach("endless") == list(range(elements))
+        kf.forget("endless")
 
 
 def test_forgetting_a_map_that_runs_cancels_it(on_cluster, checkpoint):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import as_completed
 
 import kubefuture as kf
 import pytest
-from kubefuture.api import stream
 from kubefuture.api.plan import current_plan
+from kubefuture.client import quiet
 from kubefuture.core import patience
 from kubefuture.worker import slot_process
 
@@ -31,7 +33,7 @@ def own_slots() -> list[int]:
 
 
 def test_a_slot_that_cannot_start_says_why_and_whoever_waits_is_told(monkeypatch, capfd):
-    monkeypatch.setattr(stream, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(quiet, "QUIET_SECONDS", 0.2)
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
     with kf.plan("local", workers=1):
         backend = current_plan().backend()
@@ -44,9 +46,28 @@ def test_a_slot_that_cannot_start_says_why_and_whoever_waits_is_told(monkeypatch
     )
 
 
-@pytest.mark.parametrize("wait", ["scale", "result"])
+WAYS = {
+    "scale": lambda: kf.scale(2),
+    "result": lambda: kf.future(abs, -1).result(),
+    "with a timeout": lambda: kf.future(abs, -1).result(60),
+    "exception": lambda: reraise(kf.future(abs, -1).exception()),
+    "value": lambda: kf.value([kf.future(abs, -1), kf.future(abs, -2)]),
+    "as_completed": lambda: [one.result() for one in as_completed([kf.future(abs, -1)])],
+    "map": lambda: kf.map(abs, [-1]),
+    "imap": lambda: list(kf.imap(abs, [-1])),
+    "aio": lambda: asyncio.run(kf.aio.map(abs, [-1])),
+    "executor": lambda: list(kf.ClusterExecutor().map(abs, [-1])),
+}
+
+
+def reraise(error):
+    raise error
+
+
+@pytest.mark.parametrize("wait", WAYS)
 def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, capfd, wait):
-    monkeypatch.setattr(patience, "QUIET_SECONDS", 0.2)
+    for waiting in (patience, quiet):
+        monkeypatch.setattr(waiting, "QUIET_SECONDS", 0.2)
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
     said = []
     ended = []
@@ -58,12 +79,10 @@ def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, 
     with kf.plan("local", workers=1):
         backend = current_plan().backend()
         eventually(lambda: "exit code 1" in backend.why_no_slots, "a reason")
-        future = kf.future(abs, -1)
-        call = (lambda: kf.scale(2)) if wait == "scale" else future.result
 
         def until_the_end():
             with pytest.raises(kf.KubefutureError, match="has ended"):
-                call()
+                WAYS[wait]()
             ended.append(True)
 
         waiting = threading.Thread(target=until_the_end)
@@ -72,11 +91,8 @@ def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, 
         current_plan().close()
     waiting.join(30)
     assert ended
-    start = {
-        "scale": "kubefuture: 0 of 2 workers are there, waiting:",
-        "result": "kubefuture: no slot is connected",
-    }
-    assert start[wait] in "".join(said)
+    start = "0 of 2 workers are there, waiting:" if wait == "scale" else "no slot is connected"
+    assert f"kubefuture: {start}" in "".join(said)
     assert "".join(said).count("kubefuture:") == 1, "said once"
 
 

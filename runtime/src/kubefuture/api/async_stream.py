@@ -9,7 +9,6 @@ No thread waits: not for results, and not for inputs of asynchronous iterables.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import suppress
@@ -17,12 +16,13 @@ from typing import Any
 
 from ..backends.base import Backend
 from ..client.calls import MapCall
+from ..client.named import NamedCall
 from ..core.elements import FunctionRunner
-from ..core.settings import QUIET_SECONDS, READ_AHEAD
+from ..core.settings import READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..protocol.messages import Failure, PrintedCall, Tally
 from .options import Options
-from .stream import Outcomes, Stream, drain, print_line
+from .stream import Outcomes, Stream, drain
 
 AnyIterable = Iterable[Any] | AsyncIterable[Any]
 """An iterable, or an asynchronous one."""
@@ -86,10 +86,10 @@ class AsyncStream:
         given = tuple(iter(()) for _ in self._iterables) if self._asynchronous else tuple(plain)
         steps = await asyncio.to_thread(_Steps, self._function, given, self._options, self._wake)
         self._steps, self.total = steps, None if self._asynchronous else steps.total
+        self._ahead = self._ahead and not steps.is_handed_over
         feeder = asyncio.create_task(self._feed(steps))
         feeder.add_done_callback(lambda _: self._news.set())
         try:
-            quiet_until: float | None = time.monotonic() + QUIET_SECONDS
             while True:
                 self._news.clear()
                 self._woken = False
@@ -103,11 +103,6 @@ class AsyncStream:
                     continue
                 if steps.finished:
                     break
-                if steps.backend is not None and steps.backend.session.slots:
-                    quiet_until = time.monotonic() + QUIET_SECONDS if quiet_until is not None else None
-                elif quiet_until is not None and time.monotonic() > quiet_until and steps.backend is not None:
-                    quiet_until = None
-                    print_line(f"kubefuture: no slot is connected, waiting: {steps.backend.why_no_slots}.")
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), min(_LOOK_SECONDS, steps.left()))
             for outcome in steps.poisoned:
@@ -203,6 +198,11 @@ class _Steps(Stream):
     def backend(self) -> Backend | None:
         """Where it runs, None in place."""
         return self._backend
+
+    @property
+    def is_handed_over(self) -> bool:
+        """It is a named map of a known length, so its inputs are not kept back (R5)."""
+        return self.total is not None and isinstance(self._call, NamedCall)
 
     @property
     def read(self) -> int:

@@ -17,7 +17,6 @@ from ..core import rng
 from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner
 from ..core.packing import pack_element
-from ..core.patience import wait_until
 from ..core.printed import Printed
 from ..core.raised import named
 from ..core.receiver import HelpedCondition
@@ -92,19 +91,7 @@ class Future(cf.Future[T], Generic[T]):
             self.set_exception(error)
 
     def result(self, timeout: float | None = None) -> T:
-        """As the standard one. Who waits while there is no slot is told why (R23)."""
-        backend = self._backend
-        if timeout is None and backend is not None and backend.session.slots == 0:
-            with self._condition:
-                wait_until(
-                    self._condition,
-                    self.done,
-                    lambda: (
-                        ""
-                        if backend.session.slots
-                        else f"no slot is connected, waiting: {backend.why_no_slots}"
-                    ),
-                )
+        """As the standard one."""
         try:
             with folded:
                 return super().result(timeout)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.forks import abandon_in_forks
-from ..core.patience import wait_until
 from ..core.resources import available_cores
 from ..errors import BrokenPoolError
 from .futures import Future, withdraw
@@ -103,7 +102,7 @@ class Work:
     def wait(self) -> None:
         """Waits until there is no work left, and a plan of its own has ended."""
         with self._changed:
-            wait_until(self._changed, lambda: not self._busy, self._why)
+            self._changed.wait_for(lambda: not self._busy)
         if self._own:
             self.plan.close()
 
@@ -141,13 +140,6 @@ class Work:
             _living.discard(self)
         if self._own and not _program_ends:  # in a thread of its own: this may be one that ends with the plan
             threading.Thread(target=self.plan.close, name="kubefuture-close", daemon=True).start()
-
-    def _why(self) -> str:
-        future = next(iter(self._pending), None)
-        backend = future._backend if future is not None else None
-        if backend is None or backend.session.slots:
-            return ""
-        return f"no slot is connected, waiting: {backend.why_no_slots}"
 
 
 def wait_for_all() -> None:

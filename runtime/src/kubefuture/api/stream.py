@@ -13,6 +13,7 @@ import msgspec
 from ..backends.base import Backend
 from ..backends.capabilities import Capability
 from ..client.calls import MapCall, exception_of
+from ..client.leaving import cut_short
 from ..client.named import NamedCall
 from ..core.elements import FunctionRunner
 from ..core.interrupts import undisturbed
@@ -21,7 +22,7 @@ from ..core.printed import peel
 from ..core.raised import named
 from ..core.relay import AsItComes, InOrder
 from ..core.scalars import unpack_all
-from ..core.settings import LOOK_SECONDS, QUIET_SECONDS, READ_AHEAD
+from ..core.settings import LOOK_SECONDS, READ_AHEAD
 from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
 from ..protocol.messages import Failure, PrintedCall, Span, Tally
@@ -51,8 +52,6 @@ class Stream:
     _call: MapCall | None = None
     _look: Callable[[Tally | None, int], object] | None = None
     _look_at = 0.0
-    _quiet_since: float | None = None
-    _said = False
 
     def __init__(
         self,
@@ -140,6 +139,7 @@ class Stream:
         if self._backend is not None and self._call is not None:
             with undisturbed():
                 if isinstance(self._call, NamedCall):
+                    self._hand_over(self._backend, self._call)
                     self._backend.session.leave(self._call)
                 else:
                     self._backend.session.cancel(self._call)
@@ -190,17 +190,27 @@ class Stream:
         yield from poisoned
 
     def _feed(self, backend: Backend, call: MapCall) -> None:
-        """Packs and sends inputs: all of them, or some ahead of what was taken (R16)."""
-        inputs = self._inputs
+        """Packs and sends inputs: all of them, or some ahead of what was taken (R16).
+
+        A named map is handed over at once, also when nobody takes its results (R5).
+        """
+        inputs, handed_over = self._inputs, self.total is not None and isinstance(call, NamedCall)
         while not inputs.exhausted:
             most: int | None = None
-            if self._ahead:
+            if self._ahead and not handed_over:
                 most = max(READ_AHEAD, 4 * backend.n_workers) - (inputs.read - self.taken)
                 if most <= 0:
                     return
             self._add(backend, call, inputs.next(most))
-            if call.arrived:
+            if call.arrived and not (self._ahead and handed_over):
                 return
+
+    def _hand_over(self, backend: Backend, call: NamedCall) -> None:
+        """A named map goes on without this program: it is given the rest, as far as that has an end (R5)."""
+        with suppress(Exception):  # of the inputs; whoever reads them on gets it, and nobody does here
+            while self.total is not None and not self._inputs.exhausted and not call.cancelled:
+                self._add(backend, call, self._inputs.next())
+        cut_short(backend.session, call)
 
     def _add(self, backend: Backend, call: MapCall, payloads: list[bytes]) -> None:
         if self._refers_to_more():
@@ -217,20 +227,9 @@ class Stream:
             while not call.arrived and not call.finished:
                 if not call.changed.wait(self._patience()):
                     self._check_time()
-                    self._check_slots(backend)
                 if self._look is not None and time.monotonic() >= self._look_at:
                     break
         return drain(call)
-
-    def _check_slots(self, backend: Backend) -> None:
-        """Who waits while there is no slot is told why, once (R23)."""
-        if backend.session.slots:
-            self._quiet_since, self._said = None, False
-        elif self._quiet_since is None:
-            self._quiet_since = time.monotonic()
-        elif not self._said and time.monotonic() - self._quiet_since > QUIET_SECONDS:
-            self._said = True
-            print_line(f"kubefuture: no slot is connected, waiting: {backend.why_no_slots}.")
 
     def _refers_to_more(self) -> bool:
         """Whether elements refer to shared data that the function's message does not tell of yet; now it does."""

@@ -22,6 +22,7 @@ import msgspec
 from ..client.leaving import wait_for_the_journal
 from ..client.loop_thread import LoopThread
 from ..client.mistakes import declared
+from ..client.quiet import Quiet
 from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.blob_lane import Lane
@@ -74,6 +75,7 @@ class ClusterBackend:
         self._conversation = Conversation(self.session.acknowledged)
         self._welcomed: asyncio.Future[None] | None = None
         self._scaling = Scaling(self.session, self._send)
+        self._quiet = Quiet(self.session, lambda: self.why_no_slots)
         self._thread = LoopThread("kubefuture-io")
         started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
         try:
@@ -291,6 +293,7 @@ class ClusterBackend:
 
     def _acknowledge(self) -> None:
         """A scheduler keeps results until it knows that they are here."""
+        self._quiet.look()
         with self.session.lock:
             if self._inbox:  # Ctrl-C came before it was sent
                 self._flush()

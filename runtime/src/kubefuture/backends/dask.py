@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from ..client.mistakes import declared
+from ..client.quiet import Quiet
 from ..client.session import Session
 from ..core.identity import hello
 from ..core.patience import wait_until
@@ -58,6 +59,7 @@ class DaskBackend:
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._calls = DaskCalls()
+        self._quiet = Quiet(self.session, lambda: self.why_no_slots)
         self._path = hello("client").sys_path
         self._chosen = workers
         self._wanted = workers or available_cores()
@@ -202,6 +204,7 @@ class DaskBackend:
                 slots = len(self._client.nthreads())
         if slots != self.session.slots:
             self._tell([Slots(slots)])
+        self._quiet.look()
 
     def _mend(self) -> None:
         workers = self._workers

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..client.loop_thread import LoopThread
+from ..client.quiet import Quiet
 from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.cgroups import memory_groups
@@ -55,6 +56,7 @@ class LocalBackend:
         self._pumping = False
         self._trouble = ""
         self._scaling = Scaling(self.session, self._send)
+        self._quiet = Quiet(self.session, lambda: self.why_no_slots)
         self._machine = Machine(
             hello("scheduler"), now=time.monotonic(), round_trip=_ROUND_TRIP, ahead=_AHEAD, wanted=workers
         )
@@ -128,6 +130,7 @@ class LocalBackend:
     def _tick(self) -> None:
         self._thread.loop.call_later(_TICK, self._tick)
         self._slots.check()
+        self._quiet.look()
         with self.session.lock:
             self._machine.tick(time.monotonic())
             self._pump()

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from ..core.settings import ACCEPT_SECONDS
+from .named import NamedCall
 from .session import Session
+
+
+def cut_short(session: Session, call: NamedCall) -> None:
+    """Nobody reads on the inputs of a named map: it has the elements that were read, and the user is told so."""
+    with session.lock:
+        if call.complete or call.cancelled or session.error is not None:
+            return
+        session.add_elements(call, [], last=True)
+        elements = len(call.payloads)
+    print(
+        f"kubefuture: the map {call.naming.name!r} has {elements} elements: its inputs were read no further.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def wait_for_the_journal(session: Session) -> bool:
@@ -17,6 +33,7 @@ def wait_for_the_journal(session: Session) -> bool:
     deadline = time.monotonic() + ACCEPT_SECONDS
     with session.lock:
         while session.error is None and (call := session.unaccepted) is not None:
+            cut_short(session, call)
             left = deadline - time.monotonic()
             if left <= 0.0:
                 return False

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from ..api.executor import UnpicklableCallError
@@ -22,10 +22,8 @@ from ..api.futures import Future, submit_packed
 from ..api.options import Options
 from ..api.plan import Plan
 from ..api.running import packed_function
-from ..core.patience import say
 from ..core.relay import InOrder
 from ..core.remembered import Remembered
-from ..core.settings import QUIET_SECONDS
 from ..errors import UnpicklableError
 from .batch import Batch
 
@@ -139,12 +137,5 @@ class Call:
             del one, future, callback, following  # while this waits it keeps nothing
 
     def _next(self) -> tuple[Future[Any], _Callback] | None:
-        """Waits for what is done next, and not without a word if there is nobody to do it (R23)."""
-        try:
-            return self._done.get(timeout=QUIET_SECONDS)
-        except Empty:
-            with self._lock:
-                backend = next((future._backend for future in self._started), None)
-            if backend is not None and not backend.session.slots:
-                say(f"no slot is connected, waiting: {backend.why_no_slots}")
-            return self._done.get()
+        """Waits for what is done next."""
+        return self._done.get()
