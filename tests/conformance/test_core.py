@@ -67,7 +67,7 @@ def test_a_single_future_goes_before_the_next_chunk_of_a_map(pool, checkpoint):
 
 def test_R16_futures_with_large_arguments_are_held_back_and_none_is_forgotten(pool, monkeypatch):
     """The client keeps what would be too much on the way; cancelled ones are skipped."""
-    monkeypatch.setattr("kubefuture.client.session.WINDOW_BYTES", 100_000)
+    monkeypatch.setattr("kubefuture.client.window.WINDOW_BYTES", 100_000)
     futures = [kf.future(len, bytes(30_000 + number)) for number in range(60)]
     cancelled = {number for number in range(40, 60, 3) if futures[number].cancel()}
     for number, future in enumerate(futures):

@@ -123,6 +123,7 @@ class MapCall:
         again: They are being sent once more, after a reconnect.
         closed: The other side knows that no more will come.
         outstanding: Bytes of arguments that are on the way.
+        allowance: How many may be.
         complete: All elements are in `payloads`.
         unseeded: As for a TaskCall.
         tally: How it is doing, as far as the scheduler was asked.
@@ -142,6 +143,7 @@ class MapCall:
         self.again = False
         self.closed = False
         self.outstanding = 0
+        self.allowance = WINDOW_BYTES
         self.settled = 0
         self.cancelled = False
         self.unseeded = ""
@@ -219,7 +221,7 @@ class MapCall:
         """The next elements to send: as many as may be on the way (R16)."""
         messages: list[Message] = []
         total = len(self.payloads)
-        while self.sent < total and self.outstanding < WINDOW_BYTES:
+        while self.sent < total and (self.outstanding < self.allowance or not self.outstanding):
             batch, indices, size = self._next_batch()
             self.outstanding += size
             self.closed = self.complete and self.sent == total

@@ -20,7 +20,6 @@ from typing import Any
 from ..core.blobs import BlobFile
 from ..core.forks import abandon_in_forks
 from ..core.receiver import Receiver
-from ..core.settings import WINDOW_BYTES
 from ..errors import KubefutureError
 from ..protocol.messages import (
     AnyMessage,
@@ -75,7 +74,7 @@ class Session:
         self._maps: dict[int, MapCall] = {}
         self._cancelling = Cancelling()
         self.functions = Functions(self._ids)
-        self._window = Window()
+        self._window = Window(self._maps)
         self.outcomes = Outcomes()
         self.receiver: Receiver | None = None
         self.slots = 0
@@ -169,7 +168,7 @@ class Session:
             self._check()
             call.payloads.extend(payloads)
             call.complete = last
-            if messages := call.next_elements():
+            if messages := self._window.more(call):
                 self._send(messages)
             if call.finished and call.id in self._calls:
                 self._end(call)
@@ -184,7 +183,7 @@ class Session:
             function_id, new = self.functions.use_in_task(function, files)
             call = TaskCall(next(self._ids), function_id, payload, retries, future)
             self._calls[call.id] = call
-            if self._window.outstanding > WINDOW_BYTES:  # never in the way of a short task
+            if self._window.full:  # never in the way of a short task
                 self._window.hold(call)
                 self._send([*new])
             else:
@@ -229,6 +228,8 @@ class Session:
                 elif call is not None:
                     call.span(span)
                     self._proceed(call)
+            if messages := self._window.go_on(self._calls):
+                self._send(messages)
         elif isinstance(message, Failure):
             call = self._calls.get(message.call)
             if isinstance(call, TaskCall):
@@ -266,7 +267,7 @@ class Session:
         for call in self._maps.values():
             call.sent, call.outstanding, call.again, call.closed = 0, 0, True, False
             messages += call.opening()
-            messages.extend(call.next_elements())
+            messages.extend(self._window.more(call))
         messages += self._cancelling.again()
         return [*messages, Resumed()]
 
@@ -301,7 +302,7 @@ class Session:
     def _proceed(self, call: MapCall) -> None:
         if call.finished:
             self._end(call)
-        elif call.sent < len(call.payloads) and (messages := call.next_elements()):
+        elif call.sent < len(call.payloads) and (messages := self._window.more(call)):
             self._send(messages)
 
     def _end(self, call: TaskCall | MapCall) -> None:
