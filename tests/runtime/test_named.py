@@ -290,6 +290,51 @@ def test_R5_a_run_that_is_started_anew_takes_its_maps_up_where_they_were(on_clus
         kf.forget(name)
 
 
+def test_R5_a_run_that_goes_on_elsewhere_is_not_begun_a_second_time(on_cluster, checkpoint, tmp_path):
+    program = run(on_cluster, checkpoint.port, tmp_path)
+    visit = checkpoint.next()
+    second = run(on_cluster, checkpoint.port, tmp_path)
+    assert second.wait(60) == 1
+    said = second.stderr.read().decode()
+    assert f"is going on in another program right now (process {program.pid} on " in said
+    visit.go()
+    assert program.wait(60) == 0
+    for name in ("work/1", "work/2"):
+        kf.forget(name)
+
+
+LEFT = """
+import os
+import subprocess
+import sys
+from pathlib import Path
+import kubefuture as kf
+kf.plan("cluster", connection=Path(sys.argv[1]))
+kf.map(abs, range(3))
+child = os.fork()
+if child == 0:
+    kf.plan("cluster", connection=Path(sys.argv[1]))
+    kf.map(abs, range(3))
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+started = "import os, sys; sys.exit('KUBEFUTURE_RUN' in os.environ)"
+assert subprocess.run([sys.executable, "-c", started]).returncode == 0
+kf.map(abs, range(3), seed=[1, 2, 3])
+"""
+
+
+def test_R5_what_a_run_starts_is_not_that_run(on_cluster, tmp_path):
+    first = run(on_cluster, 0, tmp_path, LEFT)
+    assert first.wait(60) == 0, first.stderr.read()
+    with pytest.raises(NamedMapError, match="no map named 'work/3'"):
+        kf.attach("work/3")
+    other_seeds = run(on_cluster, 0, tmp_path, LEFT.replace("[1, 2, 3]", "[1, 2, 4]"))
+    assert other_seeds.wait(60) == 1
+    assert "now asks for abs over 3 elements with seed a list of 3" in other_seeds.stderr.read().decode()
+    for name in ("work/1", "work/2"):
+        kf.forget(name)
+
+
 def test_R5_a_run_that_comes_to_another_map_is_refused(on_cluster, checkpoint, tmp_path):
     assert run(on_cluster, 0, tmp_path, RUN.replace("index == 30", "False")).wait(60) == 0
     changed = run(on_cluster, 0, tmp_path, RUN.replace("range(20), seed=True", "range(21), seed=True"))

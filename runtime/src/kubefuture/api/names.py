@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -16,6 +17,17 @@ from .options import Options
 RUN = "KUBEFUTURE_RUN"
 """The variable that names a run. Every map of its main thread is named after it and its place in it."""
 
+_run = os.environ.pop(RUN, "")
+"""The run that this program is. Programs that it starts, and its forks, are not that run."""
+
+
+def _forked() -> None:
+    global _run
+    _run = ""
+
+
+os.register_at_fork(after_in_child=_forked)
+
 _places = count(1)
 
 
@@ -26,8 +38,7 @@ def naming_of(function: Callable[..., Any], options: Options) -> Naming | None:
         function: What its elements call.
         options: The map's.
     """
-    name, run = options.name, os.environ.get(RUN, "")
-    again = False
+    name, run, again = options.name, _run, False
     if name is None and run and threading.current_thread() is threading.main_thread():
         name, again = f"{run}/{next(_places)}", True
     if name is None:
@@ -40,4 +51,7 @@ def _seed_text(seed: rng.Seed) -> str:
     """A seed argument for people, and to compare it."""
     if seed is None:
         return ""
-    return f"a list of {len(seed)}" if rng.is_list(seed) else repr(seed)
+    if not rng.is_list(seed):
+        return repr(seed)
+    digest = hashlib.sha256("\n".join(map(repr, seed)).encode()).hexdigest()
+    return f"a list of {len(seed)} ({digest[:12]})"

@@ -30,7 +30,6 @@ from ..protocol.messages import (
     Status,
     StatusRequest,
     UnseededLease,
-    WorkerStatus,
 )  # fmt: skip
 from . import aftermath, outcomes, requests
 from .assign import fill
@@ -131,12 +130,14 @@ class Machine:
         """A connection broke, and its other side may be back: work goes on, but a worker gets no more of it."""
         if peer in self._state.workers:
             self._roster.away(self._state.workers[peer])
+        self._state.set_away(peer, True)
 
     def back(self, peer: Peer, now: float) -> None:
         """It is connected again, and nothing was lost between the two."""
         if peer in self._state.workers:
             self._roster.back(self._state.workers[peer])
             self._proceed(now)
+        self._state.set_away(peer, False)
 
     def refuse(self, peer: Peer, reason: str) -> None:
         """A peer that does not fit; nothing of it is kept."""
@@ -197,17 +198,7 @@ class Machine:
     def status(self, now: float) -> Status:
         """The cluster at a glance."""
         state = self._state
-        workers = [
-            WorkerStatus(
-                name=worker.hello.identity,
-                host=worker.hello.host,
-                pid=worker.hello.pid,
-                slots=len(worker.slots),
-                busy=sum(bool(slot.leases) for slot in worker.slots.values()),
-                connected_s=now - worker.connected_at,
-            )
-            for worker in state.workers.values()
-        ]
+        workers = [worker.status(now) for worker in state.workers.values()]
         calls = [call for session in state.sessions.values() for call in session.calls.values()]
         return Status(
             scheduler_pid=self._me.pid,

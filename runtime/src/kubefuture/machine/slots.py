@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ..protocol.messages import Hello
+from ..protocol.messages import Hello, WorkerStatus
 from .calls import Call
 from .outbox import Peer
 from .sessions import SessionState
@@ -123,3 +123,14 @@ class WorkerState:
         self.away = False
         self.told = not hello.epoch  # who has talked to a scheduler before brings its work along
         self.slots = {index: SlotState(self, index) for index in hello.slots}
+
+    def status(self, now: float) -> WorkerStatus:
+        """The worker at a glance."""
+        return WorkerStatus(
+            name=self.hello.identity,
+            host=self.hello.host,
+            pid=self.hello.pid,
+            slots=len(self.slots),
+            busy=sum(bool(slot.leases) for slot in self.slots.values()),
+            connected_s=now - self.connected_at,
+        )

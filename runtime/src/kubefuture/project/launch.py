@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,11 @@ from .folder import Project
 
 SCRIPT = Path(__file__).with_name("script.py")
 """The program that runs a script."""
+
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+RUN_VARIABLE = "KUBEFUTURE_RUN"
+"""Environment variable: the name of the run that a script is."""
 
 CONNECTION_VARIABLE = "KUBEFUTURE_CONNECTION"
 """Environment variable: the connection file of the cluster that a script uses."""
@@ -84,20 +90,38 @@ def refuse_if_down(project: Project) -> None:
         ) from None
 
 
-def become(project: Project, arguments: Sequence[str], *, up: bool) -> NoReturn:
+def checked_run(name: str) -> str:
+    """The name of a run, empty for a run without one.
+
+    Raises:
+        ProjectError: It cannot be one.
+    """
+    if name and not _RUN_NAME.fullmatch(name):
+        raise ProjectError(
+            f"RUN={name}: a run's name has at most 100 letters, digits, dots, underscores and hyphens, "
+            "and begins with a letter or digit."
+        )
+    return name
+
+
+def become(project: Project, arguments: Sequence[str], *, up: bool, run: str = "") -> NoReturn:
     """Replaces this process by the project's Python. Ctrl-C and the exit code are the program's own.
 
     Args:
         project: The project.
         arguments: What follows `python`.
         up: Whether to hand over the connection to the workers.
+        run: The name of the run that it is, empty for none.
 
     Raises:
         ProjectError: There is no environment.
     """
     if not project.venv_python.exists():
         raise ProjectError("The project has no environment yet. Make it, and start the workers: make up")
-    environment = {name: value for name, value in os.environ.items() if name != CONNECTION_VARIABLE}
+    own = (CONNECTION_VARIABLE, RUN_VARIABLE)
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    if run:
+        environment[RUN_VARIABLE] = run
     if up:
         environment[CONNECTION_VARIABLE] = str(project.connection_file)
     # Python itself puts the script's folder first; the project's own modules come next.
