@@ -290,19 +290,6 @@ def test_R5_a_run_that_is_started_anew_takes_its_maps_up_where_they_were(on_clus
         kf.forget(name)
 
 
-def test_R5_a_run_that_goes_on_elsewhere_is_not_begun_a_second_time(on_cluster, checkpoint, tmp_path):
-    program = run(on_cluster, checkpoint.port, tmp_path)
-    visit = checkpoint.next()
-    second = run(on_cluster, checkpoint.port, tmp_path)
-    assert second.wait(60) == 1
-    said = second.stderr.read().decode()
-    assert f"is going on in another program right now (process {program.pid} on " in said
-    visit.go()
-    assert program.wait(60) == 0
-    for name in ("work/1", "work/2"):
-        kf.forget(name)
-
-
 LEFT = """
 import os
 import subprocess

@@ -130,14 +130,12 @@ class Machine:
         """A connection broke, and its other side may be back: work goes on, but a worker gets no more of it."""
         if peer in self._state.workers:
             self._roster.away(self._state.workers[peer])
-        self._state.set_away(peer, True)
 
     def back(self, peer: Peer, now: float) -> None:
         """It is connected again, and nothing was lost between the two."""
         if peer in self._state.workers:
             self._roster.back(self._state.workers[peer])
             self._proceed(now)
-        self._state.set_away(peer, False)
 
     def refuse(self, peer: Peer, reason: str) -> None:
         """A peer that does not fit; nothing of it is kept."""

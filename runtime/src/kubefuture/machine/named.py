@@ -25,7 +25,6 @@ from ..protocol.messages import (
 from .calls import Call
 from .functions import FunctionState
 from .named_map import FORGOTTEN, NamedMap, Restored
-from .outbox import NOBODY
 from .records import (
     ElementsAccepted,
     MapAccepted,
@@ -114,15 +113,6 @@ class NamedMaps:
     def _take_up(self, session: SessionState, message: OpenNamed, known: NamedMap) -> bool:
         """A run was started anew and has come to a map that it began before (R5)."""
         accepted = known.accepted
-        feeder = known.feeder
-        if feeder is not session and feeder.peer != NOBODY and not (feeder.away or feeder.gone):
-            reason = (
-                f"The run that {message.name!r} belongs to is going on in another program right now "
-                f"(process {feeder.hello.pid} on {feeder.hello.host}). Wait for it or end it, or give this run "
-                "another name."
-            )
-            self._state.outbox.send(session.peer, NotNamed(message.call, reason))
-            return False
         before = accepted.function_name, accepted.total, accepted.seed
         now = message.function_name, message.total, message.seed
         if before != now:

@@ -23,7 +23,6 @@ class SessionState:
         usage: Slot-seconds it has had; the session with the least is served next.
         slots: How many slots are bound to it.
         gone: The client has left.
-        away: Its connection is broken; it may be back.
         held: Nothing is leased for now, since its client takes no results and there is no room for more.
     """
 
@@ -31,7 +30,6 @@ class SessionState:
         "_maps",
         "_tasks",
         "_waiting",
-        "away",
         "calls",
         "fed",
         "functions",
@@ -56,7 +54,6 @@ class SessionState:
         self.slots = 0
         self.gone = False
         self.held = False
-        self.away = False
         self.functions: dict[int, FunctionState] = {}
         self.calls: dict[int, Call] = {}
         self._tasks: deque[Call] = deque()

@@ -91,11 +91,6 @@ class State:
             if slot.stage is not Stage.LEAVING
         ]
 
-    def set_away(self, peer: Peer, away: bool) -> None:
-        """A client's connection is broken, or there again."""
-        if (session := self.clients.get(peer)) is not None:
-            session.away = away
-
     def happened(self, name: str, session: SessionState, call: Call, /, **fields: Value) -> None:
         """Something worth a line happened to a call."""
         if self.events is not None:
