@@ -167,6 +167,9 @@ class FakeScheduler:
             while not login.finished():
                 peer.sendall(login.feed(peer.recv(1 << 16)))
             peer.sendall(frame([Refused(self._reason)]))
+            peer.shutdown(socket.SHUT_WR)
+            while peer.recv(1 << 16):  # closing before its Hello was read would break the connection off
+                pass
             peer.close()
 
     def close(self) -> None:
