@@ -119,6 +119,38 @@ def test_R19_the_elements_of_a_chunk_that_ended_its_workers_are_tried_one_at_a_t
     assert calls.next(SLOTS) == []
 
 
+def test_R19_an_element_that_only_waited_where_another_ended_the_worker_is_not_blamed():
+    calls = begun(3, 1)
+    calls.receive(Open(8, 1, 1, 1, 0))
+    calls.receive(Elements(8, [b"other map"], True))
+    sent = calls.next(SLOTS)
+    assert len(sent) == 4
+    for one in sent:
+        assert calls.died(one.number, 4, "ended", "host") == [], "it had company"
+    told = []
+    while alone := calls.next(SLOTS):
+        (one,) = alone
+        guilty = one.call == 7 and one.chunk.start == 1
+        told += calls.died(one.number, 4, "ended", "host") if guilty else calls.done(one.number, answer(one))
+    assert [(one.call, one.index) for one in told if isinstance(one, Failure)] == [(7, 1)]
+    assert len([message for message in told if isinstance(message, Results)]) == 3
+
+
+def test_R19_a_map_that_is_cancelled_while_its_elements_are_tried_holds_up_nobody():
+    calls = begun(4, 2)
+    calls.receive(Open(8, 1, 1, 1, 0))
+    calls.receive(Elements(8, [b"other map"], True))
+    for one in calls.next(SLOTS):
+        calls.died(one.number, 4, "ended", "host")
+    while (tried := calls.next(SLOTS))[0].call != 7:
+        calls.done(tried[0].number, answer(tried[0]))
+    assert calls.receive(Cancel((7,))) == [tried[0].number]
+    for one in calls.next(SLOTS):
+        assert one.call == 8
+        calls.done(one.number, answer(one))
+    assert calls.next(SLOTS) == []
+
+
 def test_R4_what_dask_has_forgotten_is_sent_again_and_not_for_ever():
     calls = begun(2, 2)
     losses = 0

@@ -33,6 +33,7 @@ from ..protocol.messages import (
 )  # fmt: skip
 from ..protocol.poison import ARGUMENT_BYTES, PoisonReport, Strike, encode_report
 from ..worker.in_dask import Answer, Chunk
+from .dask_suspects import Suspects
 
 CHUNK_SECONDS = 0.2
 """A chunk holds about so much measured work: Dask needs about a millisecond for each, and progress comes with them."""
@@ -63,8 +64,7 @@ class _Call:
     Attributes:
         waiting: Elements that were not given to Dask, in order.
         total: How many elements there will be, -1 while that is not known.
-        suspects: Chunks to be run alone: one of their elements may have ended its worker.
-        alone: One of these runs.
+        again: Chunks that Dask has forgotten, to be sent once more.
         losses: How often Dask has forgotten a chunk, by its first element.
         flying: How many chunks are with Dask.
     """
@@ -78,8 +78,7 @@ class _Call:
     waiting: deque[bytes] = field(default_factory=deque)
     complete: bool = False
     taken: int = 0
-    suspects: deque[Chunk] = field(default_factory=deque)
-    alone: bool = False
+    again: deque[Chunk] = field(default_factory=deque)
     losses: dict[int, int] = field(default_factory=dict)
     flying: int = 0
     ran: int = 0
@@ -99,6 +98,7 @@ class DaskCalls:
         self._futures: deque[int] = deque()
         self._maps: deque[int] = deque()
         self._sent: dict[int, Sent] = {}
+        self._suspects = Suspects()
         self._numbers = count(1)
 
     def receive(self, message: Message) -> list[int]:
@@ -148,6 +148,9 @@ class DaskCalls:
 
     def next(self, slots: int) -> list[Sent]:
         """The chunks to give to Dask now, for so many workers: single futures first, then the maps in turn."""
+        if self._suspects.hold_up(self._sent):
+            suspect = self._suspects.next(self._sent)
+            return [] if suspect is None else [self._send(self._calls[suspect[0]], suspect[1], tried=True)]
         sent: list[Sent] = []
         room = AHEAD * slots - len(self._sent)
         while room > 0 and self._futures:
@@ -221,18 +224,20 @@ class DaskCalls:
         if losses >= LOSSES:
             return self._give_up(number, PoisonReport(0, losses))
         self._landed(number)
-        self._suspect(call, [sent.chunk])
+        call.again.append(sent.chunk)
+        if call.single:
+            self._futures.append(call.id)
         return []
 
     def _give_up(self, number: int, report: PoisonReport) -> list[Message]:
         """The elements of a chunk are tried one at a time; the one to blame is the one that was alone."""
+        alone = self._suspects.was_alone(number)
         sent, call = self._landed(number)
         if sent is None or call is None:
             return []
         chunk = sent.chunk
-        if len(chunk.payloads) > 1:
-            each = enumerate(chunk.payloads, chunk.start)
-            self._suspect(call, [Chunk(index, [payload], chunk.retries) for index, payload in each])
+        if not alone or len(chunk.payloads) > 1:
+            self._suspects.add(call.id, chunk)
             return []
         self._forget_finished(call)
         function, payload = self.functions[call.function], chunk.payloads[0]
@@ -244,17 +249,11 @@ class DaskCalls:
         )
         return [Failure(call.id, chunk.start, "poison", encode_report(report))]
 
-    def _suspect(self, call: _Call, chunks: list[Chunk]) -> None:
-        call.suspects.extend(chunks)
-        if call.single:
-            self._futures.append(call.id)
-
     def _next_chunk(self, call: _Call, slots: int) -> Chunk | None:
         """The next elements of a call, if any are to be given to Dask now."""
-        if call.suspects:
-            call.alone = not call.flying
-            return call.suspects.popleft() if call.alone else None
-        if not call.waiting or call.alone:
+        if call.again:
+            return call.again.popleft()
+        if not call.waiting:
             return None
         length = call.chunk_size
         if length and len(call.waiting) < length and not call.complete:
@@ -274,31 +273,34 @@ class DaskCalls:
         call.taken += len(payloads)
         return Chunk(start, payloads, call.retries)
 
-    def _send(self, call: _Call, chunk: Chunk) -> Sent:
+    def _send(self, call: _Call, chunk: Chunk, tried: bool = False) -> Sent:
         call.flying += 1
         sent = Sent(next(self._numbers), call.id, call.function, chunk)
+        self._suspects.sent(sent.number, self._sent, tried)
         self._sent[sent.number] = sent
         return sent
 
     def _landed(self, number: int) -> tuple[Sent | None, _Call | None]:
         sent = self._sent.pop(number, None)
+        self._suspects.landed(number)
         call = None if sent is None else self._calls.get(sent.call)
         if call is not None:
             call.flying -= 1
-            call.alone = False
         return sent, call
 
     def _cancel(self, number: int) -> list[int]:
         call = self._calls.pop(number, None)
         if call is not None and not call.single:
             self._maps.remove(number)
+        self._suspects.cancel(number)
         gone = [sent.number for sent in self._sent.values() if sent.call == number]
         for one in gone:
             del self._sent[one]
+            self._suspects.landed(one)
         return gone
 
     def _forget_finished(self, call: _Call) -> None:
-        if call.complete and not call.waiting and not call.suspects and not call.flying:
+        if call.complete and not (call.waiting or call.again or call.flying or self._suspects.of(call.id)):
             self._calls.pop(call.id, None)
             if not call.single:
                 self._maps.remove(call.id)
