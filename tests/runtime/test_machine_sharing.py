@@ -6,9 +6,11 @@ from kubefuture.core.settings import CHUNK_SECONDS, MAX_CREDITS, STICKY_SECONDS
 from kubefuture.protocol.messages import (
     Bind,
     Blob,
+    Done,
     Elements,
     Function,
     Open,
+    Part,
     ReplaceSlot,
     Results,
     Returned,
@@ -142,6 +144,35 @@ def test_sessions_share_slots_by_the_time_that_they_used():
         driver.done(worker, run.leases[0], seconds=10.0)
         run = driver.take(worker)[-1]
         assert isinstance(run, Run) and run.slot == 0, "each keeps one of two"
+
+
+def test_R11_a_session_that_wanted_nothing_while_another_worked_does_not_take_that_time_back():
+    driver = Driver(ahead=0)
+    worker, idle, busy = driver.worker(1), driver.client("idle"), driver.client("busy")
+    driver.tasks(idle, 1)
+    driver.done(worker, driver.lease(worker), seconds=0.001)
+    driver.map(busy, 1, 20_000, chunk_size=1)
+    used = {"idle": 0, "busy": 0}
+
+    def work(seconds):
+        """The only slot runs elements of a second, whoever they are of."""
+        for _ in range(seconds):
+            driver.now += 1.0
+            for message in driver.take(worker):
+                if isinstance(message, ReplaceSlot):
+                    driver.ready(worker, message.slot)
+            for lease in list(driver.machine._state.leases.values()):
+                used[lease.session.hello.identity] += 1
+                driver.say(worker, Done([Part(lease.id, lease.position, [b"x"], 1.0, True)]))
+
+    work(5000)
+    assert used["busy"] > 4900
+    late = driver.client("late")
+    for client in (idle, late):
+        driver.map(client, 2, 10_000, chunk_size=1)
+    used |= dict.fromkeys(("idle", "busy"), 0) | {"late": 0}
+    work(600)
+    assert max(used.values()) - min(used.values()) <= 3 * STICKY_SECONDS, used
 
 
 def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():

@@ -77,6 +77,7 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
 
 def _lease_out(state: State, now: float) -> None:
     waiting = state.waiting
+    waiting.rise()
     for queue in (state.idle, state.hungry):
         while queue and waiting:
             progress = False

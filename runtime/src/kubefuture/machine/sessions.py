@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator
 
+from ..core.settings import STICKY_SECONDS
 from ..errors import ProtocolError
 from ..protocol.messages import Elements, Function, Hello, Open, OpenNamed, Task
 from .calls import Call
 from .functions import FunctionState
 from .outbox import Peer
+
+
+class Waiting(dict["SessionState", None]):
+    """Sessions that may have something to lease.
+
+    Attributes:
+        level: Slot-seconds from which sessions are equal that come to wait: what the one with the least of those that
+            waited had when something was leased last. It never sinks.
+    """
+
+    level = 0.0
+
+    def rise(self) -> None:
+        """Something is about to be leased to one of those that wait."""
+        self.level = max(self.level, min(session.usage for session in self))
 
 
 class SessionState:
@@ -43,7 +59,7 @@ class SessionState:
         "usage",
     )
 
-    def __init__(self, peer: Peer, hello: Hello, usage: float, waiting: dict[SessionState, None]) -> None:
+    def __init__(self, peer: Peer, hello: Hello, usage: float, waiting: Waiting) -> None:
         self._waiting = waiting
         self.peer = peer
         self.hello = hello
@@ -134,7 +150,8 @@ class SessionState:
     def hold(self, held: bool) -> None:
         """Says whether nothing is to be leased."""
         self.held = held
-        self._waiting.pop(self, None)
+        if held:
+            self._waiting.pop(self, None)
         self._wait()
 
     def next_call(self, lacking: Collection[bytes] = (), *, named: bool = True) -> Call | None:
@@ -182,7 +199,9 @@ class SessionState:
         return True
 
     def _wait(self) -> None:
-        if self.has_waiting:
+        if self.has_waiting and self not in self._waiting:
+            # Who wanted nothing while others worked cannot ask for that time now, but for a little of it.
+            self.usage = max(self.usage, self._waiting.level - STICKY_SECONDS)
             self._waiting[self] = None
 
     def _function(self, function_id: int) -> FunctionState:

@@ -10,7 +10,7 @@ from ..protocol.messages import Hello
 from .calls import Call
 from .outbox import NOBODY, Outbox, Peer
 from .records import Record
-from .sessions import SessionState
+from .sessions import SessionState, Waiting
 from .slots import STAGES, LeaseState, SlotState, Stage, WorkerState
 
 
@@ -47,7 +47,7 @@ class State:
         self.outbox = Outbox()
         self.sessions: dict[str, SessionState] = {}
         self.clients: dict[Peer, SessionState] = {}
-        self.waiting: dict[SessionState, None] = {}
+        self.waiting = Waiting()
         self.workers: dict[Peer, WorkerState] = {}
         self.leases: dict[int, LeaseState] = {}
         self.lease_ids = count(first_lease)
@@ -71,8 +71,7 @@ class State:
         """The session of a client, a new one if there is none."""
         session = self.sessions.get(hello.identity)
         if session is None:
-            usage = min((other.usage for other in self.sessions.values()), default=0.0)
-            session = SessionState(NOBODY, hello, usage, self.waiting)
+            session = SessionState(NOBODY, hello, self.waiting.level, self.waiting)
             self.sessions[hello.identity] = session
         return session
 
