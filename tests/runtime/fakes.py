@@ -61,6 +61,7 @@ class FakeSlot:
         self.process = loop
         self.leases: dict[int, int] = {}
         self.ending = False
+        self.cause = ""
         self.overrun: Overrun | None = None
         self._stopwatch = Stopwatch()
         self.retired = False

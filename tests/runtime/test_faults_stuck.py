@@ -47,6 +47,10 @@ def test_R21_an_element_that_is_stuck_in_compiled_code_can_be_cancelled(on_clust
         lambda: [worker.busy for worker in on_cluster.status().workers] == [0], "the end of the element"
     )
     assert kf.map(abs, [-1, -2, -3]) == [1, 2, 3] and len(on_cluster.slots()) == 2
+    if stuck is STUCK[0]:
+        assert "after it was interrupted" in on_cluster.worker.text(), (
+            "it is not mistaken for the kernel's doing"
+        )
 
 
 @pytest.mark.parametrize("stuck", STUCK, ids=lambda stuck: stuck.__name__)

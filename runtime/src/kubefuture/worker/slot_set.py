@@ -251,7 +251,7 @@ class SlotSet:
     @_locked
     def _kill_if_running(self, slot: SlotProcess, lease: int) -> None:
         if lease in slot.leases:
-            slot.ending = True
+            slot.ending, slot.cause = True, slot.cause or "killed some time after it was interrupted"
             slot.kill()
 
     def _received(self, slot: SlotProcess, messages: list[AnyMessage]) -> None:
