@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import datetime, timedelta
 
 import kubefuture as kf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kubefuture.cli.trace import read, trace
+from kubefuture.cli.trace import Line, read, trace
 from kubefuture.core.events import Event, line, parse
 from kubefuture.project.errors import ProjectError
 from kubefuture.scheduler.diary import MOST_LINES, Diary
@@ -70,6 +71,54 @@ def test_the_life_of_a_map_is_told_in_order(on_cluster, checkpoint):
     assert any(text.startswith("slot lost") for text in happened)
 
 
+def test_the_life_of_a_map_holds_nothing_of_another_and_ends_when_it_is_over(on_cluster):
+    def deadly(index):
+        if index == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+    kf.map(abs, range(3), name="first")
+    results = kf.options(chunk_size=1, on_error="return", name="second").map(deadly, range(4))
+    assert results[3] == 3
+    kf.attach("first")
+    lives = {name: list(trace(read(on_cluster.folder), name)) for name in ("first", "second")}
+    assert not [text for text in lives["first"] if "slot lost" in text or "not over yet" in text]
+    assert "map attached" in lives["first"][-1]
+    assert len([text for text in lives["second"] if "slot lost" in text]) == 3
+    kf.forget("first")
+    kf.forget("second")
+
+
+def test_two_maps_at_a_time_have_their_own_lives():
+    def at(seconds, what, **fields):
+        return Line(datetime(2026, 1, 1) + timedelta(seconds=seconds), Event(what, fields))
+
+    ours, theirs = {"session": "a", "call": "1"}, {"session": "b", "call": "1"}
+    lines = [
+        at(0, "map-opened", **ours, name="ours"),
+        at(1, "map-opened", **theirs, name="theirs"),
+        at(2, "slot-lost", worker="w", lease="7", element="0"),
+        at(2, "element-struck", **theirs, lease="7", element="0"),
+        at(3, "element-struck", **ours, lease="8", element="1"),
+        at(3, "slot-lost", worker="w", lease="8", element="1"),
+        at(4, "scheduler-started", epoch="e"),
+        at(5, "map-finished", **ours),
+        at(6, "slot-started", worker="w"),
+    ]
+    found = [text.split(" s  ")[1].split("  ")[0] for text in list(trace(lines, "ours"))[1:]]
+    assert found == ["map opened", "element struck", "slot lost", "scheduler started", "map finished"]
+    assert "not over yet" in list(trace(lines, "theirs"))[-1]
+
+
+def test_a_map_of_one_element_is_no_line_like_a_future(on_cluster):
+    before = on_cluster.scheduler.text()
+    kf.map(abs, [-1])
+    kf.map(abs, range(3))
+    eventually(lambda: "map-finished" in on_cluster.scheduler.text().removeprefix(before), "the last line")
+    new = on_cluster.scheduler.text().removeprefix(before)
+    assert new.count("map-opened") == new.count("map-finished") == 1
+
+
 def test_an_element_that_does_well_is_no_line_and_a_map_is_two(on_cluster):
     kf.map(abs, range(2000))
     before = on_cluster.scheduler.text()
@@ -116,10 +165,21 @@ def test_a_map_that_fails_everywhere_fills_no_disk():
     lines: list[str] = []
     diary = Diary(lines.append)
     failed = [Event("element-failed", {"session": "a", "call": 1, "element": i}) for i in range(1000)]
+    diary.write([Event("map-opened", {"session": "a", "call": 1})])
     diary.write([*failed, Event("map-finished", {"session": "a", "call": 1, "elements": 1000})])
-    assert len(lines) == MOST_LINES + 1
+    assert len(lines) == MOST_LINES + 2
     assert "only counted" in lines[-2]
     assert lines[-1] == "map-finished session=a call=1 elements=1000 failed=1000"
+
+
+def test_nothing_is_kept_for_futures_that_fail_nor_for_maps_that_are_over():
+    diary = Diary(lambda line: None)
+    for call in range(1000):
+        diary.write([Event("element-failed", {"session": "a", "call": call, "element": 0})])
+    for call, end in enumerate(["map-finished", "map-cancelled", "map-forgotten"], 2000):
+        for name in ("map-restored", "element-struck", end):
+            diary.write([Event(name, {"session": "a", "call": call})])
+    assert not diary._counts
 
 
 def test_a_machine_whose_events_nobody_reads_keeps_none():

@@ -6,7 +6,7 @@ logs ──> the lines of the map, and of whom it depends on ──> times since
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -65,18 +65,33 @@ def trace(lines: Sequence[Line], wanted: str) -> Iterator[str]:
     """
     session, call = _find(lines, wanted)
     own = [line for line in lines if _is_of(line.event, session, call)]
-    begin, end = own[0].time, own[-1].time
-    if own[-1].event.name not in _OVER:
-        end = lines[-1].time
-    shown = [line for line in lines if begin <= line.time <= end and _matters(line.event, session, call)]
+    begin, end = own[0].time, _end(own)
+    leases = {line.event.fields["lease"] for line in own if "lease" in line.event.fields}
+    shown = [
+        line
+        for line in lines
+        if begin <= line.time
+        and _matters(line.event, session, call, leases, running=end is None or line.time <= end)
+    ]
     yield f"{wanted}  (session {session}, call {call}), begun {begin:%Y-%m-%d %H:%M:%S} UTC"
     width = max(len(line.event.name) for line in shown)
     for line in shown:
         seconds = (line.time - begin).total_seconds()
         details = _details(line.event.fields)
         yield f"  {seconds:>10.3f} s  {line.event.name.replace('-', ' '):<{width}}  {details}".rstrip()
-    if own[-1].event.name not in _OVER:
+    if end is None:
         yield f"  {'':>10}    {'not over yet, as far as the logs tell'}"
+
+
+def _end(own: Sequence[Line]) -> datetime | None:
+    """When a map was over, to which somebody may have come back later; None for one that is not."""
+    end: datetime | None = None
+    for line in own:
+        if line.event.name in _OPENED:
+            end = None
+        elif line.event.name in _OVER and end is None:
+            end = line.time
+    return end
 
 
 def _find(lines: Sequence[Line], wanted: str) -> tuple[Value, Value]:
@@ -99,11 +114,15 @@ def _is_of(event: Event, session: Value, call: Value) -> bool:
     return event.fields.get("session") == session and event.fields.get("call") == call
 
 
-def _matters(event: Event, session: Value, call: Value) -> bool:
-    """Whether it tells of the map, of its script, or of what all maps depend on."""
-    if event.fields.get("session") == session:
-        return event.fields.get("call") in (call, None)
-    return event.name in _EVERYBODYS or ("worker" in event.fields and "call" not in event.fields)
+def _matters(event: Event, session: Value, call: Value, leases: Collection[Value], *, running: bool) -> bool:
+    """Whether it tells of the map, or, while that was running, of its script or of what all maps depend on."""
+    if _is_of(event, session, call):
+        return True
+    if "lease" in event.fields:  # what a slot was on when it ended
+        return "call" not in event.fields and event.fields["lease"] in leases
+    if not running or "call" in event.fields:
+        return False
+    return event.fields.get("session") == session or event.name in _EVERYBODYS or "worker" in event.fields
 
 
 def _details(fields: Mapping[str, Value]) -> str:

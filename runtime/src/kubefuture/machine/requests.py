@@ -66,8 +66,9 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
                 refer(state, named, session, message)
         case Open():
             call = session.open(message)
-            total = message.total if message.total >= 0 else None
-            state.happened("map-opened", session, call, elements=total)
+            if message.total != 1:  # which is treated as a future is
+                total = message.total if message.total >= 0 else None
+                state.happened("map-opened", session, call, elements=total)
         case Cancel(waiting=True):
             for call_id in message.calls:
                 if call_id in session.calls:

@@ -36,8 +36,12 @@ class Diary:
         """What the machine says that happened."""
         for name, fields in events:
             call = fields.get("session"), fields.get("call")
-            if name.startswith("element-"):
-                counts = self._counts.setdefault(call, Counter())
+            if name in ("map-opened", "map-restored"):
+                self._counts.setdefault(call, Counter())
+            counts = self._counts.get(
+                call
+            )  # futures have none: they are many, and nothing says that one is over
+            if counts is not None and name.startswith("element-"):
                 counts[name] += 1
                 if counts[name] > MOST_LINES:
                     continue
@@ -47,7 +51,7 @@ class Diary:
 
     def _summary(self, name: str, call: tuple[Value, Value]) -> dict[str, Value]:
         """How often its elements had trouble, for a map that is over."""
-        if name not in ("map-finished", "map-cancelled"):
+        if name not in ("map-finished", "map-cancelled", "map-forgotten"):
             return {}
         counts = self._counts.pop(call, Counter())
         return {kind.removeprefix("element-"): count for kind, count in counts.items()}
