@@ -38,9 +38,7 @@ class Diary:
             call = fields.get("session"), fields.get("call")
             if name in ("map-opened", "map-restored"):
                 self._counts.setdefault(call, Counter())
-            counts = self._counts.get(
-                call
-            )  # futures have none: they are many, and nothing says that one is over
+            counts = self._counts.get(call)  # futures have none: they are many, and no event ends them
             if counts is not None and name.startswith("element-"):
                 counts[name] += 1
                 if counts[name] > MOST_LINES:
