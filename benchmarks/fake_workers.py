@@ -1,12 +1,22 @@
-"""Many workers in one process: each a connection of its own that speaks the worker's protocol and runs nothing.
+"""Many workers that run nothing: each a process and a TLS connection of its own, which speaks the worker's protocol.
 
-scheduler ══ TLS ══> 500 connections, each: Hello, SlotReady;  Run ──> Done
+nursery ── forks ──> 1,000 processes, each ══ TLS ══> scheduler: Hello, SlotReady;  Run ──> Done
+
+They are forked from a process that has imported everything, so that each needs a few MiB of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 import uvloop
@@ -30,6 +40,9 @@ from kubefuture.protocol.messages import (
 
 AT_ONCE = 8
 """So many log in at the same time: a scheduler has few places for those it does not know yet."""
+
+PATIENCE = 180.0
+"""Seconds until all of them are up, at most."""
 
 _SECONDS = 0.001
 """How long each task is said to have taken."""
@@ -72,30 +85,74 @@ class FakeWorker:
             self._link.send(answers)
 
 
-def run(pipe: Pipe, connection: str, first: int, workers: int) -> None:
-    """Brings so many workers up, says so, and works until it is told to end.
+@contextmanager
+def running(connection: Path, workers: int) -> Iterator[None]:
+    """So many workers are connected while the block runs.
 
     Args:
-        pipe: To whoever asked.
         connection: The connection file.
-        first: Number of the first one.
         workers: How many.
+
+    Raises:
+        RuntimeError: They do not come up.
     """
-    uvloop.run(_run(pipe, Connection.load(Path(connection)), range(first, first + workers)))
+    ours, theirs = multiprocessing.Pipe()
+    nursery = multiprocessing.get_context("spawn").Process(
+        target=_raise_all, args=(theirs, str(connection), workers)
+    )
+    nursery.start()
+    theirs.close()
+    try:
+        if not ours.poll(PATIENCE) or ours.recv() != workers:
+            raise RuntimeError(f"{workers} workers did not come up")
+        yield
+    finally:
+        ours.close()  # which each of them notices
+        nursery.join(PATIENCE)
+        nursery.kill()
 
 
-async def _run(pipe: Pipe, connection: Connection, numbers: range) -> None:
-    result = pack_result(0)
-    places = asyncio.Semaphore(AT_ONCE)
+def _raise_all(pipe: Pipe, path: str, workers: int) -> None:
+    """Forks the workers, says when all are there, and waits until all have ended."""
+    connection, result = Connection.load(Path(path)), pack_result(0)
+    places = multiprocessing.Semaphore(AT_ONCE)
+    ready, ready_end = os.pipe()
+    gc.freeze()
+    children = []
+    for number in range(workers):
+        child = os.fork()
+        if child == 0:
+            _live(pipe, FakeWorker(number, result), connection, places, ready_end)
+        children.append(child)
+    os.close(ready_end)
+    there = 0
+    while there < workers and (arrived := os.read(ready, workers)):
+        there += len(arrived)
+    if there == workers:
+        pipe.send(workers)
+    else:
+        pipe.close()
+    for child in children:
+        os.waitpid(child, 0)
 
-    async def join(number: int) -> FakeWorker:
-        worker = FakeWorker(number, result)
-        async with places:
-            await worker.join(connection)
-        return worker
 
-    workers = await asyncio.gather(*(join(number) for number in numbers))
-    pipe.send(len(workers))
+def _live(pipe: Pipe, worker: FakeWorker, connection: Connection, places: Semaphore, ready: int) -> None:
+    """The life of a forked worker; does not return."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        uvloop.run(_work(pipe, worker, connection, places, ready))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+async def _work(
+    pipe: Pipe, worker: FakeWorker, connection: Connection, places: Semaphore, ready: int
+) -> None:
+    with places:
+        await worker.join(connection)
+    os.write(ready, b"!")
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), ended.set)
     await ended.wait()

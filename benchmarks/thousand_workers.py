@@ -1,18 +1,14 @@
 """How many tasks a second pass through a scheduler with 1,000 workers of one slot, over TLS, and what does it need?
 
-The workers are connections of a few processes, since 2,000 real processes, a supervisor and a slot each, would need
-some 40 GB; each still has a socket, a login and TLS of its own. They answer every task at once, and they share the
-machine with the scheduler and the client, so a machine of few cores shows less than the scheduler can do.
+Each worker is a process with a socket, a login and TLS of its own, but only speaks the protocol: with an interpreter
+for each supervisor and slot, they would need some 40 GB. They answer every task at once, and they share the machine
+with the scheduler and the client, so a machine of few cores shows less than the scheduler can do.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
 
 from tests.faults.tls import TlsCluster
 from tests.faults.waiting import eventually
@@ -23,7 +19,6 @@ from .measurement import Row
 from .throughput import turn
 
 WORKERS = 1000
-GENERATORS = 2
 RATE_BAR, MEMORY_BAR = 8000.0, 300.0
 _PATIENCE = 120.0
 
@@ -35,7 +30,7 @@ def rows(quick: bool) -> list[Row]:
     try:
         daemon.start_scheduler()
         assert daemon.scheduler is not None
-        with _workers(str(daemon.connection)):
+        with fake_workers.running(daemon.connection, WORKERS):
             eventually(lambda: len(daemon.status().workers) == WORKERS, "all workers", _PATIENCE)
             connected = resident_mib(daemon.scheduler.pid)
             client = Contender(cluster, turn, str(daemon.connection), warm_up=tasks)
@@ -55,33 +50,6 @@ def rows(quick: bool) -> list[Row]:
             note=f"{connected:.0f} MiB before the first task",
         ),
     ]  # fmt: skip
-
-
-@contextmanager
-def _workers(connection: str) -> Iterator[None]:
-    """All workers, in a few processes."""
-    context = multiprocessing.get_context("spawn")
-    share = WORKERS // GENERATORS
-    pipes: list[Connection] = []
-    processes = []
-    for number in range(GENERATORS):
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=fake_workers.run, args=(theirs, connection, number * share, share), daemon=True
-        )
-        process.start()
-        theirs.close()
-        pipes.append(ours)
-        processes.append(process)
-    try:
-        for pipe in pipes:
-            if not pipe.poll(_PATIENCE) or pipe.recv() != share:
-                raise RuntimeError("the workers did not come up")
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
 
 
 def resident_mib(pid: int) -> float:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 
 import kubefuture as kf
 
 from benchmarks import fake_workers
 from benchmarks.contenders import plus_one
+from tests.faults import processes
 from tests.faults.tls import TlsCluster
 from tests.faults.waiting import eventually
 
 
-def test_they_connect_over_tls_and_answer_every_task():
+def test_each_is_a_process_that_connects_over_tls_and_answers_every_task_until_the_block_ends():
     daemon = TlsCluster(3)
-    ours, theirs = multiprocessing.Pipe()
     try:
         daemon.start_scheduler()
-        process = multiprocessing.get_context("spawn").Process(
-            target=fake_workers.run, args=(theirs, str(daemon.connection), 0, 3), daemon=True
-        )
-        process.start()
-        assert ours.recv() == 3
-        eventually(lambda: [worker.slots for worker in daemon.status().workers] == [1, 1, 1], "three slots")
-        with kf.plan("cluster", connection=daemon.connection):
-            futures = [kf.future(plus_one, number) for number in range(100)]
-            assert [future.result(30) for future in futures] == [0] * 100
-        process.kill()
-        process.join()
+        known = {process.pid for process in processes.descendants(os.getpid())}
+        with fake_workers.running(daemon.connection, 3):
+            eventually(
+                lambda: [worker.slots for worker in daemon.status().workers] == [1, 1, 1], "three slots"
+            )
+            started = [each.pid for each in processes.descendants(os.getpid()) if each.pid not in known]
+            assert len(started) >= 4, "the nursery and its three"
+            with kf.plan("cluster", connection=daemon.connection):
+                futures = [kf.future(plus_one, number) for number in range(100)]
+                assert [future.result(30) for future in futures] == [0] * 100
+        eventually(lambda: not daemon.status().workers, "they are gone")
     finally:
         daemon.close()
