@@ -10,6 +10,7 @@ from pathlib import Path
 from . import (
     captured_array,
     chunked_map,
+    comforts,
     import_time,
     memory,
     named_map,
@@ -28,6 +29,7 @@ QUESTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "round_trip": round_trip.rows,
     "throughput": throughput.rows,
     "chunked_map": chunked_map.rows,
+    "comforts": comforts.rows,
     "skewed_map": skewed_map.rows,
     "captured_array": captured_array.rows,
     "named_map": named_map.rows,

@@ -2,29 +2,31 @@
 
 nursery ── forks ──> 1,000 processes, each ══ TLS ══> scheduler: Hello, SlotReady;  Run ──> Done
 
-They are forked from a process that has imported everything, so that each needs a few MiB of its own.
+They are forked from a process that has imported everything, so that each needs a few MiB of its own. They end with the
+nursery, or with the scheduler.
 """
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import multiprocessing
 import os
 import signal
+import socket
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
-import uvloop
+from kubefuture.core.certificate import SERVER_NAME, client_context
 from kubefuture.core.connection import Connection
 from kubefuture.core.identity import hello
-from kubefuture.core.link import Link, connect
 from kubefuture.core.packing import pack_result
+from kubefuture.protocol.auth import ClientLogin
 from kubefuture.protocol.conversation import Conversation
+from kubefuture.protocol.framing import Decoder, frame
 from kubefuture.protocol.messages import (
     AnyMessage,
     Done,
@@ -47,22 +49,48 @@ PATIENCE = 180.0
 _SECONDS = 0.001
 """How long each task is said to have taken."""
 
+_READ_BYTES = 1 << 16
+
 
 class FakeWorker:
-    """A worker with one slot whose tasks all have the same result, at once."""
+    """A worker with one slot whose tasks all have the same result, at once.
 
-    def __init__(self, number: int, result: bytes) -> None:
+    Args:
+        number: Stands for the process of its slot.
+        connection: To the scheduler.
+        result: Of each task, packed.
+    """
+
+    def __init__(self, number: int, connection: Connection, result: bytes) -> None:
         self._number = number
         self._result = result
         self._conversation = Conversation()
-        self._link: Link | None = None
+        self._decoder = Decoder()
+        login = ClientLogin(connection.key)
+        context = client_context(connection.certificate)
+        plain = socket.create_connection(connection.host_and_port, timeout=PATIENCE)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = context.wrap_socket(plain, server_hostname=SERVER_NAME)
+        while not login.finished():
+            self._socket.sendall(login.feed(self._socket.recv(_READ_BYTES)))
+        self._socket.settimeout(None)
+        self._socket.sendall(frame([hello("worker", slots=[0])]))
+        self._take(login.rest)
 
-    async def join(self, connection: Connection) -> None:
-        """Connects, logs in and says that its slot is ready."""
-        self._link = await connect(connection, self._handle)
-        self._link.send([hello("worker", slots=[0])])
+    def work(self) -> None:
+        """Answers until the scheduler ends."""
+        while data := self._socket.recv(_READ_BYTES):
+            self._take(data)
 
-    def _handle(self, messages: list[AnyMessage]) -> None:
+    def _take(self, data: bytes) -> None:
+        messages = self._decoder.feed(data)
+        if messages:
+            answers = self._answers(messages)
+            self._conversation.vouched = self._conversation.received
+            if told := self._conversation.write(answers):
+                self._socket.sendall(frame(told))
+
+    def _answers(self, messages: list[AnyMessage]) -> list[Message]:
         answers: list[Message] = []
         if isinstance(messages[0], Welcome):
             answers += [Holding([]), SlotReady(0, self._number)]
@@ -76,13 +104,7 @@ class FakeWorker:
                 answers.append(Done(parts))
             elif isinstance(message, RetireSlot):
                 answers.append(SlotLost(message.slot, 0, -1, "retired", True, gone=True))
-        self._conversation.vouched = self._conversation.received
-        self._conversation.send(answers)
-        acknowledgement = self._conversation.acknowledgement()
-        if acknowledgement is not None:
-            answers.append(acknowledgement)
-        if answers and self._link is not None:
-            self._link.send(answers)
+        return answers
 
 
 @contextmanager
@@ -107,13 +129,14 @@ def running(connection: Path, workers: int) -> Iterator[None]:
             raise RuntimeError(f"{workers} workers did not come up")
         yield
     finally:
-        ours.close()  # which each of them notices
+        ours.close()
         nursery.join(PATIENCE)
         nursery.kill()
 
 
 def _raise_all(pipe: Pipe, path: str, workers: int) -> None:
-    """Forks the workers, says when all are there, and waits until all have ended."""
+    """Forks the workers, says when all are there, and ends them when nobody listens any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection, result = Connection.load(Path(path)), pack_result(0)
     places = multiprocessing.Semaphore(AT_ONCE)
     ready, ready_end = os.pipe()
@@ -122,37 +145,31 @@ def _raise_all(pipe: Pipe, path: str, workers: int) -> None:
     for number in range(workers):
         child = os.fork()
         if child == 0:
-            _live(pipe, FakeWorker(number, result), connection, places, ready_end)
+            pipe.close()
+            _live(number, connection, result, places, ready_end)
         children.append(child)
     os.close(ready_end)
     there = 0
     while there < workers and (arrived := os.read(ready, workers)):
         there += len(arrived)
-    if there == workers:
-        pipe.send(workers)
-    else:
-        pipe.close()
+    with suppress(OSError, EOFError):
+        pipe.send(there)
+        pipe.recv()
     for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
 
-def _live(pipe: Pipe, worker: FakeWorker, connection: Connection, places: Semaphore, ready: int) -> None:
+def _live(number: int, connection: Connection, result: bytes, places: Semaphore, ready: int) -> None:
     """The life of a forked worker; does not return."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        uvloop.run(_work(pipe, worker, connection, places, ready))
+        with places:
+            worker = FakeWorker(number, connection, result)
+        os.write(ready, b"!")
+        os.close(ready)
+        worker.work()
     except BaseException:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
-
-
-async def _work(
-    pipe: Pipe, worker: FakeWorker, connection: Connection, places: Semaphore, ready: int
-) -> None:
-    with places:
-        await worker.join(connection)
-    os.write(ready, b"!")
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(pipe.fileno(), ended.set)
-    await ended.wait()
