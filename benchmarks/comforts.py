@@ -1,7 +1,7 @@
 """What do the output relay, progress and seeds cost?
 
-A map and a round trip with them stand beside the same without. The bar of a map that shows its progress is drawn to a
-file of its own; a round trip is a future, and a map of one element, since futures have no progress.
+A map and a round trip with them stand beside the same without. The bar of a map that shows its progress goes nowhere;
+a round trip is a future, and a map of one element, since futures have no progress.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from benchmarks.contenders import Contender, ContenderError, executor, plus_one
 from benchmarks.peers import Peer
 from benchmarks.pools import PLACES, Rounds, beside, ready
 from tests.faults import processes
+from tests.faults.waiting import eventually
 
 
 def turn(pool, tasks):
@@ -45,7 +46,7 @@ def test_a_contender_answers_each_turn_and_ends_with_all_its_processes():
     finally:
         contender.close()
     assert started
-    assert not processes.living().keys() & started
+    eventually(lambda: not processes.living().keys() & started, "they are gone")
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ class ClusterExecutor(cf.Executor):
 
     def _pack(self, fn: Callable[..., Any]) -> Any:
         try:
-            return packed_function(self._prepare(fn) if callable(fn) else fn, 1 << 30, None)
+            return packed_function(self._prepare(fn) if callable(fn) else fn, 1 << 30)
         except UnpicklableError as error:
             return error
 

@@ -15,7 +15,7 @@ from ..backends.base import Backend
 from ..client.calls import TaskCall
 from ..core import rng
 from ..core.blobs import BlobFile
-from ..core.elements import FunctionRunner
+from ..core.elements import FunctionRunner, with_own_seed
 from ..core.packing import pack_element
 from ..core.printed import Printed
 from ..core.raised import named
@@ -141,8 +141,11 @@ def submit(
     if options.seed is not None and rng.is_list(options.seed):
         raise PlanError("A single future takes a single seed, not a list.")
     given = len(args) if "rng" not in kwargs else 1 << 30
-    packed = packed_function(fn, given, options.seed, options.task_timeout, options.output == "live")
-    return submit_packed(fn, packed, args, kwargs, options, plan)
+    root = rng.root_of(options.seed) if options.seed is not None else None
+    packed = packed_function(
+        fn, given, None, options.task_timeout, options.output == "live", own_seeds=root is not None
+    )
+    return submit_packed(fn, packed, args, kwargs, options, plan, root=root)
 
 
 def submit_packed(
@@ -153,11 +156,14 @@ def submit_packed(
     options: Options,
     plan: Plan | None,
     remembered: Remembered | None = None,
+    root: rng.Root | None = None,
 ) -> Future[T]:
-    """The same with a function that was packed before, and arrays that were."""
+    """The same with a function that was packed before, arrays that were, and the seed's root."""
     function, files = packed
     shared: dict[bytes, BlobFile] = {}
     payload = pack_element(args, kwargs, None, shared, remembered)
+    if root is not None:  # apart from the function, which is the same for many futures
+        payload = with_own_seed(root, payload)
     if shared:
         function, files = with_blobs(function, files, shared)
     backend = (plan or current_plan()).backend()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -33,30 +34,30 @@ class Failed:
 def packed_function(
     function: Callable[..., Any],
     positional: int,
-    seed: rng.Seed,
+    root: rng.Root | None = None,
     task_timeout: float | None = None,
     live: bool = False,
+    *,
+    own_seeds: bool = False,
 ) -> tuple[Function, tuple[BlobFile, ...]]:
     """A function as a message, with how its elements are called, and the blobs that it refers to.
 
     Args:
         function: What each element calls.
         positional: How many positional arguments it is given.
-        seed: The call's seed; a list counts as seeded.
+        root: Where all elements' random numbers come from, if they have one.
         task_timeout: Seconds that an element may run.
         live: What elements print is told while they run.
+        own_seeds: Each element's payload carries its root.
     """
     if not callable(function):
         raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
     payload, shared, files = pack_function(function)
     level = wanted_level()
     limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
-    if seed is None:
+    if root is None and not own_seeds:
         return Function(0, payload, shared, limit=limit, blobs=blobs, level=level, live=live), files
-    own_seeds = rng.is_list(seed)
-    root = None if own_seeds else rng.root_of(seed)
-    seeded = own_seeds or root is not None
-    wants = seeded and wants_rng(function, positional)
+    wants = wants_rng(function, positional)
     packed = root.packed() if root is not None else b""
     return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level, live), files
 
@@ -75,6 +76,10 @@ def wants_rng(function: Callable[..., Any], positional: int) -> bool:
 
     As in https://scientific-python.org/specs/spec-0007.
     """
+    if type(function) is types.FunctionType and not function.__dict__:  # a signature takes 10 us
+        code = function.__code__
+        if "rng" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+            return False
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):

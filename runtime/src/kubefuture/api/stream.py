@@ -15,6 +15,7 @@ from ..backends.capabilities import Capability
 from ..client.calls import MapCall, exception_of
 from ..client.leaving import cut_short
 from ..client.named import NamedCall
+from ..core import rng
 from ..core.elements import FunctionRunner
 from ..core.interrupts import undisturbed
 from ..core.packing import unpack_result
@@ -67,8 +68,14 @@ class Stream:
         self._deadline = None if options.timeout is None else time.monotonic() + options.timeout
         self._inputs = Inputs(iterables, options.seed)
         self.total = self._inputs.total
+        own_seeds = rng.is_list(options.seed)
         self._function, self._files = packed_function(
-            function, len(iterables), options.seed, options.task_timeout, options.output == "live"
+            function,
+            len(iterables),
+            None if own_seeds or options.seed is None else rng.root_of(options.seed),
+            options.task_timeout,
+            options.output == "live",
+            own_seeds=own_seeds,
         )
         if self._inputs.bare:
             self._function = msgspec.structs.replace(self._function, bare=True)

@@ -12,8 +12,8 @@ from ..protocol.messages import Blob, Function
 _KEPT = 64
 """So many functions of futures stay on the other side without a call that uses them."""
 
-_Key = tuple[bytes, bool, bytes, float, tuple[Blob, ...], int, bool]
-"""What makes two futures' functions the same: payload, rng, seed, limit, blobs, level, live."""
+_Key = tuple[bytes, bool, bool, float, tuple[Blob, ...], int, bool]
+"""What makes two futures' functions the same: payload, rng, own_seeds, limit, blobs, level, live."""
 
 
 class Functions:
@@ -102,7 +102,7 @@ def _key(function: Function) -> _Key:
     return (
         function.payload,
         function.rng,
-        function.seed,
+        function.own_seeds,
         function.limit,
         function.blobs,
         function.level,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 import random
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import msgspec
 
 from ..errors import PlanError
 from .context import current_element
+from .seed_pool import pool_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,9 +131,10 @@ def seed_globals(root: Root) -> None:
     """Seeds `numpy.random` and `random` for an element; two states, since one would give both the same numbers."""
     import numpy as np
 
-    np.random.seed(root.sequence().generate_state(8))
-    words = root.child(1).sequence().generate_state(16)
-    random.seed(int.from_bytes(words.astype("<u4").tobytes(), "little"))
+    pool = pool_of(root.entropy if isinstance(root.entropy, str) else tuple(root.entropy), root.pool_size)
+    pool = pool.spawned(*root.key)
+    np.random.seed(pool.words(8))
+    random.seed(int.from_bytes(struct.pack("<16I", *pool.spawned(1).words(16)), "little"))
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class Call:
         self._plan = plan
         self._limit = limit
         self._run = run
-        self._function = packed_function(run, 1, None)
+        self._function = packed_function(run, 1)
         self._remembered = Remembered(read_only=read_only)
         self._lock = threading.Lock()
         self._numbers = count()
