@@ -266,7 +266,7 @@ def run(cluster: Cluster, port: int, folder: Path, text: str = RUN) -> subproces
     return subprocess.Popen(
         arguments,
         env={**os.environ, "PYTHONPATH": path, "KUBEFUTURE_RUN": "work"},
-        cwd=here,
+        cwd=folder,
         stderr=subprocess.PIPE,
     )
 
@@ -318,6 +318,18 @@ def test_R5_what_a_run_starts_is_not_that_run(on_cluster, tmp_path):
     other_seeds = run(on_cluster, 0, tmp_path, LEFT.replace("[1, 2, 3]", "[1, 2, 4]"))
     assert other_seeds.wait(60) == 1
     assert "now asks for abs over 3 elements with seed a list of 3" in other_seeds.stderr.read().decode()
+    for name in ("work/1", "work/2"):
+        kf.forget(name)
+
+
+def test_R5_a_program_is_refused_that_would_be_a_run_beside_another_one(on_cluster, checkpoint, tmp_path):
+    first = run(on_cluster, checkpoint.port, tmp_path)
+    visit = checkpoint.next()
+    second = run(on_cluster, 0, tmp_path)
+    assert second.wait(60) == 1
+    assert f"Run 'work' goes on already, in process {first.pid}: two" in second.stderr.read().decode()
+    visit.go()
+    assert first.wait(60) == 0, first.stderr.read()
     for name in ("work/1", "work/2"):
         kf.forget(name)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..client.named import Naming
 from ..core import rng
+from ..core.run_lock import RunLock
 from .options import Options
 
 RUN = "KUBEFUTURE_RUN"
@@ -19,6 +20,8 @@ RUN = "KUBEFUTURE_RUN"
 
 _run = os.environ.pop(RUN, "")
 """The run that this program is. Programs that it starts, and its forks, are not that run."""
+
+_lock: RunLock | None = None
 
 
 def _forked() -> None:
@@ -29,6 +32,16 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 _places = count(1)
+
+
+def hold_run() -> None:
+    """This program is its run now, and no other one is.
+
+    Raises:
+        NamedMapError: Another one is.
+    """
+    global _lock
+    _lock = _lock or RunLock(_run)
 
 
 def naming_of(function: Callable[..., Any], options: Options) -> Naming | None:

@@ -28,7 +28,7 @@ from ..core.unseeded import warn_unseeded
 from ..errors import KubefutureError, PlanError, PoisonError, ResultError
 from ..protocol.messages import Failure, PrintedCall, Span, Tally
 from .inputs import Inputs
-from .names import naming_of
+from .names import hold_run, naming_of
 from .options import Options
 from .plan import current_plan
 from .running import Failed, packed_function, run_in_place, with_blobs
@@ -115,6 +115,8 @@ class Stream:
             chunk_size, retries = self.options.chunk_size or 0, self.options.retries
             with undisturbed():
                 naming = self._naming if Capability.NAMES in self._plan.capabilities else None
+                if naming is not None and naming.again:
+                    hold_run()
                 call = backend.session.start_map(
                     self._function, self._files, naming, total=total, chunk_size=chunk_size, retries=retries
                 )
