@@ -7,7 +7,7 @@ from typing import Any
 
 from kubefuture.worker import slot_set
 
-from tests.runtime.ends import End
+from tests.runtime.ends import End, Worker
 from tests.runtime.fakes import FakeSlot
 from tests.runtime.wires import Wire
 from tests.runtime.world import World
@@ -78,6 +78,11 @@ class TimedWire(Wire):
             delay = draw.uniform(0.001, 0.02) if draw.random() < 0.95 else draw.uniform(0.1, 2.0)
             self._world.loop.call_later(delay, self._go)
 
+    def cut_near(self) -> None:
+        """The end connects again after a while, as it would."""
+        super().cut_near()
+        self._world.come_back(self.end)
+
     def _go(self) -> None:
         self._under_way = False
         while self._world.arrive(self) or self._world.deliver(self):
@@ -104,7 +109,12 @@ class TimedWorld(World):
     def lose(self, wire: Wire) -> None:
         """A connection breaks; its end is back after a while."""
         self.cut(wire, 0)
-        self._come_back(wire.end, 5.0)
+
+    def kill_worker(self, worker: Worker, *, seen: bool = False, emptied: bool = False) -> None:
+        """Another one is started in its place, and connects as soon as there is a scheduler."""
+        number = self.workers.index(worker)
+        super().kill_worker(worker, seen=seen, emptied=emptied)
+        self._try(self.workers[number])
 
     def fail(self, seconds: float) -> None:
         """The scheduler dies, and another one is there a little later."""
@@ -117,11 +127,15 @@ class TimedWorld(World):
                 wire.cut_near()
         self.wires.clear()
         self.restart()
-        for end in self.ends:
-            self._come_back(end, 3.0)
 
-    def _come_back(self, end: End, longest: float) -> None:
-        self.loop.call_later(self.draw.uniform(0.01, longest), end.connect)
+    def come_back(self, end: End) -> None:
+        """Somebody whose connection has ended connects again after a while, and tries until it is there."""
+        self.loop.call_later(self.draw.uniform(0.01, 4.0), lambda: self._try(end))
+
+    def _try(self, end: End) -> None:
+        end.connect()
+        if end.alive and end.wire is None:
+            self.come_back(end)
 
     def run(self, until: float) -> None:
         """The clock goes on until then."""
