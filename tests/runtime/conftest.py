@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import kubefuture as kf
 import pytest
@@ -12,6 +12,21 @@ from tests.faults import processes
 from tests.faults.checkpoint import Checkpoint
 from tests.faults.programs import Cluster
 from tests.faults.waiting import eventually
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What fails in a simulation can be had again with one command, which the report ends with."""
+    report = yield
+    if report.failed and item.path.name.startswith("test_simulation"):
+        seed = getattr(item, "callspec", None) and item.callspec.params.get("seed")
+        chosen = os.environ.get("SIMULATION") if seed is None else seed
+        which = f"SIMULATION={chosen} " if chosen is not None else ""
+        name = item.nodeid.partition("[")[0]
+        report.sections.append(("Again with", f"{which}.venv/bin/python -m pytest -n 0 '{name}'"))
+    return report
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from kubefuture.core.settings import MAX_CREDITS
 from kubefuture.machine.machine import Machine
 from kubefuture.machine.slots import Stage
 
@@ -23,6 +24,7 @@ def check_machine(machine: Machine) -> None:
     for place in (state.idle, state.hungry, state.stacked):
         assert set(place) <= ready, "only a slot that is ready is a candidate for work"
     assert all(not slot.leases for slot in state.idle)
+    assert all(len(slot.leases) <= MAX_CREDITS for slot in slots), "R13: a slot has no more ahead than it may"
     assert {id(lease) for lease in state.leases.values()} == {
         id(lease) for slot in slots for lease in slot.leases.values()
     }, "every lease is at a slot that is there"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 LIMIT = 2.5
 """Seconds that an element may run."""
-
-_serial = itertools.count(1)
 
 
 class End:
@@ -159,7 +156,7 @@ class Client(End):
 
     def submit(self, kind: str, retries: int = 0, files: Files = ()) -> None:
         """A single future, which may refer to captured data."""
-        kind = f"{kind}-{next(_serial)}"
+        kind = f"{kind}-{next(self.world.serial)}"
         future: Future[Any] = Future()
         with self.process.running():
             function = self._function(files, rng=True)
@@ -168,7 +165,7 @@ class Client(End):
 
     def map(self, kinds: list[str], chunk_size: int = 0, retries: int = 0, files: Files = ()) -> None:
         """A map, whose elements come in two parts."""
-        kinds = [f"{kind}-{next(_serial)}" for kind in kinds]
+        kinds = [f"{kind}-{next(self.world.serial)}" for kind in kinds]
         with self.process.running():
             call = self.session.start_map(
                 self._function(files), files, total=len(kinds), chunk_size=chunk_size, retries=retries
@@ -183,7 +180,10 @@ class Client(End):
         self, name: str, kinds: list[str], chunk_size: int = 0, files: Files = (), *, again: bool = False
     ) -> None:
         """A named map, without elements at first; one that is begun again has the same ones."""
-        kinds = [f"{kind}-{name if again else next(_serial)}-{number}" for number, kind in enumerate(kinds)]
+        kinds = [
+            f"{kind}-{name if again else next(self.world.serial)}-{number}"
+            for number, kind in enumerate(kinds)
+        ]
         total = len(kinds) if again or len(kinds) % 2 else -1
         with self.process.running():
             naming = Naming(name, "f", again=again)
@@ -260,6 +260,17 @@ class Client(End):
         if self.backend._link is not None and self.wire is not None:
             self.backend._link.send([Bye()])
         self.die()
+
+    @property
+    def ended(self) -> int:
+        """How many elements have ended, for the caller."""
+        of_maps = sum(
+            1 if isinstance(item, Failure) else len(item.payloads)  # type: ignore[union-attr]
+            for _, call in self.maps
+            for item in call.arrived
+            if not isinstance(item, PrintedCall)
+        )
+        return of_maps + sum(future.done() for _, future, _ in self.futures)
 
     def check(self) -> None:
         """Every element has ended exactly once, and as it had to."""

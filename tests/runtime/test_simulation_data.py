@@ -11,7 +11,7 @@ import pytest
 from kubefuture.core.settings import ORPHAN_SECONDS
 
 from tests.runtime.stories import files
-from tests.runtime.test_simulation import SEEDS, finish, replayable
+from tests.runtime.test_simulation import SEEDS, finish
 from tests.runtime.world import World, virtual_time  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
@@ -74,14 +74,11 @@ def happen(world: World, draw: random.Random, steps: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS[:60])
 def test_R26_R29_captured_data_is_where_it_is_needed_and_nowhere_else_in_the_end(seed: int) -> None:
     draw = random.Random(seed)
-    with replayable(seed, "simulation"):
-        world = World(
-            draw.randint(1, 3), draw.randint(1, 3), draw.randint(1, 2), scaling=draw.random() < 0.5,
-            named=draw.random() < 0.5, blobs=True,
-        )  # fmt: skip
-        happen(world, draw, 400)
-        world.settle()
-        world.later(
-            ORPHAN_SECONDS + 1
-        )  # so long a worker keeps what waits for data of a client that never comes
-        finish(world)
+    world = World(
+        draw.randint(1, 3), draw.randint(1, 3), draw.randint(1, 2), scaling=draw.random() < 0.5,
+        named=draw.random() < 0.5, blobs=True,
+    )  # fmt: skip
+    happen(world, draw, 400)
+    world.settle()
+    world.later(ORPHAN_SECONDS + 1)  # so long a worker keeps what waits for data of a client that never comes
+    finish(world)

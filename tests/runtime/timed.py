@@ -8,7 +8,7 @@ from typing import Any
 from kubefuture.worker import slot_set
 
 from tests.runtime.ends import End, Worker
-from tests.runtime.fakes import FakeSlot
+from tests.runtime.fakes import RUNS, FakeSlot
 from tests.runtime.wires import Wire
 from tests.runtime.world import World
 
@@ -94,8 +94,12 @@ class TimedWorld(World):
 
     standing = False
 
+    at_stake: int
+    """Elements that were begun, and whose outcome no client had, when a scheduler died: they may have to run again."""
+
     def __init__(self, seed: int, **what: Any) -> None:
         self.draw = TimedSlot.draw = random.Random(seed)
+        self.at_stake = 0
         super().__init__(**what)
 
     def wire(self, end: End) -> Wire:
@@ -118,6 +122,7 @@ class TimedWorld(World):
 
     def fail(self, seconds: float) -> None:
         """The scheduler dies, and another one is there a little later."""
+        self.at_stake += len(RUNS) - sum(client.ended for client in self.clients)
         self.kill_scheduler(quietly=self.draw.random() < 0.5)
         self.loop.call_later(seconds, self._again)
 

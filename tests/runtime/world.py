@@ -40,6 +40,7 @@ _DEAD: set[str] = set()
 """Identities of processes that are known to be dead, as on the scheduler's own host."""
 
 _identities = itertools.count(1)
+"""Numbered anew in each world, so that a failing one can be had again."""
 
 
 def hello(role: str, *, place: str = "") -> Hello:
@@ -171,6 +172,7 @@ class World:
         known: The workers that a scheduler knew.
         wires: All connections of which one side knows.
         cancelled: Elements that nobody wants: session and payload.
+        serial: Numbers the elements.
         standing: The clock stands still by itself.
     """
 
@@ -186,9 +188,16 @@ class World:
         named: bool = False,
         blobs: bool = False,
     ) -> None:
+        global _identities
         SLOTS.clear()
         RUNS.clear()
         _DEAD.clear()
+        _identities, Wire.numbers, FakeSlot.pids = (
+            itertools.count(1),
+            itertools.count(1),
+            itertools.count(1000),
+        )
+        self.serial = itertools.count(1)
         self.loop = FakeLoop()
         self.wanted: int | None = slots * workers if scaling else None
         self.cancelled: list[tuple[str, str]] = []
