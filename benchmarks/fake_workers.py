@@ -24,10 +24,12 @@ from kubefuture.core.certificate import SERVER_NAME, client_context
 from kubefuture.core.connection import Connection
 from kubefuture.core.identity import hello
 from kubefuture.core.packing import pack_result
+from kubefuture.core.settings import SIGN_SECONDS
 from kubefuture.protocol.auth import ClientLogin
 from kubefuture.protocol.conversation import Conversation
 from kubefuture.protocol.framing import Decoder, frame
 from kubefuture.protocol.messages import (
+    Ack,
     AnyMessage,
     Done,
     Holding,
@@ -78,8 +80,16 @@ class FakeWorker:
         self._take(login.rest)
 
     def work(self) -> None:
-        """Answers until the scheduler ends."""
-        while data := self._socket.recv(_READ_BYTES):
+        """Answers until the scheduler ends, and gives a sign of life when there is nothing to answer."""
+        self._socket.settimeout(SIGN_SECONDS)
+        while True:
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except TimeoutError:
+                self._socket.sendall(frame([Ack(self._conversation.vouched)]))
+                continue
+            if not data:
+                return
             self._take(data)
 
     def _take(self, data: bytes) -> None:

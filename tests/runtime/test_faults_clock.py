@@ -10,7 +10,9 @@ import time
 
 import kubefuture as kf
 import pytest
+from kubefuture.core.events import parse
 from kubefuture.scheduler.lease_numbers import first_lease
+from kubefuture.scheduler.wall_clock import WallClock
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import SOURCE, Cluster, Program
@@ -49,6 +51,12 @@ class WrongClock(Cluster):
         return super().program(role, *arguments, PYTHONPATH=f"{self.folder / 'site'}:{SOURCE}", **changes)
 
 
+def said(cluster: Cluster) -> list[dict[str, str]]:
+    """What the scheduler's log says of jumps."""
+    events = [parse(line.partition(" ")[2]) for line in cluster.scheduler.text().splitlines()]
+    return [dict(event.fields) for event in events if event is not None and event.name == "clock-jumped"]
+
+
 @pytest.fixture
 def wrong():
     with WrongClock() as started, kf.plan("cluster", connection=started.connection):
@@ -65,6 +73,9 @@ def test_R10_a_clock_that_jumps_ends_no_lease_and_no_session(wrong, checkpoint, 
     status = wrong.status()
     assert [worker.busy for worker in status.workers] == [2] and 0 <= status.uptime_s < HOUR
     assert kf.n_workers() == 2
+    eventually(lambda: said(wrong), "a line in the log that names it")
+    (line,) = said(wrong)
+    assert float(line["seconds"]) == pytest.approx(hours * HOUR, abs=60) and "clock was set" in line["told"]
     for visit in visits:
         visit.go("on")
     for visit in checkpoint.take(2):
@@ -94,6 +105,22 @@ def test_R7_what_runs_goes_on_under_a_scheduler_that_is_started_after_the_clock_
         checkpoint.next().go("on")
     assert kf.value(futures) == ["on"] * 6
     assert not checkpoint.anybody and wrong.slots() == slots
+
+
+def test_R1_a_clock_that_is_only_trimmed_is_no_line_and_one_that_is_set_is_one(monkeypatch):
+    true, lines = time.time(), []
+    monkeypatch.setattr(time, "monotonic", lambda: 50.0)
+    monkeypatch.setattr(time, "time", lambda: true)
+    clock = WallClock(lines.append)
+    for more in (0.4, 0.9, -0.9):
+        true += more
+        clock.look()
+    assert not lines
+    for more in (1.1, -3600.0):
+        true += more
+        clock.look()
+        clock.look()
+    assert [parse(line).fields["seconds"] for line in lines] == ["1.100", "-3600.000"]
 
 
 def test_R7_no_lease_has_a_number_that_a_scheduler_before_gave_though_the_clock_is_set_back(

@@ -7,6 +7,7 @@ import dataclasses
 import kubefuture as kf
 import pytest
 from kubefuture.core.connection import Connection
+from kubefuture.core.events import parse
 from kubefuture.core.version import own_environment
 from kubefuture.protocol.auth import REFUSAL, ClientLogin
 from kubefuture.protocol.limits import FRAME_BYTES
@@ -41,6 +42,12 @@ def liar(cluster: Cluster, slots: tuple[int, ...] = ()) -> RawPeer:
     )
     assert isinstance(peer.hear(), Welcome)
     return peer
+
+
+def events(cluster: Cluster, name: str) -> list[dict[str, object]]:
+    """What the scheduler's log tells in lines of one name."""
+    found = [parse(line.partition(" ")[2]) for line in cluster.scheduler.text().splitlines()]
+    return [dict(event.fields) for event in found if event is not None and event.name == name]
 
 
 def lies(lease: int) -> dict[str, tuple[object, str]]:
@@ -81,6 +88,8 @@ def test_R6_a_worker_that_lies_is_put_out_and_named_and_nobody_else_notices(on_c
             peer.say(said)
         peer.hung_up()
     eventually(lambda: told in on_cluster.scheduler.text(), f"a line in the log with: {told}")
+    (ended,) = events(on_cluster, "connection-ended")
+    assert told in ended["reason"] and ended["peer"].startswith("worker "), "it is said who it was"
     assert "Traceback" not in on_cluster.scheduler.text()
     eventually(lambda: len(on_cluster.status().workers) == 1, "the end of the liar")
     visit.go()
@@ -89,16 +98,28 @@ def test_R6_a_worker_that_lies_is_put_out_and_named_and_nobody_else_notices(on_c
     assert on_cluster.slots() == slots and not checkpoint.anybody
 
 
-def test_R6_an_outcome_of_a_lease_that_never_was_is_dropped(on_cluster, checkpoint):
-    """It cannot be told from one that is over, as when a result crosses with a cancel."""
+def test_R6_an_outcome_of_a_lease_that_never_was_is_dropped_and_named_once(on_cluster, checkpoint):
+    """The connection stays: an honest worker may be late with what it had from a scheduler before."""
     port = checkpoint.port
     future = kf.future(lambda: (reach(port), "true")[1])
     visit = checkpoint.next()
     with liar(on_cluster) as peer:
-        peer.say(Done([Part(5, 0, [b"x"], 0.1, True)]), Raised(6, 0, b"x", 0.1, True))
+        peer.say(Done([Part(5, 0, [b"x"], 0.1, True)]), Raised(1 << 62, 0, b"x", 0.1, True))
         eventually(lambda: len(on_cluster.status().workers) == 2, "that it is still there")
         visit.go()
         assert future.result(30) == "true"
+        (event,) = events(on_cluster, "outcome-unknown")
+        strangers = [worker.name for worker in on_cluster.status().workers if not worker.slots]
+        assert [event["worker"]] == strangers and event["lease"] == "5"
+
+
+@pytest.mark.parametrize("lease", [5, 1 << 62])
+def test_R6_both_a_lease_of_long_ago_and_one_that_is_yet_to_be_are_named(on_cluster, lease):
+    with liar(on_cluster) as peer:
+        peer.say(Done([Part(lease, 0, [b"x"], 0.1, True)]))
+        eventually(lambda: events(on_cluster, "outcome-unknown"), "the line")
+        assert events(on_cluster, "outcome-unknown")[0]["lease"] == str(lease)
+    assert kf.map(abs, [-1]) == [1]
 
 
 @pytest.mark.parametrize(("start", "count"), [(10, 1), (5, 9), (-1, 1)])

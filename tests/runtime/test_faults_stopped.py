@@ -1,4 +1,4 @@
-"""A worker that stops reading, and one that is away for longer than it is waited for (R6, R7, R11, R16)."""
+"""A worker that stops reading, and one that is away for longer than it is waited for (R6, R7, R11, R16, R23)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import kubefuture as kf
 import pytest
+from kubefuture.core.events import parse
 
 from tests.faults import processes
 from tests.faults.checkpoint import reach
@@ -67,19 +68,66 @@ party._PATIENCE["worker"] = 0.3
 """
 
 
+NERVOUS = """
+from kubefuture.scheduler import silence
+silence.SILENT_SECONDS = 1.0
+from kubefuture.worker import supervisor
+supervisor.SIGN_SECONDS = 0.2
+"""
+
+
 class Impatient(Cluster):
     """A cluster whose scheduler waits for a worker for a moment only; its first worker is reached by a wire."""
 
-    def __init__(self) -> None:
+    def __init__(self, change: str = IMPATIENT, roles: tuple[str, ...] = ("scheduler",)) -> None:
         super().__init__(1)
+        self._roles = roles
         (self.folder / "site").mkdir()
-        (self.folder / "site" / "sitecustomize.py").write_text(IMPATIENT)
+        (self.folder / "site" / "sitecustomize.py").write_text(change)
 
     def program(self, role: str, *arguments: str, **changes: str) -> Program:
         """Starts a program without waiting for what it says."""
-        if role == "scheduler":
+        if role in self._roles:
             changes["PYTHONPATH"] = f"{self.folder / 'site'}:{SOURCE}"
         return super().program(role, *arguments, **changes)
+
+
+def test_R23_a_worker_that_is_stopped_is_named_in_the_log_and_the_status_and_given_nothing_more(checkpoint):
+    port = checkpoint.port
+    cluster = Impatient(NERVOUS, ("scheduler", "worker"))
+    with cluster, second_worker(cluster) as other, kf.plan("cluster", connection=cluster.connection):
+        kf.scale(2)
+        results = kf.imap(lambda i: (i, reach(port, i)), range(2), chunk_size=1)
+        visits = {visit.pid: visit for visit in checkpoint.take(2)}
+        (slot,) = cluster.slots()
+        stopped = visits.pop(slot)
+        (lively,) = visits.values()
+        cluster.worker.process.send_signal(signal.SIGSTOP)
+        try:
+            eventually(lambda: said(cluster, "silent"), "the line that says so")
+            (line,) = said(cluster, "silent")
+            (status,) = [worker for worker in cluster.status().workers if worker.away]
+            assert status.pid == cluster.worker.pid and status.busy == 1 and line["worker"] == status.name
+            assert "stopped" in line["told"] and float(line["seconds"]) >= 1.0
+            eventually(lambda: kf.n_workers() == 1, "the news that there is one less")
+            lively.go("here")
+            assert kf.map(abs, range(-50, 0)) == list(range(50, 0, -1)), "all of it is the other one's"
+        finally:
+            cluster.worker.process.send_signal(signal.SIGCONT)
+        eventually(lambda: said(cluster, "heard"), "the line that it is back")
+        assert [line["worker"] for line in said(cluster, "heard")] == [status.name]
+        eventually(lambda: kf.n_workers() == 2, "the news that it is back")
+        assert not any(worker.away for worker in cluster.status().workers)
+        stopped.go("there")
+        assert sorted(results) == sorted([(int(lively.label), "here"), (int(stopped.label), "there")])
+        assert not checkpoint.anybody, "nothing ran twice"
+        assert len(said(cluster, "silent")) == 1 and other.process.poll() is None
+
+
+def said(cluster: Cluster, name: str) -> list[dict[str, object]]:
+    """What lines of one name in the scheduler's log tell."""
+    events = [parse(line.partition(" ")[2]) for line in cluster.scheduler.text().splitlines()]
+    return [dict(event.fields) for event in events if event is not None and event.name == name]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubefuture.core.blob_lane import Lane
 from kubefuture.protocol.framing import Decoder, frame
-from kubefuture.protocol.messages import Message
+from kubefuture.protocol.messages import Ack, Message
 
 if TYPE_CHECKING:
     from kubefuture.scheduler.server import Server
@@ -37,6 +37,7 @@ class Wire:
         near: The end has not noticed that it is over.
         far: Nor has the scheduler.
         greeted: The Hello has arrived.
+        last: What arrived last at the scheduler.
     """
 
     numbers = itertools.count(1)
@@ -48,6 +49,7 @@ class Wire:
         self.down: deque[Message] = deque()
         self.near = self.far = True
         self.greeted = False
+        self.last: Message | None = None
         self.link = Link(self)
         self.peer = Far(self)
 
@@ -61,18 +63,19 @@ class Wire:
                 self.link.lane.pause(paused=len(self.up) >= _MUCH)
 
     def arrive(self) -> bool:
-        """One message arrives at the scheduler, or it notices the end. Returns whether there was anything."""
+        """One message arrives at the scheduler, or it notices the end. Returns whether there was anything new."""
         if not self.far:
             return False
         if self.up:
             message = self.up.popleft()
+            is_sign, self.last = isinstance(message, Ack) and message == self.last, message
             self.read()
             if self.greeted:
                 self.server.received(self.peer, [message])  # type: ignore[arg-type, list-item]
             else:
                 self.greeted = True
                 self.server.joined(self.peer, message)  # type: ignore[arg-type]
-            return True
+            return not is_sign
         if not self.near:
             self.cut_far()
             return True
@@ -154,6 +157,11 @@ class Far:
     def paused(self) -> bool:
         """As a Peer's: much is on the way."""
         return len(self._wire.down) >= _MUCH
+
+    @property
+    def unsent(self) -> int:
+        """As a Peer's, in messages."""
+        return len(self._wire.down)
 
     def send(self, messages: list[Message]) -> None:
         """As a Peer's."""

@@ -45,7 +45,7 @@ def run(project: Project, options: argparse.Namespace) -> int:
                 str(worker.pid),
                 str(worker.slots),
                 str(worker.busy),
-                duration(worker.connected_s),
+                duration(worker.connected_s) + (", does not answer" if worker.away else ""),
             )
             for worker in status.workers
         ]

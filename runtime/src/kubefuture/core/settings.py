@@ -106,6 +106,15 @@ ORPHAN_SECONDS: Final = 600.0
 LEASE_SECONDS: Final = 30.0
 """How long a worker whose connection broke is waited for before its elements are leased again (R7)."""
 
+SIGN_SECONDS: Final = 5.0
+"""A worker gives a sign of life at least this often."""
+
+SILENT_SECONDS: Final = 15.0
+"""A worker that is connected, and has said or read nothing for so long, is given nothing more until it does (R23)."""
+
+CLOCK_JUMP_SECONDS: Final = 1.0
+"""A wall clock that moves by more than this, beside the one that only counts, is worth a line in the log."""
+
 SESSION_SECONDS: Final = 24 * 3600.0
 """How long a client whose connection broke is waited for, its results kept (R10)."""
 

@@ -145,7 +145,8 @@ def send_lease(
     state: State, slot: SlotState, session: SessionState, call: Call, start: int, payloads: list[bytes]
 ) -> int:
     """Gives elements to a slot that is bound to their session; returns the lease's number."""
-    lease = LeaseState(next(state.lease_ids), session, call, start, start + len(payloads), slot)
+    lease = LeaseState(state.next_lease, session, call, start, start + len(payloads), slot)
+    state.next_lease += 1
     state.leases[lease.id] = lease
     slot.leases[lease.id] = lease
     if call.leases is None:

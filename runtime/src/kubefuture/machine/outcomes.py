@@ -257,9 +257,11 @@ def _close(state: State, lease: LeaseState) -> None:
 
 
 def _lease_of(state: State, worker: WorkerState, lease_id: int) -> LeaseState | None:
-    """None for a lease that is over, as when a result crosses with a cancel."""
+    """None for a lease that is over, as when a result crosses with a cancel, or that never was."""
     lease = state.leases.get(lease_id)
-    if lease is not None and lease.slot.worker is not worker:
+    if lease is None:
+        state.dropped(worker, lease_id)
+    elif lease.slot.worker is not worker:
         raise ProtocolError(f"Lease {lease_id} is another worker's.")
     return lease
 

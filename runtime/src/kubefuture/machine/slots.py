@@ -112,15 +112,16 @@ class WorkerState:
 
     Attributes:
         told: The scheduler knows what its slots have.
+        dropped: It has told of a lease that it never had, which the log says once.
     """
 
-    __slots__ = ("away", "connected_at", "hello", "peer", "slots", "told")
+    __slots__ = ("away", "connected_at", "dropped", "hello", "peer", "slots", "told")
 
     def __init__(self, peer: Peer, hello: Hello, now: float) -> None:
         self.peer = peer
         self.hello = hello
         self.connected_at = now
-        self.away = False
+        self.away = self.dropped = False
         self.told = not hello.epoch  # who has talked to a scheduler before brings its work along
         self.slots = {index: SlotState(self, index) for index in hello.slots}
 
@@ -133,4 +134,5 @@ class WorkerState:
             slots=len(self.slots),
             busy=sum(bool(slot.leases) for slot in self.slots.values()),
             connected_s=now - self.connected_at,
+            away=self.away,
         )

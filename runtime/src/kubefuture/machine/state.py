@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 
 from ..core.events import Event, Value
 from ..core.transitions import checked
@@ -50,7 +49,7 @@ class State:
         self.waiting = Waiting()
         self.workers: dict[Peer, WorkerState] = {}
         self.leases: dict[int, LeaseState] = {}
-        self.lease_ids = count(first_lease)
+        self._first_lease = self.next_lease = first_lease
         self.idle: dict[SlotState, None] = {}
         self.hungry: dict[SlotState, None] = {}
         self.stacked: dict[SlotState, None] = {}
@@ -94,6 +93,15 @@ class State:
         """Something worth a line happened to a call."""
         if self.events is not None:
             self.events.append(Event(name, {"session": session.hello.identity, "call": call.id, **fields}))
+
+    def dropped(self, worker: WorkerState, lease_id: int) -> None:
+        """An outcome counts for nothing, since no such lease is out. That is no news if one was, and is over."""
+        if self._first_lease <= lease_id < self.next_lease or self.events is None or worker.dropped:
+            return
+        worker.dropped = True
+        told = "this scheduler never gave that lease, so what came of it is dropped; said once a worker"
+        fields: dict[str, Value] = {"worker": worker.hello.identity, "lease": lease_id, "told": told}
+        self.events.append(Event("outcome-unknown", fields))
 
     def finish(self, session: SessionState, call: Call) -> None:
         """A call has all its outcomes."""

@@ -197,7 +197,7 @@ class Scale(Message, frozen=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One worker, as `make status` shows it. `connected_s` is in seconds."""
+    """One worker, as `make status` shows it. `connected_s` is in seconds; `away` says that it does not answer."""
 
     name: str
     host: str
@@ -205,6 +205,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     slots: int
     busy: int
     connected_s: float
+    away: bool = False
 
 
 class Status(Message, frozen=True):

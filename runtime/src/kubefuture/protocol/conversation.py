@@ -54,6 +54,11 @@ class Conversation:
         """What was sent and is not acknowledged, in order."""
         return self._kept
 
+    @property
+    def acknowledged(self) -> int:
+        """How many messages the other side has acknowledged."""
+        return self._acknowledged
+
     def send(self, messages: Sequence[Message]) -> None:
         """Notes what is sent, or is to be sent over the next connection."""
         self._kept.extend(messages)

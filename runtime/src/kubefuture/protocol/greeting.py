@@ -76,7 +76,10 @@ class Welcome(Message, frozen=True):
 
 
 class Ack(Message, frozen=True):
-    """So many messages have arrived and are in good hands. Not counted itself, like Hello and Welcome."""
+    """So many messages have arrived and are in good hands. Not counted itself, like Hello and Welcome.
+
+    Said once more by a worker now and then, as a sign of life.
+    """
 
     received: int
 

@@ -31,6 +31,7 @@ from .listening import listen_tcp, listen_unix
 from .restoring import restored_maps
 from .server import Server
 from .storing import Store
+from .wall_clock import WallClock
 
 if TYPE_CHECKING:
     import ssl
@@ -56,6 +57,7 @@ async def _serve(connection: Connection, options: argparse.Namespace, readiness:
         events=events,
     )
     log(line("scheduler-started", epoch=machine.epoch))
+    WallClock(log).watch()
     failures: list[str] = []
 
     def failed(sentence: str) -> None:

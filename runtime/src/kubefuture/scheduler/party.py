@@ -53,6 +53,7 @@ class Party:
         peer: Its connection, None while it is away.
         presence: Whether it is there.
         since: Since when it has been away, in the machine's seconds.
+        arrivals: How often something came from it.
     """
 
     def __init__(self, peer: Peer, hello: Hello, storage: Storage | None = None) -> None:
@@ -61,6 +62,7 @@ class Party:
         self.peer: Peer | None = peer
         self.presence = Presence.CONNECTED
         self.since = 0.0
+        self.arrivals = 0
         self.conversation = Conversation()
         self._pending: list[tuple[int, int]] = []
         self._unwritten: deque[Message] = deque()
@@ -95,6 +97,11 @@ class Party:
             self.peer.close()
         if self._unread is not None:
             self._unread.left(0)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """What changes as it reads: how many messages it has acknowledged, and how many bytes wait for it."""
+        return self.conversation.acknowledged, self.peer.unsent if self.peer is not None else 0
 
     def can_resume(self, received: int) -> bool:
         """Whether the exchange can go on with a side that has so many of its messages."""
@@ -148,6 +155,7 @@ class Party:
 
     def receive(self, messages: list[AnyMessage]) -> list[AnyMessage]:
         """Notes what arrived and returns what is for the machine."""
+        self.arrivals += 1
         messages = self.conversation.receive(messages)
         self._count()
         return messages

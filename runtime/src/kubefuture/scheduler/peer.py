@@ -56,6 +56,11 @@ class Peer(asyncio.Protocol):
         """Whether it has proved that it knows the token."""
         return self._login.finished()
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait here since it does not read."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: it is connected, and TLS is agreed on where there is any."""
         self._transport = cast(asyncio.Transport, transport)

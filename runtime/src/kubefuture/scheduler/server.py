@@ -27,6 +27,7 @@ from .journal import Journal
 from .party import Party, Presence
 from .peer import Peer
 from .quiet import Quiet
+from .silence import Silence
 from .storing import Store
 
 _TICK = 0.25
@@ -76,6 +77,7 @@ class Server:
         self._by_identity: dict[str, Party] = {}
         self._environment = own_environment()
         self._trimmer = Trimmer()
+        self._silence = Silence(self._diary, machine)
         self._journal = journal
         self._store = store
         self._expected = expected
@@ -150,6 +152,7 @@ class Server:
         if party is None or party.peer is not peer:
             return
         now, before = time.monotonic(), self._answers.recorded
+        self._silence.heard(party, now)
         messages, of_blobs = apart(messages)
         for message in party.receive(messages):
             if isinstance(message, Bye):  # the connection itself may live on in a fork of the client
@@ -206,9 +209,10 @@ class Server:
             self.strangers(f"ended {peer.name}: {error}")
             peer.close()  # which lets the refusal through
             return
-        reason = str(error) if _declared(error) else repr(error)
+        declared = isinstance(error, KubefutureError)  # it broke a rule, rather than found a mistake of ours
+        reason = str(error) if declared else repr(error)
         self._log(line("connection-ended", peer=peer.name, reason=reason))
-        if not _declared(error):
+        if not declared:
             self._log("".join(traceback.format_exception(error)))
         peer.abort()
         party = self._parties.get(peer.party)
@@ -224,6 +228,7 @@ class Server:
             if party.peer is None and party.is_over(now):
                 self._forget(party, now, Presence.EXPIRED)
             party.acknowledge()
+        self._silence.look(self._parties.values(), now)
         if self._store is not None:
             self._store.look(self._machine, list(self._parties.values()))
         if self._expected is not None and self._machine.waits:
@@ -312,8 +317,3 @@ class Server:
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[int], None], number: int) -> None:
     with suppress(RuntimeError):  # the loop has ended
         loop.call_soon_threadsafe(function, number)
-
-
-def _declared(error: Exception) -> bool:
-    """Whether the peer broke a rule, rather than found a mistake of ours."""
-    return isinstance(error, KubefutureError)

@@ -21,12 +21,13 @@ from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import Link, connect
 from ..core.nudge import Nudge
+from ..core.settings import SIGN_SECONDS
 from ..core.slots_file import read_slots
 from ..core.trim import Trimmer
 from ..errors import KubefutureError, NoAnswerError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import AnyMessage, Done, Message, Predecessor, PrintedLease, Refused, Run, Welcome
+from ..protocol.messages import Ack, AnyMessage, Done, Message, Predecessor, PrintedLease, Refused, Run, Welcome
 from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
@@ -81,6 +82,7 @@ class Supervisor:
         self._guard: MemoryGuard | None = None
         self._trimmer = Trimmer()
         self._busy = False
+        self._signed = 0.0
         self._hello = hello("worker", place=place)
         self._diary = Diary(log, self._hello.identity)
         loop = asyncio.get_running_loop()
@@ -176,8 +178,11 @@ class Supervisor:
         self._trimmer.look(busy=self._busy, now=now)
         self._busy = False
         acknowledgement = self._conversation.acknowledgement(soon=True)
+        if acknowledgement is None and now - self._signed >= SIGN_SECONDS:
+            acknowledgement = Ack(self._conversation.vouched)  # which says nothing new but that we live
         if acknowledgement is not None and self._joined is not None:
             self._joined.send([acknowledgement])
+            self._signed = now
 
     def close(self) -> None:
         """Kills the slots."""
