@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import socket
 import threading
 
 import kubefuture as kf
@@ -37,6 +38,36 @@ def test_r22_an_element_that_runs_too_long_is_named_with_its_limit(stay):
         next(results)
     with pytest.raises(TimeoutError, match="Element 0 ran longer than"):
         limited.future(second_stays, 1).result()
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_r22_its_error_says_what_the_element_was_given_and_where_it_ran(plan, stay, seed):
+    def wait(what, where):
+        return stay()
+
+    with pytest.raises(TimeoutError) as caught:
+        kf.options(task_timeout=LIMIT, seed=seed).map(wait, ["a word"], ["here"])
+    (note,) = [note for note in caught.value.__notes__ if "element 0 of wait" in note]
+    assert "given 'a word', 'here'" in note
+    assert plan.kind == "sequential" or f" on {socket.gethostname()}" in note
+    with pytest.raises(TimeoutError) as caught:
+        kf.options(task_timeout=LIMIT).future(wait, 2, where=3).result()
+    assert any("given 2, where=3" in note for note in caught.value.__notes__)
+
+
+def test_r22_its_error_leaves_out_long_arguments_and_those_that_cannot_be_shown(stay):
+    class Shy:
+        def __repr__(self):
+            raise ValueError("not me")
+
+    def wait(what):
+        return stay()
+
+    for what in (Shy(), bytes(100_000)):
+        with pytest.raises(TimeoutError, match="ran longer than") as caught:
+            kf.options(task_timeout=LIMIT).map(wait, [what])
+        (note,) = [note for note in caught.value.__notes__ if "element 0 of wait" in note]
+        assert len(note) < 300
 
 
 def test_r22_its_error_is_like_one_of_the_function(stay):

@@ -56,6 +56,28 @@ def test_R20_an_element_that_needs_too_much_memory_is_named_and_the_others_finis
     assert "ended for want of memory" in (cluster / "worker.log").read_text()
 
 
+CHILD = "block = bytearray({size}); block[::4096] = b'x' * len(block[::4096]); input()"
+
+
+def fill_in_a_child(mebibytes):
+    code = CHILD.format(size=mebibytes * MIB)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as child:
+        if mebibytes > 100:
+            threading.Event().wait()  # until somebody ends it
+        child.communicate(b"\n")
+    return mebibytes
+
+
+def test_R20_what_an_elements_own_processes_need_counts_as_its_own(cluster):
+    assert kf.map(fill_in_a_child, [1, 2]) == [1, 2]
+    with pytest.raises(PoisonError, match=r"Element 1 .*workers\.memory.*this slot (4|5)\d\d MiB") as caught:
+        kf.map(fill_in_a_child, [1, 400, 2, 3])
+    assert len(caught.value.reasons) == 3
+    assert kf.map(fill_in_a_child, [1, 2]) == [1, 2]
+    killed = [line for line in (cluster / "worker.log").read_text().splitlines() if " slot-killed " in line]
+    assert len(killed) == 3 and all("worker=" in line and "slot=" in line for line in killed)
+
+
 def test_the_memory_of_a_process_that_is_gone_is_none():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

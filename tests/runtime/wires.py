@@ -38,6 +38,7 @@ class Wire:
         far: Nor has the scheduler.
         greeted: The Hello has arrived.
         last: What arrived last at the scheduler.
+        is_sign: It was nothing but a sign of life.
     """
 
     numbers = itertools.count(1)
@@ -50,6 +51,7 @@ class Wire:
         self.near = self.far = True
         self.greeted = False
         self.last: Message | None = None
+        self.is_sign = False
         self.link = Link(self)
         self.peer = Far(self)
 
@@ -63,19 +65,19 @@ class Wire:
                 self.link.lane.pause(paused=len(self.up) >= _MUCH)
 
     def arrive(self) -> bool:
-        """One message arrives at the scheduler, or it notices the end. Returns whether there was anything new."""
+        """One message arrives at the scheduler, or it notices the end. Returns whether there was anything."""
         if not self.far:
             return False
         if self.up:
             message = self.up.popleft()
-            is_sign, self.last = isinstance(message, Ack) and message == self.last, message
+            self.is_sign, self.last = isinstance(message, Ack) and message == self.last, message
             self.read()
             if self.greeted:
                 self.server.received(self.peer, [message])  # type: ignore[arg-type, list-item]
             else:
                 self.greeted = True
                 self.server.joined(self.peer, message)  # type: ignore[arg-type]
-            return not is_sign
+            return True
         if not self.near:
             self.cut_far()
             return True

@@ -360,7 +360,7 @@ class World:
             while self.loop.step():
                 pass
             for wire in list(self.wires):
-                moved = self.arrive(wire) or moved
+                moved = (self.arrive(wire) and not wire.is_sign) or moved
                 moved = self.deliver(wire) or moved
             moved = self.write() or moved
             for slot in self.processes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..core.elements import without_own_seed
+from ..core.given import without_own_seed
 from ..core.scalars import unpack
 from ..errors import PoisonError
 from ..protocol.poison import PoisonReport, Strike, decode_report

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable
 from typing import Any
 
 from ..protocol.messages import Blob, Function
 from .context import Element
+from .given import Given, shown, without_own_seed
 from .packing import pack_result
 from .quiet import is_quiet
 from .raised import Place
@@ -15,12 +15,6 @@ from .references import Loader
 from .rng import Root, generator, seed_globals, unpack_root
 from .scalars import unpack
 from .unseeded import State, drawn, may_draw, state
-
-_LINE = 100
-"""Characters of an element's arguments in an error's note."""
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _LINE
 
 
 class FunctionRunner:
@@ -90,15 +84,8 @@ class FunctionRunner:
             payload: The element's.
             process: What to say of the process.
         """
-        try:
-            content = without_own_seed(payload) if self._message.own_seeds else payload
-            args, kwargs = ((self._load(content),), None) if self.bare else self._load(content)
-            given = [_SHORT.repr(arg) for arg in args]
-            given += [f"{name}={_SHORT.repr(arg)}" for name, arg in (kwargs or {}).items()]
-        except (Exception, SystemExit):  # what cannot be unpacked, or shown: the error is more important
-            given = []
-        line = " ".join(", ".join(given).split())
-        return Place(self.name, line if len(line) <= _LINE else f"{line[: _LINE - 3]}...", process)
+        given = Given(payload, self._message.own_seeds, self.bare)
+        return Place(self.name, shown(given, self._load), process)
 
     def watch(self) -> State | None:
         """What the global generators stand at before elements run; None if nobody needs to know (R25)."""
@@ -134,8 +121,3 @@ def with_own_seed(root: Root, payload: bytes) -> bytes:
     """A payload that carries its element's own root in front."""
     packed = root.packed()
     return len(packed).to_bytes(4, "little") + packed + payload
-
-
-def without_own_seed(payload: bytes) -> bytes:
-    """The reverse: only the arguments' part."""
-    return payload[4 + int.from_bytes(payload[:4], "little") :]

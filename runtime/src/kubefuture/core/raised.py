@@ -10,6 +10,7 @@ import traceback
 import msgspec
 
 from ..errors import KubefutureError, ResultError
+from .given import Given
 from .packing import pack_object
 
 _NO_BUGS = (KubefutureError, TimeoutError, ModuleNotFoundError)
@@ -42,6 +43,7 @@ class _PackedException(msgspec.Struct, array_like=True):
     summary: str
     text: str
     place: Place
+    given: Given | None = None
 
 
 class RemoteTraceback(Exception):
@@ -63,7 +65,7 @@ class RemoteTraceback(Exception):
         return f"\n\n{self.text}"
 
 
-def pack_exception(error: BaseException, place: Place | None = None) -> bytes:
+def pack_exception(error: BaseException, place: Place | None = None, given: Given | None = None) -> bytes:
     """Packs an exception with its traceback; our own frames are left out.
 
     An exception that could not be unpacked again is packed as a ResultError that quotes it.
@@ -71,6 +73,7 @@ def pack_exception(error: BaseException, place: Place | None = None) -> bytes:
     Args:
         error: The exception.
         place: Where it was raised.
+        given: What its element was given, where that is not to be unpacked here.
     """
     text = _remote_text(error)
     summary = "".join(traceback.format_exception_only(error)).strip()
@@ -80,7 +83,7 @@ def pack_exception(error: BaseException, place: Place | None = None) -> bytes:
             content = b""
     except (Exception, SystemExit):
         content = b""
-    return msgspec.msgpack.encode(_PackedException(content, summary, text, place or Place()))
+    return msgspec.msgpack.encode(_PackedException(content, summary, text, place or Place(), given))
 
 
 def unpack_exception(payload: bytes) -> BaseException:
@@ -93,8 +96,11 @@ def unpack_exception(payload: bytes) -> BaseException:
             error = _quoted(packed.summary)
     except (Exception, SystemExit):
         error = _quoted(packed.summary)
-    if packed.text != packed.summary or packed.place != Place():
-        error.__cause__ = RemoteTraceback(_with_source(packed.text), packed.place)
+    place = packed.place
+    if packed.given is not None:
+        place = msgspec.structs.replace(place, given=str(packed.given))
+    if packed.text != packed.summary or place != Place():
+        error.__cause__ = RemoteTraceback(_with_source(packed.text), place)
     return error
 
 

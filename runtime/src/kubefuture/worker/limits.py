@@ -6,21 +6,30 @@ the element has run for that long at least, so none is ever stopped early.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from ..core.elements import overrun as error_of
+from ..core.given import GIVEN_BYTES, Given
 from ..core.printed import Printed, peel, wrap
-from ..core.raised import pack_exception
-from ..protocol.messages import AnyMessage, Done, Function, Part, Raised
+from ..core.raised import Place, pack_exception
+from ..protocol.messages import AnyMessage, Done, Function, Lease, Part, Raised
 
 
 class Overrun(NamedTuple):
-    """An element that ran longer than its limit, which is in seconds."""
+    """An element that ran longer than it may.
+
+    Attributes:
+        limit: How long it may run, in seconds.
+        given: Its packed arguments.
+        process: Where it runs, for people.
+    """
 
     lease: int
     element: int
     limit: float
+    given: Given = Given()
+    process: str = ""
 
 
 class Stopwatch:
@@ -28,10 +37,14 @@ class Stopwatch:
 
     Attributes:
         limits: Seconds by function, for those that have a limit.
+        process: Where the slot is, for people.
     """
 
     def __init__(self) -> None:
         self.limits: dict[int, float] = {}
+        self.process = ""
+        self._functions: dict[int, Function] = {}
+        self._leases: dict[int, Lease] = {}
         self._seen = 0, -1
         self._since = 0.0
 
@@ -39,9 +52,17 @@ class Stopwatch:
         """The slot gets functions, and forgets some."""
         for forgotten in forget:
             self.limits.pop(forgotten, None)
+            self._functions.pop(forgotten, None)
         for function in functions:
             if function.limit:
                 self.limits[function.id] = function.limit
+                self._functions[function.id] = function
+
+    def leased(self, lease: Lease, alive: Container[int]) -> None:
+        """The slot gets a lease; those that are not alive are over."""
+        if lease.function in self.limits:
+            self._leases = {old.id: old for old in self._leases.values() if old.id in alive}
+            self._leases[lease.id] = lease
 
     def look(self, lease: int, index: int, function: int, now: float) -> Overrun | None:
         """The slot is on this element now, which is of this function; returns it if that is too long."""
@@ -50,12 +71,21 @@ class Stopwatch:
         limit = self.limits.get(function)
         if limit is None or now - self._since < limit:
             return None
-        return Overrun(lease, index, limit)
+        return Overrun(lease, index, limit, self._given(lease, index), self.process)
+
+    def _given(self, lease: int, index: int) -> Given:
+        known = self._leases.get(lease)
+        function = None if known is None else self._functions.get(known.function)
+        if known is None or function is None or not 0 <= index - known.start < len(known.payloads):
+            return Given()
+        payload = known.payloads[index - known.start]
+        return Given(payload if len(payload) <= GIVEN_BYTES else b"", function.own_seeds, function.bare)
 
 
 def verdict(overrun: Overrun, *, end: bool, printed: Printed | None = None) -> Raised:
     """What is said of the element: that its function raised a TimeoutError, and what it printed."""
-    error = pack_exception(error_of(overrun.element, overrun.limit))
+    place = Place(process=overrun.process)
+    error = pack_exception(error_of(overrun.element, overrun.limit), place, overrun.given)
     if printed is not None:
         error = wrap(printed, error)
     return Raised(overrun.lease, overrun.element, error, overrun.limit, end)

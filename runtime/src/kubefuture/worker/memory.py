@@ -3,7 +3,7 @@
 Without this the machine would slow down for everybody, and in the end the kernel would choose whom to kill;
 with version 2 of control groups it kills the whole container.
 
-    all slots together   90 % of workers.memory for each of them    their own pages, as only they are meant
+    all slots together   90 % of workers.memory for each of them    their own pages, and of what they started
     the container        90 % of its limit                          the kernel's account of it
     the machine          95 % of its memory                         where there is neither
 
@@ -30,6 +30,9 @@ MACHINE_SHARE = 0.95
 
 LOOK_SECONDS = 0.1
 """Time between two looks."""
+
+_LOOKS = 5
+"""After so many looks it is asked anew what the slots have started: that means asking of all processes there are."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _PROC = Path("/proc")
@@ -59,7 +62,13 @@ def resident_bytes_of_groups(groups: Iterable[int], proc: Path = _PROC) -> dict[
         groups: The groups' numbers.
         proc: Where the kernel's process files are.
     """
-    sizes = dict.fromkeys(groups, 0)
+    members = members_of_groups(groups, proc)
+    return {group: sum(resident_bytes(pid, proc) for pid in pids) for group, pids in members.items()}
+
+
+def members_of_groups(groups: Iterable[int], proc: Path = _PROC) -> dict[int, list[int]]:
+    """The processes of each group. It takes some 10 us for each process of the machine."""
+    members: dict[int, list[int]] = {group: [] for group in groups}
     try:
         names = os.listdir(proc)
     except OSError:  # it is not there, or no descriptor is left
@@ -72,9 +81,9 @@ def resident_bytes_of_groups(groups: Iterable[int], proc: Path = _PROC) -> dict[
             group = int(text.rpartition(")")[2].split()[2])
         except (OSError, ValueError, IndexError):
             continue
-        if group in sizes:
-            sizes[group] += resident_bytes(int(name), proc)
-    return sizes
+        if group in members:
+            members[group].append(int(name))
+    return members
 
 
 class Shortage(NamedTuple):
@@ -116,6 +125,8 @@ class MemoryGuard:
         self._machine = machine
         self._ended = 0
         self._blameless = False
+        self._members: dict[int, list[int]] = {}
+        self._looks = 0
 
     def look(self) -> None:
         """Ends the largest slot if memory is short. The slots' lock is held."""
@@ -142,12 +153,21 @@ class MemoryGuard:
         if not self._per_slot:
             return None
         slots = len(self._slots.numbers)  # those that are just started included
-        total, limit = sum(resident_bytes(pid) for _, pid in ready), slots * self._per_slot
+        total = sum(resident_bytes(pid) for pids in self._processes(ready).values() for pid in pids)
+        limit = slots * self._per_slot
         if total <= LIMIT_SHARE * limit:
             return None
         whose = f"all {slots} slots" if slots > 1 else "the only slot"
         words = f"{whose} used {_mib(total)} of the {_mib(limit)} that workers.memory allows"
         return Shortage(0, words)
+
+    def _processes(self, ready: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+        """The slots' processes and what their elements have started, which is looked for only now and then."""
+        slots = [pid for _, pid in ready]
+        if self._looks % _LOOKS == 0 or list(self._members) != slots:
+            self._members = {pid: found or [pid] for pid, found in members_of_groups(slots).items()}
+        self._looks += 1
+        return self._members
 
     def _of_groups(self) -> Shortage | None:
         for group in self._groups:

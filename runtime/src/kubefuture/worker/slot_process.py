@@ -100,6 +100,7 @@ class SlotProcess:
                 process_group=0,
             )
         data.close()
+        self._stopwatch.process = f"in worker process {self.pid} on {socket.gethostname()}"
         self._leases.setblocking(False)
         self._referring: set[int] = set()
         self._data = Channel(loop, ours, self._received, self._dead, lock, receiver)
@@ -130,8 +131,10 @@ class SlotProcess:
         long = []
         self._referring.update(function.id for function in message.functions if function.blobs)
         self._referring.difference_update(message.forget)
+        self._stopwatch.learn(message.functions, message.forget)
         for lease in message.leases:
             self.leases[lease.id] = lease.function
+            self._stopwatch.leased(lease, self.leases)
             self._page.leased(lease, self.leases)
             record = pack_record(lease) if lease.function not in self._referring else None
             if record is None:
@@ -140,7 +143,6 @@ class SlotProcess:
                 assert record is not None
             records.append(record)
         if message.functions or message.forget:
-            self._stopwatch.learn(message.functions, message.forget)
             self._live.learn(message.functions, message.forget)
         if long or message.functions or message.forget:
             self._data.send(frame([Run(message.slot, message.functions, message.forget, long)]))
