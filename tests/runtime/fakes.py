@@ -99,6 +99,7 @@ class FakeSlot:
         self._stopwatch.learn(message.functions, message.forget)
         for lease in message.leases:
             self.leases[lease.id] = lease.function
+            self._stopwatch.leased(lease, self.leases)
             if not self._closed:
                 self._records.append(lease)
 
