@@ -116,6 +116,9 @@ def test_R20_a_slot_that_grows_is_ended_by_its_worker_before_the_kernel_ends_any
     with pytest.raises(PoisonError, match=r"Element 2 .*workers\.memory.*MiB") as caught:
         kf.map(grow, [2, 4, 2000, 6, 8], chunk_size=1)
     assert caught.value.index == 2 and len(caught.value.reasons) == 3
+    killed = [line for line in cluster.worker.text().splitlines() if " slot-killed " in line]
+    assert len(killed) == 3 and all("worker=" in line and "workers.memory" in line for line in killed)
+    assert cluster.scheduler.text().count("element-struck") == 3
     assert group.kills == 0 and cluster.worker.pid == supervisor and cluster.worker.process.poll() is None
     assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]
 
@@ -140,11 +143,13 @@ def test_R20_a_file_that_an_element_writes_fills_the_cache_and_ends_nobody(conta
 
 def test_R20_a_slot_that_the_kernel_ends_costs_only_itself(container):
     """Where nobody looks: the supervisor does not know of the limit."""
-    _, group, start = container
+    cluster, group, start = container
     start()
     with pytest.raises(PoisonError, match=r"Element 1 .*SIGKILL"):
         kf.map(grow, [2, 2000, 4], chunk_size=1)
     assert group.kills >= 3
+    lost = [line for line in cluster.worker.text().splitlines() if " slot-lost " in line]
+    assert lost and all("worker=" in line and "SIGKILL" in line for line in lost)
     assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]
 
 

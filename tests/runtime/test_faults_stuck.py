@@ -59,3 +59,5 @@ def test_R22_an_element_that_is_stuck_in_compiled_code_ends_after_its_time(on_cl
     before, error, after = limited.map(lambda index: stuck() if index == 1 else index, range(3))
     assert (before, after) == (0, 2)
     assert isinstance(error, TimeoutError) and "Element 1 ran longer than task_timeout=1.5 s" in str(error)
+    (line,) = [line for line in on_cluster.scheduler.text().splitlines() if " element-failed " in line]
+    assert "session=" in line and "element=1" in line and 'reason="timed out"' in line

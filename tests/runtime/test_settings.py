@@ -58,7 +58,9 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("rule", "module", "name", "number"), NUMBERS, ids=lambda value: str(value))
-def test_a_setting_has_the_number_that_its_rule_names(rule: str, module: ModuleType, name: str, number: float):
+def test_a_setting_has_the_number_that_its_rule_names(
+    rule: str, module: ModuleType, name: str, number: float
+):
     assert getattr(module, name) == number, rule
 
 

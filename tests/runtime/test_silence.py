@@ -8,10 +8,11 @@ import pytest
 from kubefuture.core.events import parse
 from kubefuture.core.settings import SIGN_SECONDS, SILENT_SECONDS
 from kubefuture.protocol.conversation import Conversation
+from kubefuture.protocol.messages import Ack
 from kubefuture.scheduler.diary import Diary
 from kubefuture.scheduler.silence import Silence
 
-from tests.runtime.world import hello
+from tests.runtime.world import World, hello, virtual_time  # noqa: F401
 
 TICK = 0.25
 
@@ -101,6 +102,19 @@ def test_R23_clients_may_be_silent_and_who_is_away_is_told_of_as_such(change):
         watched.party.peer = None
     watched.pass_(60)
     assert not watched.lines and not watched.told
+
+
+def test_R23_a_worker_with_nothing_to_do_gives_a_sign_of_life_now_and_then():
+    world = World(slots=1, clients=0)
+    world.settle()
+    (wire,) = world.wires
+    world.later(SIGN_SECONDS)
+    while wire.up:
+        world.arrive(wire)
+    world.later(SIGN_SECONDS - 0.2)
+    assert not wire.up
+    world.later(0.3)
+    assert [type(message) for message in wire.up] == [Ack]
 
 
 def test_a_worker_signs_often_enough_that_one_sign_may_be_late():

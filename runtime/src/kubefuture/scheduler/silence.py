@@ -84,5 +84,8 @@ class Silence:
 
 def _words(signs: _Signs) -> dict[str, str | float]:
     if signs.unheard >= SILENT_SECONDS:
-        return {"seconds": signs.unheard, "told": "it says nothing: is it stopped, or its machine overloaded?"}
+        return {
+            "seconds": signs.unheard,
+            "told": "it says nothing: is it stopped, or its machine overloaded?",
+        }
     return {"seconds": signs.unread, "told": "it does not read what it is sent"}

@@ -27,7 +27,17 @@ from ..core.trim import Trimmer
 from ..errors import KubefutureError, NoAnswerError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
-from ..protocol.messages import Ack, AnyMessage, Done, Message, Predecessor, PrintedLease, Refused, Run, Welcome
+from ..protocol.messages import (
+    Ack,
+    AnyMessage,
+    Done,
+    Message,
+    Predecessor,
+    PrintedLease,
+    Refused,
+    Run,
+    Welcome,
+)
 from .blob_cache import BlobCache
 from .diary import Diary
 from .ledger import Ledger
