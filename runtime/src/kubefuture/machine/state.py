@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..core.events import Event, Value
 from ..core.transitions import checked
 from ..protocol.messages import Hello
