@@ -72,6 +72,8 @@ def test_R20_on_plan_local_the_machine_keeps_a_part_of_its_memory_free(monkeypat
 
     def memory():
         backend = current_plan().backend()
+        if backend is None:  # the plan has just ended
+            return MachineMemory(2000 * MIB, 500 * MIB)
         sizes = resident_bytes_of_groups(pid for _, pid in backend._slots.ready)
         if max(sizes.values(), default=0) < 200 * MIB:
             return MachineMemory(2000 * MIB, 500 * MIB)
