@@ -318,7 +318,7 @@ def test_a_plan_error_is_a_value_error_too():
     assert issubclass(PlanError, ValueError) and issubclass(PlanError, kf.KubefutureError)
 
 
-def test_a_future_that_takes_longer_than_its_timeout_ends_and_frees_its_slot(pool, checkpoint):
+def test_R22_a_future_that_takes_longer_than_its_timeout_ends_and_frees_its_slot(pool, checkpoint):
     future = kf.options(timeout=0.2, label="slow").future(reach, checkpoint.port, 0)
     visit = checkpoint.next()
     with pytest.raises(TimeoutError, match=r"slow did not finish within 0\.2 s"):

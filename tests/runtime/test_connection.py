@@ -151,6 +151,27 @@ def test_a_file_is_searched_upward_but_not_out_of_the_repository(tmp_path, monke
     assert Connection.find() == project / FILE
 
 
+def test_R32_a_home_folder_that_is_a_link_ends_the_search_as_well(tmp_path, monkeypatch):
+    (tmp_path / "disk" / "home" / "work").mkdir(parents=True)
+    (tmp_path / "home").symlink_to(tmp_path / "disk" / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "disk" / FILE).parent.mkdir()
+    CONNECTION.save(tmp_path / "disk" / FILE)
+    monkeypatch.chdir(tmp_path / "home" / "work")
+    assert Connection.find() is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_R32_outside_of_the_home_folder_somebody_elses_folders_are_not_searched(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+    (tmp_path / "lab" / "mine" / "work").mkdir(parents=True)
+    (tmp_path / "lab" / FILE).parent.mkdir()
+    CONNECTION.save(tmp_path / "lab" / FILE)
+    assert Connection.find(tmp_path / "lab" / "mine" / "work") == tmp_path / "lab" / FILE
+    os.chown(tmp_path / "lab", 1, -1)
+    assert Connection.find(tmp_path / "lab" / "mine" / "work") is None
+
+
 def test_a_file_above_the_home_folder_is_not_used(tmp_path, monkeypatch):
     home = tmp_path / "home"
     (home / "work").mkdir(parents=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures as cf
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -176,10 +177,13 @@ def submit_packed(
         result.output = AsItComes()
     if backend is None:
         name = options.label or getattr(fn, "__name__", "future")
+        began = time.monotonic()
         outcome = run_in_place(
             FunctionRunner(function), 0, payload, options.retries, lambda _, error: error, options.output
         )
-        if isinstance(outcome, Failed):
+        if options.timeout is not None and time.monotonic() - began > options.timeout:
+            result.set_exception(_late(options))
+        elif isinstance(outcome, Failed):
             result.set_exception(named(outcome.error, f"future {name}"))
         else:
             result.set_result(outcome)
@@ -196,8 +200,12 @@ def _expire(known: weakref.ref[Future[Any]], options: Options) -> None:
     """Time is up for a future: its work is stopped, wherever it is. One that is done is not kept until then."""
     future = known()
     if future is not None and not future.done():
-        name = options.label or "a future"
-        future.fail(TimeoutError(f"{name} did not finish within {options.timeout} s; it was cancelled."))
+        future.fail(_late(options))
+
+
+def _late(options: Options) -> TimeoutError:
+    name = options.label or "a future"
+    return TimeoutError(f"{name} did not finish within {options.timeout} s; it was cancelled.")
 
 
 def withdraw(futures: Iterable[Future[Any]]) -> None:

@@ -140,6 +140,7 @@ class Stream:
             runner.learn(self._function.blobs)
         retries, output = self.options.retries, self.options.output
         outcome = run_in_place(runner, index, payload, retries, self._named, output)
+        self._check_time()  # nothing could stop it, but too late is too late
         return index, [outcome], isinstance(outcome, Failed)
 
     def close(self) -> None:

@@ -51,9 +51,14 @@ class Weight:
             return
         self._said = True
         warn_user(
-            f"The results of {self._name} will take about {_text(expected)}, and {_text(free)} of memory are free. "
+            f"The results of {self._name} will take about {_text(expected)}, if the others are like {self._first}, "
+            f"and {_text(free)} of memory are free. "
             "Return less of each, write them to files and return the names, or take them one by one with kf.imap."
         )
+
+    @property
+    def _first(self) -> str:
+        return "the first one" if self._results == 1 else f"the first {self._results}"
 
 
 def _text(size: int) -> str:

@@ -64,7 +64,12 @@ def an_element_that_exits_is_an_error_and_ends_nothing(plan: Target) -> None:
 
 
 def a_call_that_takes_too_long_ends_with_a_timeout(plan: Target) -> None:
+    """R22: on the sequential plan, which can stop nothing, as soon as what runs has ended."""
     stay = threading.Event  # made where it waits: a lock cannot travel
-    error = raised(TimeoutError, kf.options(timeout=0.2).map, lambda _: stay().wait(0.3), range(20))
+    soon = kf.options(timeout=0.2)
+    error = raised(TimeoutError, soon.map, lambda _: stay().wait(0.3), range(20))
     assert "did not finish within 0.2 s" in str(error)
+    assert "finish within 0.2 s" in str(raised(TimeoutError, soon.map, lambda _: stay().wait(0.3), [1]))
+    late = soon.future(lambda: stay().wait(0.3))
+    assert "finish within 0.2 s" in str(raised(TimeoutError, late.result))
     assert kf.map(abs, [-1]) == [1]

@@ -163,15 +163,19 @@ class Connection:
     def find(start: Path | None = None) -> Path | None:
         """Searches a connection file upward, no further than the repository's root or the home folder.
 
+        Where there is neither, no further than the folders that are the user's own.
+
         Args:
             start: Where to begin, by default the current folder.
 
         Returns:
             Its path, or None.
         """
-        home = Path.home()
-        folder = (start or Path.cwd()).absolute()
+        home = Path.home().resolve()
+        folder = (start or Path.cwd()).resolve()
         for place in (folder, *folder.parents):
+            if place != folder and (place.parent == place or place.stat().st_uid != os.getuid()):
+                break
             if (place / FILE).exists():
                 return place / FILE
             if place == home or (place / ".git").exists():
