@@ -253,7 +253,7 @@ def test_an_argument_that_cannot_be_unpickled_is_its_calls_error(plan):
         assert executor.submit(abs, -1).result() == 1
 
 
-def test_an_exception_that_cannot_be_unpickled_is_quoted(plan):
+def test_R18_an_exception_that_cannot_be_unpickled_is_quoted(plan):
     with kf.ClusterExecutor() as executor:
         assert "UnpicklableFailure" in str(executor.submit(raise_unpicklable).exception())
         assert executor.submit(abs, -1).result() == 1

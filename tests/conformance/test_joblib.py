@@ -88,6 +88,29 @@ def test_no_more_run_at_the_same_time_than_there_are_jobs(pool, checkpoint):
     assert list(calls) == [""] * 6
 
 
+def libraries_threads(_):
+    import numpy.linalg
+    from threadpoolctl import threadpool_info
+
+    numpy.linalg.inv(np.eye(3))
+    return {each["num_threads"] for each in threadpool_info()}, os.environ["OMP_NUM_THREADS"]
+
+
+def test_numerical_libraries_have_as_many_threads_as_are_asked_for_and_only_then(pool):
+    with joblib.parallel_config(backend="kubefuture", inner_max_num_threads=3):
+        found = Parallel()(delayed(libraries_threads)(number) for number in range(4))
+    assert found == [({min(3, most_threads())}, "3")] * 4
+    assert Parallel()(delayed(libraries_threads)(number) for number in range(4)) == [({1}, "1")] * 4
+
+
+def most_threads():
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    np.linalg.inv(np.eye(3))
+    with threadpool_limits(limits=3):
+        return max(each["num_threads"] for each in threadpool_info())
+
+
 def test_results_come_one_by_one(plan):
     taken = []
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .context import current_element, inside
 from .elements import FunctionRunner, overrun
 from .raised import pack_exception
-from .resources import one_thread
+from .resources import limited_threads
 from .rng import globals_kept
 
 
@@ -53,7 +53,7 @@ def run_packed(
         element, content = runner.element(index, payload)
         with ExitStack() as stack:
             stack.enter_context(inside(element))
-            stack.enter_context(one_thread())
+            stack.enter_context(limited_threads())
             if element.root is not None:
                 stack.enter_context(globals_kept())
             try:

@@ -1,7 +1,8 @@
-"""What an executor's calls are in a slot: its initializer first, once in each process, and several elements in one."""
+"""What a pool's calls are in a slot: its initializer first, once in each process; with more threads; several in one."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -9,6 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from ..errors import BrokenPoolError
+from .resources import limited_threads, slot_environment
 from .scalars import unpack
 
 _begun: dict[str, dict[str, Any]] = {}
@@ -73,6 +75,34 @@ class Prepared:
         _begun[self._executor] = {
             name: value for name, value in own.items() if before.get(name, missing) is not value
         }
+
+
+class WithThreads:
+    """A function during which numerical libraries may use so many threads.
+
+    Args:
+        threads: How many.
+        function: What is to be called.
+    """
+
+    def __init__(self, threads: int, function: Callable[..., Any]) -> None:
+        self._threads = threads
+        self._function = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Calls the function. Libraries that it loads itself find the variables that they read."""
+        before = dict(os.environ)
+        os.environ.update(slot_environment(self._threads, {}))
+        try:
+            with limited_threads(self._threads):
+                return self._function(*args, **kwargs)
+        finally:
+            for name in slot_environment(self._threads, {}):
+                if name in before:
+                    os.environ[name] = before[name]
+                else:
+                    os.environ.pop(name, None)
 
 
 def run_several(function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:

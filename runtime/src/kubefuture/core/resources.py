@@ -35,8 +35,8 @@ _controller: Any = None
 _loaded = -1
 
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Limits this process's numerical libraries to one thread, as slots are, for the sequential plan (R24).
+def limited_threads(threads: int = 1) -> AbstractContextManager[Any]:
+    """Limits this process's numerical libraries, to one thread as slots are for the sequential plan (R24).
 
     Looking which libraries are loaded costs 0.6 ms, so that is done again only after an import.
     """
@@ -45,7 +45,7 @@ def one_thread() -> AbstractContextManager[Any]:
         from threadpoolctl import ThreadpoolController
 
         _controller, _loaded = ThreadpoolController(), len(sys.modules)
-    return _controller.limit(limits=1)  # type: ignore[no-any-return]
+    return _controller.limit(limits=threads)  # type: ignore[no-any-return]
 
 
 _ASSIGNED = (

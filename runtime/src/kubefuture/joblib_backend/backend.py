@@ -18,7 +18,7 @@ from joblib.parallel import (
 from ..api.futures import Future
 from ..api.plan import Plan, current_plan
 from ..core.packing import pack_element
-from ..core.pool_calls import Prepared
+from ..core.pool_calls import Prepared, WithThreads
 from ..errors import PlanError
 from .batch import Batch
 from .call import Call
@@ -37,6 +37,7 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
     """
 
     supports_retrieve_callback = True
+    supports_inner_max_num_threads = True
     default_n_jobs = -1
 
     def __init__(
@@ -103,16 +104,25 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
                 initargs if initializer else self._initargs,
             )
             own.parallel = parallel
+            own.inner_max_num_threads = self.inner_max_num_threads
             raise FallbackToBackend(own)
         self._plan, number = current_plan(), self.effective_n_jobs(n_jobs)
         if number == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
-        if self._initializer is not None and self._run is operator.call:
-            packed = pack_element(tuple(self._initargs), None, None)
-            self._run = Prepared(uuid.uuid4().hex, self._initializer, packed, operator.call)
+        if self._run is operator.call:
+            self._run = self._wrapped()
         self._n_jobs = n_jobs
         self._read_only = max_nbytes is not None and mmap_mode == "r"
         return number
+
+    def _wrapped(self) -> Callable[..., Any]:
+        """What runs a batch, with what is to be done before and around it."""
+        run: Callable[..., Any] = operator.call
+        if self._initializer is not None:
+            packed = pack_element(tuple(self._initargs), None, None)
+            run = Prepared(uuid.uuid4().hex, self._initializer, packed, run)
+        threads = self.inner_max_num_threads
+        return run if threads is None else WithThreads(threads, run)
 
     def start_call(self) -> None:
         """Someone calls the Parallel object."""
