@@ -4,7 +4,7 @@
 
 Only the module of the command that is asked for is imported. A command that needs the runtime's own
 packages (`IN_VENV`) goes on in the project's environment, which has them, unless its `check` says all (and
-returns an exit code) or raises an error.
+returns an exit code) or raises an error. One that needs no project (`ANYWHERE`) runs where it is called, if there is none.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(words[1:])
         project = Project.here()
         in_venv = os.path.realpath(sys.prefix) == os.path.realpath(project.venv)
+        if getattr(module, "ANYWHERE", False) and not project.values_file.exists():
+            in_venv = True  # there is no project: whoever calls it has the runtime in this environment
         if name not in _UNCHECKED and not in_venv:
             from ..project import values
 

@@ -7,6 +7,7 @@ import argparse
 from ..project.folder import Project
 
 IN_VENV = True
+ANYWHERE = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
