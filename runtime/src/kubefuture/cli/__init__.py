@@ -4,7 +4,8 @@
 
 Only the module of the command that is asked for is imported. A command that needs the runtime's own
 packages (`IN_VENV`) goes on in the project's environment, which has them, unless its `check` says all (and
-returns an exit code) or raises an error. One that needs no project (`ANYWHERE`) runs where it is called, if there is none.
+returns an exit code) or raises an error. One that needs no project (`ANYWHERE`) runs where it is called, if there is
+none.
 """
 
 from __future__ import annotations
