@@ -70,7 +70,7 @@ party._PATIENCE["worker"] = 0.3
 
 NERVOUS = """
 from kubefuture.scheduler import silence
-silence.SILENT_SECONDS = 1.0
+silence.SILENT_SECONDS = 4.0
 from kubefuture.worker import supervisor
 supervisor.SIGN_SECONDS = 0.2
 """
@@ -108,7 +108,7 @@ def test_R23_a_worker_that_is_stopped_is_named_in_the_log_and_the_status_and_giv
             (line,) = said(cluster, "silent")
             (status,) = [worker for worker in cluster.status().workers if worker.away]
             assert status.pid == cluster.worker.pid and status.busy == 1 and line["worker"] == status.name
-            assert "stopped" in line["told"] and float(line["seconds"]) >= 1.0
+            assert "stopped" in line["told"] and float(line["seconds"]) >= 4.0
             eventually(lambda: kf.n_workers() == 1, "the news that there is one less")
             lively.go("here")
             assert kf.map(abs, range(-50, 0)) == list(range(50, 0, -1)), "all of it is the other one's"
