@@ -104,9 +104,10 @@ def test_R23_a_worker_that_is_stopped_is_named_in_the_log_and_the_status_and_giv
         (lively,) = visits.values()
         cluster.worker.process.send_signal(signal.SIGSTOP)
         try:
-            eventually(lambda: said(cluster, "silent"), "the line that says so")
+            (status,) = eventually(
+                lambda: [worker for worker in cluster.status().workers if worker.away], "the news of it"
+            )
             (line,) = said(cluster, "silent")
-            (status,) = [worker for worker in cluster.status().workers if worker.away]
             assert status.pid == cluster.worker.pid and status.busy == 1 and line["worker"] == status.name
             assert "stopped" in line["told"] and float(line["seconds"]) >= 4.0
             eventually(lambda: kf.n_workers() == 1, "the news that there is one less")
