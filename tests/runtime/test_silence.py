@@ -77,6 +77,18 @@ def test_R23_a_worker_that_speaks_and_does_not_read_is_named_but_what_it_says_co
     assert watched.names == ["silent", "heard"]
 
 
+def test_R23_a_worker_that_stops_reading_first_and_speaking_a_little_later_is_given_nothing_more():
+    watched = Watched()
+    watched.party.conversation.send([hello("worker")])
+    watched.pass_(5, speaks=True)
+    watched.pass_(SILENT_SECONDS)
+    assert watched.names == ["silent", "silent"] and watched.told == ["away"]
+    watched.party.progress = (1, 0)
+    watched.silence.heard(watched.party, watched.now)
+    watched.pass_(TICK, speaks=True)
+    assert watched.names == ["silent", "silent", "heard"] and watched.told == ["away", "back"]
+
+
 def test_R23_a_slow_worker_that_takes_a_little_now_and_then_is_not_named():
     watched = Watched()
     watched.party.conversation.send([hello("worker")])

@@ -22,6 +22,8 @@ from .party import Party
 _LONGEST_STEP = 1.0
 """Between two looks at most this many seconds count: if there were more, it was us who did not listen."""
 
+_MUTE = "it says nothing: is it stopped, or its machine overloaded?"
+
 
 class _Signs:
     """What was seen of one worker, and for how many seconds it has been the same."""
@@ -29,7 +31,8 @@ class _Signs:
     def __init__(self) -> None:
         self.said = self.read = (0, 0)
         self.unheard = self.unread = 0.0
-        self.is_told = self.is_away = False
+        self.trouble = ""
+        self.is_away = False
 
 
 class Silence:
@@ -63,16 +66,18 @@ class Silence:
             signs.unheard = signs.unheard + step if said == signs.said else 0.0
             signs.unread = signs.unread + step if read == signs.read and party.conversation.kept else 0.0
             signs.said, signs.read = said, read
-            if not signs.is_told and max(signs.unheard, signs.unread) >= SILENT_SECONDS:
-                signs.is_told = True
-                self._diary.about("silent", party.hello, **_words(signs))
-                if signs.unheard >= SILENT_SECONDS:
-                    signs.is_away = True
-                    self._machine.away(party.number)
-            elif signs.is_told and max(signs.unheard, signs.unread) < SILENT_SECONDS:
+            before_now, signs.trouble = signs.trouble, _trouble(signs)
+            if signs.trouble == before_now:
+                continue
+            if not signs.trouble:
                 self.heard(party, now)
-                signs.is_told = False
                 self._diary.about("heard", party.hello)
+                continue
+            seconds = max(signs.unheard, signs.unread)
+            self._diary.about("silent", party.hello, seconds=seconds, told=signs.trouble)
+            if signs.trouble == _MUTE:
+                signs.is_away = True
+                self._machine.away(party.number)
 
     def heard(self, party: Party, now: float) -> None:
         """Somebody has just said something: from now on it is given work again."""
@@ -82,10 +87,8 @@ class Silence:
             self._machine.back(party.number, now)
 
 
-def _words(signs: _Signs) -> dict[str, str | float]:
+def _trouble(signs: _Signs) -> str:
+    """What is the matter with a worker, for people; empty if nothing is."""
     if signs.unheard >= SILENT_SECONDS:
-        return {
-            "seconds": signs.unheard,
-            "told": "it says nothing: is it stopped, or its machine overloaded?",
-        }
-    return {"seconds": signs.unread, "told": "it does not read what it is sent"}
+        return _MUTE
+    return "it does not read what it is sent" if signs.unread >= SILENT_SECONDS else ""
