@@ -51,7 +51,7 @@ def test_who_knows_the_token_and_fits_is_welcome(connection):
     [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10, b"\0" * 4096, frame([raw_hello(), StatusRequest()]) * 5],
     ids=["another protocol", "zeros", "messages without a login"],
 )
-def test_nothing_of_a_stranger_is_decoded(connection, scheduler, content):
+def test_R31_nothing_of_a_stranger_is_decoded(connection, scheduler, content):
     with RawPeer(connection) as peer:
         peer.shout(content)
         greeting = peer.hung_up()
@@ -105,7 +105,7 @@ def test_a_peer_that_breaks_the_rules_loses_only_its_own_connection(connection):
     ],
 )
 @pytest.mark.parametrize("role", ["client", "worker"])
-def test_versions_that_do_not_fit_are_refused_with_both_named(connection, role, changes, reason):
+def test_R12_versions_that_do_not_fit_are_refused_with_both_named(connection, role, changes, reason):
     with RawPeer(connection) as peer:
         peer.log_in().say(raw_hello(role, **changes))
         refused = peer.hear()
@@ -114,7 +114,7 @@ def test_versions_that_do_not_fit_are_refused_with_both_named(connection, role, 
         peer.hung_up()
 
 
-def test_another_protocol_is_refused_with_both_named(connection):
+def test_R12_another_protocol_is_refused_with_both_named(connection):
     with RawPeer(connection) as peer:
         peer.log_in().say(raw_hello(protocol=PROTOCOL + 7))
         assert f"version {PROTOCOL} of the protocol, the client version {PROTOCOL + 7}" in peer.hear().reason

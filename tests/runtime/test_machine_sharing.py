@@ -52,7 +52,7 @@ def test_of_idle_slots_the_one_that_worked_last_is_asked_first():
         driver.done(worker, lease)
 
 
-def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
+def test_R14_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
     driver, worker, client = bring_up()
     driver.map(client, 1, 10_000)
     first, second = driver.leases(worker)
@@ -62,7 +62,7 @@ def test_the_first_chunk_is_one_element_and_later_ones_fit_what_was_measured():
     assert len(third.payloads) == CHUNK_SECONDS / 0.001
 
 
-def test_the_last_chunks_are_small_so_that_all_slots_end_together():
+def test_R14_the_last_chunks_are_small_so_that_all_slots_end_together():
     driver, worker, client = bring_up(2)
     driver.map(client, 1, 20)
     lengths = []
@@ -85,7 +85,7 @@ def test_a_chunk_size_is_kept_to():
     assert lengths == [4, 4, 2]
 
 
-def test_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
+def test_R14_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
     driver, worker, client = bring_up()
     driver.say(client, Open(1, 1, 8, 8), Elements(1, [bytes(400 << 10)] * 8, last=True))
     while leases := driver.leases(worker):
@@ -95,7 +95,7 @@ def test_a_chunk_holds_no_more_than_a_mebibyte_of_arguments():
     assert driver.results(client) == list(range(8))
 
 
-def test_short_leases_are_fetched_ahead_up_to_the_credits():
+def test_R13_short_leases_are_fetched_ahead_up_to_the_credits():
     driver, worker, client = bring_up(round_trip=1.0)
     driver.tasks(client, *range(100, 200))
     leases = driver.leases(worker)
@@ -104,7 +104,7 @@ def test_short_leases_are_fetched_ahead_up_to_the_credits():
     assert len(leases) - 1 + len(driver.leases(worker)) == MAX_CREDITS
 
 
-def test_a_future_goes_before_the_next_chunk_and_maps_take_turns():
+def test_R11_a_future_goes_before_the_next_chunk_and_maps_take_turns():
     driver, worker, client = bring_up(ahead=0)
     driver.map(client, 1, 4, chunk_size=1)
     driver.map(client, 2, 4, chunk_size=1)
@@ -175,7 +175,7 @@ def test_R11_a_session_that_wanted_nothing_while_another_worked_does_not_take_th
     assert max(used.values()) - min(used.values()) <= 3 * STICKY_SECONDS, used
 
 
-def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():
+def test_R3_a_session_with_nothing_queued_gives_its_slots_up_at_once():
     driver = Driver()
     worker, first, second = driver.worker(1), driver.client("first"), driver.client("second")
     driver.tasks(first, 1)
@@ -189,7 +189,7 @@ def test_a_session_with_nothing_queued_gives_its_slots_up_at_once():
     assert bind.session == "second"
 
 
-def test_work_that_has_not_started_is_taken_back_for_a_slot_with_nothing_to_do():
+def test_R13_work_that_has_not_started_is_taken_back_for_a_slot_with_nothing_to_do():
     driver, worker, client = bring_up(2)
     driver.tasks(client, 10, 11, 12, 13)
     by_slot = {0: [], 1: []}
@@ -225,7 +225,7 @@ def test_work_behind_an_element_that_takes_longer_than_any_before_is_moved_in_ti
     assert revoke.slot != other
 
 
-def test_what_was_started_meanwhile_stays_where_it_is():
+def test_R13_what_was_started_meanwhile_stays_where_it_is():
     driver, worker, client = bring_up(2)
     driver.tasks(client, 10, 11, 12)
     leases = driver.leases(worker)

@@ -49,7 +49,7 @@ def test_a_client_is_told_how_many_slots_there_are_and_when_that_changes():
     assert driver.take(client, Slots)[-1] == Slots(2)
 
 
-def test_a_slot_that_is_replaced_between_two_sessions_still_counts():
+def test_R3_a_slot_that_is_replaced_between_two_sessions_still_counts():
     driver = Driver()
     worker, first = driver.worker(1), driver.client("first")
     driver.tasks(first, 1)
@@ -89,7 +89,7 @@ def test_new_slots_go_to_the_worker_that_has_fewest():
     assert driver.take(small, StartSlot) == [StartSlot(1)] and driver.take(big, StartSlot) == []
 
 
-def test_idle_slots_go_before_busy_ones_and_at_once():
+def test_R17_idle_slots_go_before_busy_ones_and_at_once():
     driver, worker, client = bring_up(3, wanted=3)
     control = driver.join("control")
     driver.tasks(client, 1)
@@ -99,7 +99,7 @@ def test_idle_slots_go_before_busy_ones_and_at_once():
     assert len(driver.take(control, Status)) == 1
 
 
-def test_a_busy_slot_finishes_what_it_runs_hands_back_the_rest_and_gets_nothing_new():
+def test_R17_a_busy_slot_finishes_what_it_runs_hands_back_the_rest_and_gets_nothing_new():
     driver, worker, client = bring_up(2, wanted=2)
     control = driver.join("control")
     driver.tasks(client, *range(10, 16))
@@ -119,7 +119,7 @@ def test_a_busy_slot_finishes_what_it_runs_hands_back_the_rest_and_gets_nothing_
     assert driver.machine.status(0).workers[0].slots == 1
 
 
-def test_a_slot_that_takes_too_long_to_drain_is_interrupted():
+def test_R17_a_slot_that_takes_too_long_to_drain_is_interrupted():
     driver, worker, _control, lease = drain()
     driver.tick(DRAIN_SECONDS - 1)
     assert driver.take(worker, Interrupt) == []

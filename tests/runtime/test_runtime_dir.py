@@ -23,13 +23,13 @@ def base(monkeypatch, tmp_path_factory) -> Path:
     folder.rmdir()
 
 
-def test_it_is_made_private_and_a_second_time_is_fine(base, tmp_path):
+def test_R33_it_is_made_private_and_a_second_time_is_fine(base, tmp_path):
     folder = make_socket_folder(tmp_path)
     assert folder.parent == base and folder == make_socket_folder(tmp_path) == socket_folder(tmp_path)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_sockets_path_is_short_however_long_the_projects_is(tmp_path, monkeypatch):
+def test_R33_a_sockets_path_is_short_however_long_the_projects_is(tmp_path, monkeypatch):
     """108 bytes on Linux, 104 on macOS."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     long = tmp_path / ("ü" * 100) / ("x" * 200)
