@@ -6,11 +6,29 @@ order in which it was written, never keeps anybody waiting, and survives the slo
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import sys
 import tempfile
+from typing import Any
 
 from .printed import MOST_BYTES, NOTICE
+
+_PUNCH_HOLE = 3
+"""FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE, as in fallocate(2)."""
+
+
+def _libc() -> Any:
+    """The C library, if it can punch holes into files; without, output that is too long stays on the disk meanwhile."""
+    if not sys.platform.startswith("linux"):
+        return None
+    libc = ctypes.CDLL(None)
+    libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return libc
+
+
+_LIBC = _libc()
 
 
 def make_stream() -> int:
@@ -67,8 +85,11 @@ def look(handle: int, most: int) -> bytes:
 
 
 def squeeze(handle: int) -> None:
-    """Leaves the middle out while the slot prints on, so that endless output needs no endless memory."""
-    if os.fstat(handle).st_size <= 2 * MOST_BYTES:
+    """Gives the memory of the middle back while the slot prints on, so that endless output needs no endless memory.
+
+    The file keeps its length and becomes zeros there: if it were cut, what is printed in that moment would be lost.
+    """
+    if _LIBC is None or os.fstat(handle).st_size <= 2 * MOST_BYTES:
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,15 +98,13 @@ def squeeze(handle: int) -> None:
     try:
         size = os.fstat(handle).st_size
         if size > 2 * MOST_BYTES:
-            tail = os.pread(handle, MOST_BYTES // 2, size - MOST_BYTES // 2)
-            os.ftruncate(handle, MOST_BYTES // 2)
-            os.write(handle, NOTICE + tail)
+            _LIBC.fallocate(handle, _PUNCH_HOLE, MOST_BYTES // 2, size - MOST_BYTES)
     finally:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _read(handle: int, size: int) -> bytes:
-    if size <= MOST_BYTES + len(NOTICE):
+    if size <= MOST_BYTES:
         return os.pread(handle, size, 0)
     half = MOST_BYTES // 2
-    return os.pread(handle, half, 0) + NOTICE + os.pread(handle, half, size - half).replace(NOTICE, b"")
+    return os.pread(handle, half, 0) + NOTICE + os.pread(handle, half, size - half)
