@@ -472,6 +472,39 @@ def test_a_program_that_fails_finishes_what_it_submitted(tmp_path):
     assert done.returncode == 1 and (tmp_path / "a").exists()
 
 
+def test_what_calls_print_is_shown_even_if_nobody_asks_for_their_results(plan, capfd):
+    with kf.ClusterExecutor() as executor:
+        executor.submit(print, "asked").result()
+        kept = executor.submit(print, "kept")
+        for number in range(3):
+            executor.submit(print, f"dropped {number}")
+    assert sorted(capfd.readouterr().out.splitlines()) == [
+        "asked", "dropped 0", "dropped 1", "dropped 2", "kept",
+    ]  # fmt: skip
+    assert kept.result() is None
+    assert not capfd.readouterr().out, "each is shown once"
+
+
+def test_what_dropped_calls_printed_is_shown_by_the_next_call(plan, capfd):
+    with kf.ClusterExecutor(1) as executor:
+        cf.wait([executor.submit(print, "dropped")])
+        gc.collect()
+        executor.submit(abs, -1).result()
+        assert capfd.readouterr().out == "dropped\n"
+
+
+def test_what_calls_printed_is_shown_when_the_program_ends(tmp_path):
+    done = run(
+        tmp_path,
+        "import kubefuture as kf\n"
+        "executor = kf.ClusterExecutor(2)\n"
+        "futures = [executor.submit(print, number) for number in range(4)]\n"
+        "kf.ClusterExecutor(1).submit(print, 'dropped').cancelled()\n"
+        "executor.shutdown(wait=False)\n",
+    )
+    assert sorted(done.stdout.split()) == ["0", "1", "2", "3", "dropped"] and not done.stderr
+
+
 def test_a_callback_may_submit_more(plan):
     with kf.ClusterExecutor() as executor:
         more = []

@@ -57,7 +57,7 @@ class Future(cf.Future[T], Generic[T]):
     _state = "PENDING"
     _result = None
     _exception = None
-    printed: Printed | None = None
+    printed: list[Printed] | None = None  # one, until it is shown
     output: AsItComes | None = None
     _muted = False
 
@@ -97,13 +97,16 @@ class Future(cf.Future[T], Generic[T]):
             with folded:
                 return super().result(timeout)
         finally:
-            if self.printed is not None:
-                self._relay()
+            if self.printed:
+                self._relay(self.printed)
 
-    def _relay(self) -> None:
+    def _relay(self, kept: list[Printed]) -> None:
         """Once, in the thread that asks first."""
-        printed = self.__dict__.pop("printed", None)
-        if printed is not None and not self._muted:
+        try:
+            printed = kept.pop()
+        except IndexError:
+            return
+        if not self._muted:
             self.output.keep(0, printed) if self.output is not None else relay(printed, 0)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from ..core.resources import available_cores
 from ..errors import BrokenPoolError
 from .futures import Future, withdraw
 from .plan import Plan
+from .unshown import Unshown, show_all
 
 _living: set[Work] = set()
 """Those that take work or have some."""
@@ -40,6 +41,7 @@ class Work:
         self._pending: set[Any] = set()
         self._starting = 0
         self._closed = False
+        self._unshown = Unshown()
         _living.add(self)
         abandon_in_forks(self)
 
@@ -72,6 +74,7 @@ class Work:
         Raises:
             RuntimeError: As for `check`, and BrokenPoolError.
         """
+        self._unshown.show()
         with self._changed:
             self.check()
             self._starting += 1
@@ -103,6 +106,7 @@ class Work:
         """Waits until there is no work left, and a plan of its own has ended."""
         with self._changed:
             self._changed.wait_for(lambda: not self._busy)
+        self._unshown.show(rest=True)
         if self._own:
             self.plan.close()
 
@@ -111,12 +115,14 @@ class Work:
         self._changed = threading.Condition(threading.RLock())
         self._pending.clear()
         self._starting = 0
+        self._unshown.forget()
 
     @property
     def _busy(self) -> bool:
         return bool(self._pending or self._starting)
 
     def _done(self, future: Any) -> None:
+        self._unshown.done(future)
         with self._changed:
             self._pending.discard(future)
         if not future.cancelled() and isinstance(error := future.exception(), BrokenPoolError):
@@ -149,3 +155,4 @@ def wait_for_all() -> None:
     for work in list(_living):
         work.close()
         work.wait()
+    show_all()

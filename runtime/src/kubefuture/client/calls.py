@@ -86,12 +86,14 @@ class TaskCall:
             if isinstance(outcome, Span):
                 printed, payload = peel(outcome.payloads[0])
                 if printed is not None:
-                    future.printed = printed  # type: ignore[attr-defined]
+                    future.printed = [printed]  # type: ignore[attr-defined]
                 future.set_result(unpack_result(payload))
             elif isinstance(outcome, Failure) and outcome.kind == "withdrawn":
                 future.cancel()
             elif isinstance(outcome, Failure):
-                future.printed = peel(outcome.payload)[0]  # type: ignore[attr-defined]
+                printed = peel(outcome.payload)[0]
+                if printed is not None:
+                    future.printed = [printed]  # type: ignore[attr-defined]
                 future.set_exception(_error_of(future, outcome))
             else:
                 future.set_exception(outcome)
