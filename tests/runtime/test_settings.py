@@ -34,6 +34,7 @@ NUMBERS = [
     ("R13", settings, "MAX_CREDITS", 16),
     ("R14", settings, "CHUNK_BYTES", MIB),
     ("R14", settings, "HANDOVER_SECONDS", 0.001),
+    ("R14", settings, "GATHER_SECONDS", 0.05),
     ("R16", settings, "WINDOW_BYTES", 64 * MIB),
     ("R16", settings, "READ_AHEAD", 100),
     ("R16", settings, "MEMORY_PAYLOAD_BYTES", 4 * KIB),

@@ -133,7 +133,7 @@ def seed_globals(root: Root) -> None:
 
     pool = pool_of(root.entropy if isinstance(root.entropy, str) else tuple(root.entropy), root.pool_size)
     pool = pool.spawned(*root.key)
-    np.random.seed(pool.words(8))
+    np.random.seed(np.array(pool.words(8), np.uint32))  # as from the list, in two thirds of the time
     random.seed(int.from_bytes(struct.pack("<16I", *pool.spawned(1).words(16)), "little"))
 
 

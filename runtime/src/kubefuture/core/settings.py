@@ -35,6 +35,12 @@ STICKY_SECONDS: Final = 10.0
 HANDOVER_SECONDS: Final = 0.001
 """A slot hands finished results over when this much time passed since it last did (R14)."""
 
+GATHER_SECONDS: Final = 0.05
+"""A worker gathers results in the middle of a lease for up to this long before it tells the scheduler (R14)."""
+
+GATHER_BYTES: Final = 128 << 10
+"""It does not wait any longer when they have more bytes than this."""
+
 INTERRUPT_GRACE: Final = 2.0
 """Seconds between SIGINT and SIGKILL for a running element that was cancelled (R21)."""
 

@@ -40,6 +40,7 @@ from ..protocol.messages import (
 )
 from .blob_cache import BlobCache
 from .diary import Diary
+from .gathering import Gathering
 from .ledger import Ledger
 from .memory import LOOK_SECONDS, MemoryGuard
 from .page import MemoryPage, Page
@@ -103,11 +104,12 @@ class Supervisor:
             )
             self._blobs = BlobCache(folder, self._tell, self._diary.happened)
         self._remains = Remains(state, self._diary.happened) if state is not None else None
+        self._gathering = Gathering(loop, self._report)
         self._slots = SlotSet(
             loop,
             page=self._page,
             environment=environment,
-            report=self._report,
+            report=self._gathering.report,
             trouble=self._diary.trouble,
             output=sys.stderr.fileno(),
             blobs=self._blobs,
@@ -203,6 +205,7 @@ class Supervisor:
 
     def end(self, reason: str = "") -> None:
         """Makes `run` return."""
+        self._gathering.flush()
         if self._remains is not None:
             self._remains.clear()
         if not self.ended.done():
@@ -266,6 +269,7 @@ class Supervisor:
     def _join(self, welcome: Welcome) -> None:
         """The scheduler takes us: as the one it knows, or with all that we have."""
         assert self._link is not None
+        self._gathering.flush()
         if welcome.resumed:
             missed = self._conversation.resume(welcome.received)
         else:
