@@ -22,6 +22,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
+from ..core.interrupts import undisturbed
 from ..core.packing import pack_element
 from ..core.pool_calls import Prepared, run_several
 from ..errors import PlanError, UnpicklableError
@@ -172,17 +173,29 @@ class ClusterExecutor(cf.Executor):
     def _start(
         self, fn: Callable[..., T], packed: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[T]:
-        future: Future[T]
-        with self._work.starting():
-            try:
-                if isinstance(packed, UnpicklableError):
-                    raise packed
-                future = submit_packed(fn, packed, args, kwargs, _DEFAULTS, self._work.plan)
-            except UnpicklableError as error:
-                future = Future()
-                future.set_exception(UnpicklableCallError(str(error)))
+        if (
+            self._work.plan.backend() is None
+        ):  # in place: Ctrl-C is for the function, and nobody waits for the rest
+            self._work.check()
+            future = self._submit(fn, packed, args, kwargs)
+            self._work.done(future)
+            return future
+        with undisturbed(), self._work.starting():
+            future = self._submit(fn, packed, args, kwargs)
             self._work.add(future)
         return future
+
+    def _submit(
+        self, fn: Callable[..., T], packed: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[T]:
+        try:
+            if isinstance(packed, UnpicklableError):
+                raise packed
+            return submit_packed(fn, packed, args, kwargs, _DEFAULTS, self._work.plan)
+        except UnpicklableError as error:
+            future: Future[T] = Future()
+            future.set_exception(UnpicklableCallError(str(error)))
+            return future
 
 
 def _results(

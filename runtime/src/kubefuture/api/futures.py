@@ -17,6 +17,7 @@ from ..client.calls import TaskCall
 from ..core import rng
 from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner, with_own_seed
+from ..core.interrupts import undisturbed
 from ..core.packing import pack_element
 from ..core.printed import Printed
 from ..core.raised import named
@@ -36,7 +37,7 @@ T = TypeVar("T")
 _DEFAULTS = Options()
 
 
-class _Condition(type(threading.RLock()), HelpedCondition):  # type: ignore[misc]
+class Condition(type(threading.RLock()), HelpedCondition):  # type: ignore[misc]
     """A lock and its condition in one object, where the standard library makes eight for every future."""
 
     def __init__(self) -> None:
@@ -51,7 +52,7 @@ class Future(cf.Future[T], Generic[T]):
     """
 
     label: str | None = None
-    _condition: _Condition
+    _condition: Condition
     _backend: Backend | None = None
     _call: TaskCall | None = None
     _state = "PENDING"
@@ -62,21 +63,22 @@ class Future(cf.Future[T], Generic[T]):
     _muted = False
 
     def __init__(self) -> None:  # what the standard one has, lighter
-        self._condition = _Condition()
+        self._condition = Condition()
         self._waiters: list[Any] = []
         self._done_callbacks: list[Callable[[cf.Future[T]], object]] = []
 
     def cancel(self) -> bool:
         """Cancels the call, running or not. False when it is done already."""
-        if not super().cancel():
-            return False
-        if self._backend is not None and self._call is not None:
-            self._backend.session.cancel(self._call)
-        with self._condition:  # tell `wait` and `as_completed`
-            fresh = self._state == "CANCELLED"
-        if fresh:
-            self.set_running_or_notify_cancel()
-        return True
+        with undisturbed():  # or its callbacks would never be called
+            if not super().cancel():
+                return False
+            if self._backend is not None and self._call is not None:
+                self._backend.session.cancel(self._call)
+            with self._condition:  # tell `wait` and `as_completed`
+                fresh = self._state == "CANCELLED"
+            if fresh:
+                self.set_running_or_notify_cancel()
+            return True
 
     def __await__(self) -> Generator[Any, None, T]:
         """Waits in an event loop. Cancelling the task that waits cancels the call, running or not."""
@@ -86,10 +88,11 @@ class Future(cf.Future[T], Generic[T]):
 
     def fail(self, error: BaseException) -> None:
         """Stops the call, wherever it is, and gives an error in place of its result; nothing if it is done."""
-        if self._backend is not None and self._call is not None:
-            self._backend.session.cancel(self._call)
-        with suppress(cf.InvalidStateError):  # it was done in the same moment
-            self.set_exception(error)
+        with undisturbed():
+            if self._backend is not None and self._call is not None:
+                self._backend.session.cancel(self._call)
+            with suppress(cf.InvalidStateError):  # it was done in the same moment
+                self.set_exception(error)
 
     def result(self, timeout: float | None = None) -> T:
         """As the standard one."""
@@ -191,9 +194,10 @@ def submit_packed(
         else:
             result.set_result(outcome)
         return result
-    result._backend = backend
-    result._condition.receiver = backend.session.receiver
-    result._call = backend.session.submit(function, payload, options.retries, result, files)
+    with undisturbed():
+        result._backend = backend
+        result._condition.receiver = backend.session.receiver
+        result._call = backend.session.submit(function, payload, options.retries, result, files)
     if options.timeout is not None:
         backend.call_later(options.timeout, partial(_expire, weakref.ref(result), options))
     return result

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.forks import abandon_in_forks
+from ..core.interrupts import undisturbed
 from ..core.resources import available_cores
 from ..errors import BrokenPoolError
-from .futures import Future, withdraw
+from .futures import Condition, Future, withdraw
 from .plan import Plan
 from .unshown import Unshown, show_all
 
@@ -35,9 +36,7 @@ class Work:
         self.plan = plan
         self.broken: str | None = None
         self._own = own
-        self._changed = threading.Condition(
-            threading.RLock()
-        )  # reentrant: the garbage collector calls `close`
+        self._changed = Condition()  # reentrant: the garbage collector calls `close`
         self._pending: set[Any] = set()
         self._starting = 0
         self._closed = False
@@ -89,7 +88,17 @@ class Work:
         """A call was started."""
         with self._changed:
             self._pending.add(future)
-        future.add_done_callback(self._done)
+        future.add_done_callback(self.done)
+
+    def done(self, future: Any) -> None:
+        """A call is over."""
+        with undisturbed():
+            self._unshown.done(future)
+            with self._changed:
+                self._pending.discard(future)
+            if not future.cancelled() and isinstance(error := future.exception(), BrokenPoolError):
+                self._break(str(error))
+            self._end_if_over()
 
     def withdraw(self) -> None:
         """Cancels what no slot has yet."""
@@ -100,7 +109,8 @@ class Work:
     def close(self) -> None:
         """Takes no more work; when there is none left, a plan of its own ends."""
         self._closed = True
-        self._end_if_over()
+        with undisturbed():
+            self._end_if_over()
 
     def wait(self) -> None:
         """Waits until there is no work left, and a plan of its own has ended."""
@@ -112,7 +122,7 @@ class Work:
 
     def abandon(self) -> None:
         """In a fork of the program: what is pending is the parent's."""
-        self._changed = threading.Condition(threading.RLock())
+        self._changed = Condition()
         self._pending.clear()
         self._starting = 0
         self._unshown.forget()
@@ -120,14 +130,6 @@ class Work:
     @property
     def _busy(self) -> bool:
         return bool(self._pending or self._starting)
-
-    def _done(self, future: Any) -> None:
-        self._unshown.done(future)
-        with self._changed:
-            self._pending.discard(future)
-        if not future.cancelled() and isinstance(error := future.exception(), BrokenPoolError):
-            self._break(str(error))
-        self._end_if_over()
 
     def _break(self, why: str) -> None:
         with self._changed:
