@@ -76,7 +76,8 @@ class Call:
         """
         with self._lock:
             number = self._started.pop(future)
-        self._output.keep(number, future.__dict__.pop("printed", None))
+        printed = future.printed
+        self._output.keep(number, printed.pop() if printed else None)
         self._output.arrived(number, 1)
         return future.result()
 
