@@ -35,6 +35,11 @@ class FakeLoop:
         self._order = itertools.count()
         self._timers: list[tuple[float, int, Timer]] = []
 
+    @property
+    def due(self) -> list[float]:
+        """When what is still to be called is due."""
+        return sorted(at for at, _, timer in self._timers if not timer.over)
+
     def time(self) -> float:
         """As asyncio's."""
         return self.now

@@ -7,30 +7,7 @@ from kubefuture.core.settings import GATHER_BYTES, GATHER_SECONDS
 from kubefuture.protocol.messages import Done, Part, Raised
 from kubefuture.worker.gathering import Gathering
 
-
-class Loop:
-    """A loop whose time is told by the test."""
-
-    def __init__(self):
-        self.timers = []
-
-    def call_later(self, seconds, function):
-        self.timers.append(Timer(seconds, function))
-        return self.timers[-1]
-
-    def pass_time(self):
-        for timer in self.timers:
-            if not timer.cancelled:
-                timer.function()
-        self.timers.clear()
-
-
-class Timer:
-    def __init__(self, seconds, function):
-        self.seconds, self.function, self.cancelled = seconds, function, False
-
-    def cancel(self):
-        self.cancelled = True
+from tests.runtime.clock import FakeLoop
 
 
 def part(lease, start, *payloads, end=False):
@@ -39,7 +16,7 @@ def part(lease, start, *payloads, end=False):
 
 @pytest.fixture
 def loop():
-    return Loop()
+    return FakeLoop()
 
 
 @pytest.fixture
@@ -56,8 +33,8 @@ def test_R14_results_in_the_middle_of_a_lease_go_together_after_50_ms(loop, told
     gathering.report([Done([part(1, 0, b"a", b"b")])])
     gathering.report([Done([part(2, 7, b"x")])])
     gathering.report([Done([part(1, 2, b"c")])])
-    assert not told and [timer.seconds for timer in loop.timers] == [GATHER_SECONDS]
-    loop.pass_time()
+    assert not told and loop.due == [GATHER_SECONDS]
+    loop.step(until=10 * GATHER_SECONDS)
     assert told == [Done([Part(1, 0, [b"a", b"b", b"c"], 0.5, False), part(2, 7, b"x")])]
     gathering.flush()
     assert len(told) == 1, "and only once"
@@ -72,10 +49,10 @@ def test_what_ends_a_lease_or_is_no_result_goes_at_once_behind_what_was_gathered
     gathering.report([Done([part(1, 0, b"a")])])
     gathering.report([message])
     assert told == [Done([part(1, 0, b"a")]), message]
-    loop.pass_time()
+    loop.step(until=10 * GATHER_SECONDS)
     assert len(told) == 2
     gathering.report([Done([part(1, 2, b"c")])])
-    loop.pass_time()
+    loop.step(until=10 * GATHER_SECONDS)
     assert told[2:] == [Done([part(1, 2, b"c")])], "a part that does not follow is not joined"
 
 
@@ -89,4 +66,4 @@ def test_large_results_do_not_wait(told, gathering):
 def test_nothing_is_told_when_there_is_nothing(loop, told, gathering):
     gathering.report([])
     gathering.flush()
-    assert not told and not loop.timers
+    assert not told and not loop.due

@@ -173,9 +173,9 @@ class ClusterExecutor(cf.Executor):
     def _start(
         self, fn: Callable[..., T], packed: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[T]:
-        if (
-            self._work.plan.backend() is None
-        ):  # in place: Ctrl-C is for the function, and nobody waits for the rest
+        self._work.show()
+        if self._work.plan.backend() is None:
+            # It runs in place: Ctrl-C is for the function, and nobody else has to wait for it.
             self._work.check()
             future = self._submit(fn, packed, args, kwargs)
             self._work.done(future)

@@ -101,15 +101,18 @@ class Future(cf.Future[T], Generic[T]):
                 return super().result(timeout)
         finally:
             if self.printed:
-                self._relay(self.printed)
+                self._relay()
 
-    def _relay(self, kept: list[Printed]) -> None:
-        """Once, in the thread that asks first."""
+    def take_printed(self) -> Printed | None:
+        """What it printed, for the one who asks first and shows it; None for all others."""
         try:
-            printed = kept.pop()
+            return self.printed.pop() if self.printed else None
         except IndexError:
-            return
-        if not self._muted:
+            return None  # another thread was first
+
+    def _relay(self) -> None:
+        printed = self.take_printed()
+        if printed is not None and not self._muted:
             self.output.keep(0, printed) if self.output is not None else relay(printed, 0)
 
     def __repr__(self) -> str:

@@ -73,7 +73,6 @@ class Work:
         Raises:
             RuntimeError: As for `check`, and BrokenPoolError.
         """
-        self._unshown.show()
         with self._changed:
             self.check()
             self._starting += 1
@@ -99,6 +98,10 @@ class Work:
             if not future.cancelled() and isinstance(error := future.exception(), BrokenPoolError):
                 self._break(str(error))
             self._end_if_over()
+
+    def show(self) -> None:
+        """Shows what calls printed whose futures nobody has any more. It may take long, as all that writes."""
+        self._unshown.show()
 
     def withdraw(self) -> None:
         """Cancels what no slot has yet."""

@@ -84,16 +84,11 @@ class TaskCall:
                 warn_unseeded(self.unseeded)
         try:
             if isinstance(outcome, Span):
-                printed, payload = peel(outcome.payloads[0])
-                if printed is not None:
-                    future.printed = [printed]  # type: ignore[attr-defined]
-                future.set_result(unpack_result(payload))
+                future.set_result(unpack_result(_without_printed(future, outcome.payloads[0])))
             elif isinstance(outcome, Failure) and outcome.kind == "withdrawn":
                 future.cancel()
             elif isinstance(outcome, Failure):
-                printed = peel(outcome.payload)[0]
-                if printed is not None:
-                    future.printed = [printed]  # type: ignore[attr-defined]
+                _without_printed(future, outcome.payload)
                 future.set_exception(_error_of(future, outcome))
             else:
                 future.set_exception(outcome)
@@ -261,6 +256,14 @@ class MapCall:
         self.cancelled = True
         self.arrived.append(error)
         self.changed.notify_all()
+
+
+def _without_printed(future: Future[Any], payload: bytes) -> bytes:
+    """A payload without what was printed, which the future has now."""
+    printed, rest = peel(payload)
+    if printed is not None:
+        future.printed = [printed]  # type: ignore[attr-defined]
+    return rest
 
 
 def _error_of(future: Future[Any], failure: Failure) -> BaseException:

@@ -76,8 +76,7 @@ class Call:
         """
         with self._lock:
             number = self._started.pop(future)
-        printed = future.printed
-        self._output.keep(number, printed.pop() if printed else None)
+        self._output.keep(number, future.take_printed())
         self._output.arrived(number, 1)
         return future.result()
 

@@ -30,15 +30,14 @@ class Gathering:
         """Takes messages from a slot."""
         if not messages:
             return
-        for message in messages:
-            if type(message) is not Done or any(part.end for part in message.parts):
-                self.flush(messages)
-                return
-        for message in messages:
-            assert isinstance(message, Done)
-            for part in message.parts:
-                self._parts.setdefault(part.lease, []).append(part)
-                self._bytes += sum(map(len, part.payloads))
+        results = [message for message in messages if isinstance(message, Done)]
+        parts = [part for message in results for part in message.parts]
+        if len(results) < len(messages) or any(part.end for part in parts):
+            self.flush(messages)
+            return
+        for part in parts:
+            self._parts.setdefault(part.lease, []).append(part)
+            self._bytes += sum(map(len, part.payloads))
         if self._bytes > GATHER_BYTES:
             self.flush()
         elif self._timer is None:
