@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -126,6 +127,24 @@ def test_a_callback_that_exits_ends_nothing_but_itself(pool, capfd):
     future = kf.future(abs, -1)
     future.add_done_callback(lambda _: sys.exit("of a callback"))
     future.result()
+    assert kf.map(abs, [-2]) == [2]
+    # It is printed after the result is there; the next test must not get it.
+    assert eventually(lambda: "of a callback" in capfd.readouterr().err, "the report")
+
+
+def test_a_callback_that_fails_where_nothing_can_be_printed_ends_nothing_but_itself(pool, monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    called = threading.Event()
+
+    def fails(_):
+        called.set()
+        sys.exit("of a callback")
+
+    future = kf.future(abs, -1)
+    future.add_done_callback(fails)
+    called.wait(30)
     assert kf.map(abs, [-2]) == [2]
 
 

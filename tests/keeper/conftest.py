@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kubefuture.keeper import processes
+from kubefuture.keeper import life, processes
 from kubefuture.keeper.places import Places
 from kubefuture.keeper.programs import Plan, Program
 from kubefuture.keeper.start import Started, start
@@ -50,8 +50,10 @@ class Study:
         return sorted(int(path.name) for path in folder.iterdir()) if folder.exists() else []
 
     def living(self) -> set[int]:
-        """All processes of the project."""
-        return {process.pid for process in processes.of_project(self.places.folders, self.places.state)}
+        """All processes of the project; a keeper that just dies shows no environment, but has its lock yet."""
+        found = {process.pid for process in processes.of_project(self.places.folders, self.places.state)}
+        keeper = life.holder(self.places.life)
+        return found if keeper is None else found | {keeper}
 
 
 def no_rescale(connection: object, slots: int) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 
 import kubefuture as kf
 import pytest
 from kubefuture.api.plan import current_plan
+from kubefuture.core import interrupts
 from kubefuture.core.interrupts import undisturbed
 
 from tests.faults.waiting import eventually
@@ -28,17 +30,126 @@ def test_ctrl_c_is_raised_at_the_end_of_the_block():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_handler_of_the_users_own_is_left_alone():
+class Late(Exception):
+    """A time limit by a signal."""
+
+
+def late(_number, _frame):
+    raise Late
+
+
+@pytest.fixture
+def handlers():
+    """The handlers that there are before; they are back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM, signal.SIGUSR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_handler_of_the_users_own_runs_at_the_end_of_the_block(handlers):
     pressed = []
-    mine = lambda number, frame: pressed.append(number)  # noqa: E731
-    before = signal.signal(signal.SIGINT, mine)
-    try:
+    mine = lambda number, frame: pressed.append((number, frame.f_code.co_name))  # noqa: E731
+    signal.signal(signal.SIGINT, mine)
+    with undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert pressed == []
+    assert pressed == [(signal.SIGINT, "test_a_handler_of_the_users_own_runs_at_the_end_of_the_block")]
+    assert signal.getsignal(signal.SIGINT) is mine
+
+
+def test_a_time_limit_by_a_signal_is_raised_at_the_end_of_the_block(handlers):
+    signal.signal(signal.SIGALRM, late)
+    done = []
+
+    def step():
         with undisturbed():
-            os.kill(os.getpid(), signal.SIGINT)
-            assert pressed == [signal.SIGINT]
-        assert signal.getsignal(signal.SIGINT) is mine
-    finally:
-        signal.signal(signal.SIGINT, before)
+            signal.raise_signal(signal.SIGALRM)
+            done.append("the rest")
+
+    with pytest.raises(Late):
+        step()
+    assert done == ["the rest"]
+    assert signal.getsignal(signal.SIGALRM) is late
+
+
+def test_each_of_several_signals_is_handled_though_one_of_them_raises(handlers):
+    seen = []
+    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGUSR1, lambda number, _: seen.append(number))
+
+    def step():
+        with undisturbed():
+            for number in (signal.SIGALRM, signal.SIGUSR1):
+                signal.raise_signal(number)
+
+    with pytest.raises(Late):
+        step()
+    assert seen == [signal.SIGUSR1]
+
+
+def test_a_handler_that_is_set_within_the_block_stays(handlers):
+    with undisturbed():
+        signal.signal(signal.SIGINT, late)
+    assert signal.getsignal(signal.SIGINT) is late
+
+
+def test_a_handler_that_was_looked_up_within_the_block_and_put_back_later_still_works(handlers):
+    signal.signal(signal.SIGALRM, late)
+    with undisturbed():
+        found = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, found)
+    with pytest.raises(Late):
+        signal.raise_signal(signal.SIGALRM)
+
+
+def test_blocks_in_blocks_hand_their_signals_outwards(handlers):
+    signal.signal(signal.SIGALRM, late)
+    done = []
+
+    def step():
+        with undisturbed():
+            with undisturbed():
+                signal.raise_signal(signal.SIGALRM)
+            done.append("the rest")
+
+    with pytest.raises(Late):
+        step()
+    assert done == ["the rest"]
+
+
+def test_a_signal_that_comes_while_handlers_are_put_back_leaves_none_of_them_away(handlers):
+    """Tried at each line of it that Python runs."""
+    line = 0
+    while True:
+        line += 1
+        left = line
+        signal.signal(signal.SIGALRM, late)
+
+        def trace(frame, event, _):
+            nonlocal left
+            if frame.f_code.co_filename != interrupts.__file__:
+                return None
+            if event == "line":
+                left -= 1
+                if left == 0:
+                    signal.raise_signal(signal.SIGALRM)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            with undisturbed():
+                pass
+            raised = False
+        except Late:
+            raised = True
+        finally:
+            sys.settrace(None)
+        assert signal.getsignal(signal.SIGALRM) is late
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if not raised:
+            break
+    assert line > 10
 
 
 def test_other_threads_need_no_guard():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.capabilities import CAPABILITIES, Capability
 from ..core.context import current_element
+from ..core.current_folder import current_folder
 from ..core.descriptors import require_descriptors
+from ..core.notice import say
 from ..core.resources import available_cores
 from ..errors import NotUpError, PlanError
 
@@ -258,8 +259,9 @@ def _checked(
     if kind == "cluster" and path is None:
         path = _find_connection()
         if path is None:
+            folder = current_folder() or "the present folder, which was removed,"
             raise NotUpError(
-                f"There is no cluster: no .kubefuture/connection.json in {Path.cwd()} or above. "
+                f"There is no cluster: no .kubefuture/connection.json in {folder} or above. "
                 "Start one with `make up`, and run the script with `make run`."
             )
     return Plan(kind, workers, path, threads_per_slot, address)
@@ -280,4 +282,4 @@ def _at_exit() -> None:
         try:
             chosen.close()
         except Exception as error:
-            print(f"kubefuture: the plan did not end cleanly: {error}", file=sys.stderr)
+            say(f"the plan did not end cleanly: {error}")

@@ -91,7 +91,10 @@ def _tqdm() -> Any:
 
 
 def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()  # None where the program has closed it
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()  # None where the program began without one
+    except ValueError:  # it was closed since
+        return False
 
 
 def _in_notebook() -> bool:

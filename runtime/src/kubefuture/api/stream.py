@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -296,11 +295,6 @@ class Stream:
 def relayed(options: Options) -> InOrder | AsItComes:
     """What relays the elements' output as the user wants it."""
     return AsItComes() if options.output == "live" else InOrder(muted=options.output is False)
-
-
-def print_line(text: str) -> None:
-    """One line for the user, on stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def drain(call: MapCall) -> list[Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -30,6 +29,7 @@ from ..core.connection import Connection
 from ..core.direct_link import DirectLink, connect_directly
 from ..core.identity import hello
 from ..core.link import Link, connect, no_answer
+from ..core.notice import say
 from ..core.receiver import SUPPORTED, Receiver
 from ..core.settings import RECONNECT_SECONDS
 from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
@@ -87,9 +87,9 @@ class ClusterBackend:
             raise
         self._thread.call_later(_ACKNOWLEDGE_SECONDS, self._acknowledge)
         self._task = asyncio.run_coroutine_threadsafe(self._stay_connected(), self._thread.loop)
-        _say(
-            f"kubefuture: using the {self._connection.provider} cluster of project {self._connection.project}, "
-            f"{self.session.slots} worker{'s' if self.session.slots != 1 else ''}."
+        say(
+            f"using the {self._connection.provider} cluster of project {self._connection.project}, "
+            f"{self.session.slots} worker{'s' if self.session.slots != 1 else ''}"
         )
 
     @property
@@ -123,9 +123,8 @@ class ClusterBackend:
         if self._pid != os.getpid():
             return
         if not wait_for_the_journal(self.session):
-            _say(
-                "kubefuture: named work that this program began has not all been accepted by the scheduler, and is "
-                "incomplete."
+            say(
+                "named work that this program began has not all been accepted by the scheduler, and is incomplete"
             )
         self._closing = True
         self._thread.call(self._leave, timeout=5.0)
@@ -312,7 +311,3 @@ class ClusterBackend:
                 self._welcomed.set_result(None)
             else:
                 self._welcomed.set_exception(error)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

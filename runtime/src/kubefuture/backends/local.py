@@ -11,7 +11,6 @@ files; everything is gone with this process, even if that is killed.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from ..client.scaling import Scaling
 from ..client.session import Session
 from ..core.cgroups import memory_groups
 from ..core.identity import hello
+from ..core.notice import say
 from ..core.receiver import SUPPORTED, Receiver
 from ..core.resources import machine_memory, slot_environment
 from ..errors import KubefutureError
@@ -204,7 +204,7 @@ class LocalBackend:
         self.session.break_off(KubefutureError(f"The local scheduler was interrupted: {error!r}."))
         self._slots.close()
         if isinstance(error, Exception):
-            print(f"kubefuture: internal error in the local scheduler: {error!r}", file=sys.stderr)
+            say(f"internal error in the local scheduler: {error!r}")
 
 
 def _unlogged(_name: str, /, **_fields: object) -> None:

@@ -94,7 +94,7 @@ class TaskCall:
                 future.set_exception(outcome)
         except InvalidStateError:
             return  # it was cancelled in this moment
-        except KubefutureError as error:
+        except Exception as error:
             with suppress(InvalidStateError):
                 future.set_exception(error)
         finally:

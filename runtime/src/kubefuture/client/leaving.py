@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
+from ..core.notice import say
 from ..core.settings import ACCEPT_SECONDS
 from .named import NamedCall
 from .session import Session
@@ -17,11 +17,7 @@ def cut_short(session: Session, call: NamedCall) -> None:
             return
         session.add_elements(call, [], last=True)
         elements = len(call.payloads)
-    print(
-        f"kubefuture: the map {call.naming.name!r} has {elements} elements: its inputs were read no further.",
-        file=sys.stderr,
-        flush=True,
-    )
+    say(f"the map {call.naming.name!r} has {elements} elements: its inputs were read no further")
 
 
 def wait_for_the_journal(session: Session) -> bool:

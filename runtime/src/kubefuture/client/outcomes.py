@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from ..errors import KubefutureError
 from ..protocol.messages import Failure, PrintedCall, Span
@@ -42,7 +43,8 @@ class Outcomes:
             try:
                 call.settle(outcome)
             except BaseException as error:  # a callback's SystemExit must not end the I/O thread
-                traceback.print_exception(error)
+                with suppress(Exception):  # nor a standard error that was closed
+                    traceback.print_exception(error)
             self._delivered.discard(call)
 
     def abandon(self, under_way: Iterable[TaskCall], error: KubefutureError) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
+from ..core.notice import say
 from ..core.settings import QUIET_SECONDS
 from .session import Session
 
@@ -32,4 +32,4 @@ class Quiet:
             self._since = time.monotonic()
         elif not self._said and time.monotonic() - self._since > QUIET_SECONDS:
             self._said = True
-            print(f"kubefuture: no slot is connected, waiting: {self._why()}.", file=sys.stderr, flush=True)
+            say(f"no slot is connected, waiting: {self._why()}")

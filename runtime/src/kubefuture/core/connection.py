@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LoginError, NotUpError
+from .current_folder import current_folder
 
 if TYPE_CHECKING:
     import socket
@@ -172,6 +173,8 @@ class Connection:
             Its path, or None.
         """
         home = Path.home().resolve()
+        if start is None and not current_folder():
+            return None
         folder = (start or Path.cwd()).resolve()
         for place in (folder, *folder.parents):
             if place != folder and (place.parent == place or place.stat().st_uid != os.getuid()):

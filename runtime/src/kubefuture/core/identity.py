@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..protocol.messages import PROTOCOL, Hello
+from .current_folder import current_folder
 from .luggage import path_told
 from .version import own_environment
 
@@ -30,7 +31,7 @@ def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
         environment=own_environment(),
         slots=tuple(slots),
         sys_path=path_told() if role == "client" else (),
-        folder=os.getcwd() if role == "client" else "",
+        folder=current_folder() if role == "client" else "",
         place=place,
         machine=this_machine(),
         started=_started(os.getpid()),

@@ -19,6 +19,7 @@ from collections.abc import Hashable
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from .current_folder import current_folder
 from .edits import Edits
 from .module_path import is_installed_module, own_path
 
@@ -115,9 +116,9 @@ class _Path:
 
     def look(self) -> tuple[str, ...]:
         """The path as it is now."""
-        if sys.path != self._entries or (self._folder and os.getcwd() != self._folder):
+        if sys.path != self._entries or (self._folder and current_folder() != self._folder):
             self._entries = list(sys.path)
-            self._folder = "" if all(map(os.path.isabs, sys.path)) else os.getcwd()
+            self._folder = "" if all(map(os.path.isabs, sys.path)) else current_folder()
             self._found = own_path()
         return self._found
 

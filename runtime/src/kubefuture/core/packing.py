@@ -65,6 +65,8 @@ def pack_function(function: Callable[..., Any]) -> tuple[bytes, bool, tuple[Blob
     try:
         payload, files = pack_large(function if its is None else Packed(function, its))
     except Exception as error:
+        if _came_from_elsewhere(error, function):
+            raise
         name = getattr(function, "__qualname__", None) or repr(function)
         raise UnpicklableError(_sentence(f"The function {name}", function, error)) from None
     if len(payload) > MOST_BYTES:
@@ -182,11 +184,32 @@ def pack_element(
                 dumps(value)
             except Exception as cause:
                 raise UnpicklableError(_sentence(name, value, cause, sent)) from None
+        if _came_from_elsewhere(error, everything):
+            raise
         raise UnpicklableError(f"The arguments{where} cannot be sent: {error}.") from None
     if len(payload) > MOST_BYTES:
         where = "" if index is None else f" of element {index}"
         raise UnpicklableError(f"What is passed as arguments{where} {_too_long(payload)}")
     return payload
+
+
+def _came_from_elsewhere(error: Exception, value: object) -> bool:
+    """Whether an error is not about what was packed, but a time limit's, for one, whose signal came meanwhile."""
+    if isinstance(error, OSError) or find_culprit(value, weigh):
+        return False
+    try:
+        dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def _unpacks(payload: bytes) -> bool:
+    try:
+        unpack(payload)
+    except (Exception, SystemExit):
+        return False
+    return True
 
 
 def _is_plain(value: Any) -> bool:
@@ -206,6 +229,8 @@ def pack_result(value: Any) -> bytes:
     try:
         payload: bytes = _pack_plain(value) if type(value) in PLAIN else dumps(value)
     except Exception as error:
+        if _came_from_elsewhere(error, value):
+            raise
         culprit = find_culprit(value, weigh)
         inside = f" ({culprit})" if culprit else ""
         raise ResultError(
@@ -231,10 +256,13 @@ def unpack_result(payload: bytes) -> Any:
 
     Raises:
         ResultError: It cannot be unpacked here.
+        Exception: What a signal's handler raised meanwhile.
     """
     try:
         return unpack(payload)
     except (Exception, SystemExit) as error:  # what unpickling calls must not end the thread that delivers
+        if _unpacks(payload):
+            raise
         raise ResultError(
             f"A result arrived but cannot be unpacked here ({type(error).__name__}: {error}). "
             "The function probably returned an object whose class cannot be imported in this program."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
 
+from .notice import say
 from .settings import QUIET_SECONDS
 
 
@@ -29,12 +29,3 @@ def wait_until(condition: threading.Condition, done: Callable[[], bool], why: Ca
             say(sentence)
         while not done():
             condition.wait()
-
-
-def say(sentence: str) -> None:
-    """Tells the user, without being asked, what is waited for.
-
-    Args:
-        sentence: Without its full stop.
-    """
-    print(f"kubefuture: {sentence}.", file=sys.stderr, flush=True)

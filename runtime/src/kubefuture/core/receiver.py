@@ -14,7 +14,6 @@ most, and only as long as answers come that soon, nothing else is under way, and
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # what `signal` wraps: converting would be a sixth of a task's time
 import os
 import select
 import threading
@@ -22,9 +21,9 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from types import FrameType
 
 from .forks import abandon_in_forks
+from .interrupts import HeldSignals
 from .resources import available_cores
 
 SUPPORTED = hasattr(select, "epoll") and hasattr(os, "eventfd")
@@ -72,7 +71,8 @@ class Receiver:
         self._epoll.register(self._wake, select.EPOLLIN)
         self._helping = threading.Lock()
         self._helper = 0
-        self._pressed = False
+        self._signalled = False
+        self._held: HeldSignals | None = None
         self._closed = False
         self._main_thread = threading.main_thread().ident
         self.active = False
@@ -98,24 +98,24 @@ class Receiver:
     def enter(self) -> bool:
         """This thread is going to help; False when it cannot, and then nothing has changed.
 
-        One thread can help at a time, and the main one only where Ctrl-C is Python's own, since another
-        handler could raise in the middle of a step that has to be whole. Until `leave` it does not raise.
+        One thread can help at a time. Until `leave` no signal is handled in the main one, since a handler could
+        raise in the middle of a step that has to be whole.
         """
-        main = threading.get_ident() == self._main_thread
-        if main:
-            if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
-                return False
-            self._pressed = False
-            _signal.signal(_signal.SIGINT, self._press)
+        held = None
+        if threading.get_ident() == self._main_thread:
+            self._signalled = False
+            held = HeldSignals(self._signal)
+            held.hold()
         if not self._closed and self._helping.acquire(blocking=False):
             self._helper = threading.get_ident()
+            self._held = held
             return True
-        if main:
-            self._restore()
+        if held is not None:
+            held.release()
         return False
 
     def help(self, condition: HelpedCondition, seen: int, deadline: float | None) -> None:
-        """Reads sockets in this thread until a condition is notified or it is late, or Ctrl-C was pressed.
+        """Reads sockets in this thread until a condition is notified or it is late, or a signal came.
 
         Args:
             condition: What is waited for. Its lock is free.
@@ -127,7 +127,7 @@ class Receiver:
             while condition.notified == seen and time.monotonic() - began < _WATCH_SECONDS:
                 if self._turn(0.0):
                     self._calm()
-        while condition.notified == seen and not self._pressed and not self._closed:
+        while condition.notified == seen and not self._signalled and not self._closed:
             left = None
             if deadline is not None:
                 left = deadline - time.monotonic()
@@ -141,12 +141,13 @@ class Receiver:
         """This thread helps no more.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed meanwhile.
+            KeyboardInterrupt: Ctrl-C was pressed meanwhile; or what another signal's handler raises.
         """
+        held, self._held = self._held, None
         self._helper = 0
         self._helping.release()
-        if threading.get_ident() == self._main_thread:
-            self._restore()
+        if held is not None:
+            held.release()
 
     def wake(self) -> None:
         """Something happened that the thread that helps may wait for."""
@@ -178,14 +179,8 @@ class Receiver:
             elif woken:
                 self._calm()
 
-    def _restore(self) -> None:
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-        if self._pressed:
-            self._pressed = False
-            raise KeyboardInterrupt
-
-    def _press(self, _number: int, _frame: FrameType | None) -> None:
-        self._pressed = True
+    def _signal(self) -> None:
+        self._signalled = True
         os.eventfd_write(self._wake, 1)
 
     def _turn(self, timeout: float | None) -> bool:
@@ -235,21 +230,21 @@ class HelpedCondition(threading.Condition):
 
     def wait(self, timeout: float | None = None) -> bool:
         """As the standard one: until it is notified, or time is up."""
-        receiver = self.receiver
-        if receiver is None or not receiver.enter():
-            return super().wait(timeout)
         seen = self.notified
         deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            released = self._release_save()  # type: ignore[attr-defined]
+        while self.receiver is not None and self.receiver.enter():
             try:
-                receiver.help(self, seen, deadline)
+                released = self._release_save()  # type: ignore[attr-defined]
+                try:
+                    self.receiver.help(self, seen, deadline)
+                finally:
+                    self._acquire_restore(released)  # type: ignore[attr-defined]
             finally:
-                self._acquire_restore(released)  # type: ignore[attr-defined]
-        finally:
-            receiver.leave()
-        if self.notified != seen:
-            return True
+                self.receiver.leave()
+            if self.notified != seen:
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
         return super().wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def notify_all(self) -> None:

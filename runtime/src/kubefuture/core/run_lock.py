@@ -15,9 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import NamedMapError
+from .current_folder import current_folder
 from .forks import abandon_in_forks
 
-_started_in = os.getcwd()
+_started_in = current_folder()
 
 
 class RunLock:

@@ -286,6 +286,7 @@ class Slot:
             again.daemon = True
             again.start()
             return
+        self._armed = False  # once: a second one would hit what handles the first
         raise _Interrupted
 
     def _interrupt_again(self, lease: int) -> None:
@@ -296,7 +297,8 @@ class Slot:
 def _bind(message: Bind) -> None:
     """Takes on the session's folder and module path."""
     try:
-        os.chdir(message.folder)
+        if message.folder:  # none was there
+            os.chdir(message.folder)
     except OSError:
         print(f"kubefuture: the folder {message.folder} of the calling program is not here", file=sys.stderr)
     known = set(sys.path)
