@@ -123,6 +123,35 @@ def test_results_of_elements_that_the_client_has_not_sent_yet_wait_for_them():
     assert driver.results(client) == [2, 3]
 
 
+def test_R7_an_element_that_raised_is_tried_again_though_the_rest_of_its_chunk_goes_on():
+    driver = Later()
+    client = driver.client()
+    driver.say(client, Open(5, 1, 5, 0, 1), Elements(5, [b"%d" % index for index in range(5)], True))
+    worker = driver.come_back()
+    driver.hold(worker, (0, 3))
+    driver.say(worker, Raised(1, 0, b"error", 0.0, False))
+    leases = driver.leases(worker)
+    driver.finish(worker, 1, 1, 3)
+    while leases := [*leases, *driver.leases(worker)]:
+        driver.done(worker, leases.pop(0)[1])
+    assert sorted(driver.results(client)) == [0, 1, 2, 3, 4]
+
+
+def test_R7_an_error_is_counted_once_however_often_a_worker_has_to_tell_of_it():
+    driver = Later()
+    client = driver.client()
+    driver.say(client, Open(5, 1, 1, 0, 1), Elements(5, [b"0"], True))
+    for _ in range(3):
+        worker = driver.come_back()
+        driver.hold(worker, (0, 1))
+        driver.say(worker, Raised(1, 0, b"error", 0.0, True))
+        driver.leave(worker)
+    worker = driver.worker(1)
+    assert driver.take(client, Failure) == []
+    driver.raised(worker, driver.lease(worker), 0)
+    assert len(driver.take(client, Failure)) == 1
+
+
 def test_retries_are_counted_also_when_the_client_comes_after_the_error():
     driver = Later()
     worker = driver.come_back()

@@ -15,16 +15,16 @@ the place of long payloads that stands for them (`protocol.away`)::
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from ..errors import ProtocolError
 from ..protocol.messages import Failure, Span
-from ..protocol.poison import Strike
 from .functions import FunctionState
+from .troubles import Troubled
 
 
-class Call:
+class Call(Troubled):
     """The elements of one call that are not settled, and how often each was tried.
 
     Attributes:
@@ -39,8 +39,8 @@ class Call:
     """
 
     __slots__ = (
-        "_again", "_charged", "_claims", "_frontier", "_payloads", "_strikes", "_troubles", "cancelled", "chunk_size",
-        "complete", "early", "expected", "function", "id", "key", "leases", "queued", "retries", "settled", "total",
+        "_again", "_claims", "_frontier", "_payloads", "cancelled", "chunk_size", "complete", "early", "expected",
+        "function", "id", "key", "leases", "queued", "retries", "settled", "total",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,7 @@ class Call:
         retries: int = 0,
         payloads: list[bytes | None] | None = None,
     ) -> None:
+        super().__init__()
         self.id = call_id
         self.function = function
         self.total = total
@@ -65,10 +66,7 @@ class Call:
         self._payloads: list[bytes | None] = [] if payloads is None else payloads
         self._frontier = 0
         self._again: list[tuple[int, int]] | None = None
-        self._troubles: dict[tuple[str, int], int] | None = None
-        self._strikes: dict[int, tuple[Strike, ...]] | None = None
         self._claims: dict[int, tuple[int, int]] | None = None
-        self._charged: dict[int, int] | None = None
         self.early: list[Span | Failure] | None = None
         self.expected = False
         self.key = 0
@@ -85,11 +83,16 @@ class Call:
         self.function, self.total, self.chunk_size, self.retries = function, total, chunk_size, retries
 
     def restore(
-        self, payloads: list[bytes | None], troubles: dict[tuple[str, int], int], *, complete: bool
+        self,
+        payloads: list[bytes | None],
+        troubles: dict[tuple[str, int], int],
+        blamed: dict[tuple[str, int], tuple[int, ...]],
+        *,
+        complete: bool,
     ) -> None:
         """Takes what a journal held of it; None for elements that have their outcome."""
         self._payloads = payloads
-        self._troubles = troubles or None
+        self._troubles, self._blamed = troubles or None, blamed or None
         self.settled = payloads.count(None)
         self.complete = complete
 
@@ -221,29 +224,6 @@ class Call:
         self.settled += stop - start
         return True
 
-    def count(self, trouble: str, index: int) -> int:
-        """Counts one more `trouble` (`retry`, `strike` or `loss`) of an element and returns how many it had."""
-        if self._troubles is None:
-            self._troubles = {}
-        count = self._troubles.get((trouble, index), 0) + 1
-        self._troubles[trouble, index] = count
-        return count
-
-    def uncount(self, trouble: str, index: int) -> int:
-        """Takes one trouble of an element back and returns how many are left."""
-        count = max(self.had(trouble, index) - 1, 0)
-        if self._troubles is not None:
-            self._troubles[trouble, index] = count
-        return count
-
-    def charge(self, lease: int, index: int) -> None:
-        """A loss was counted for an element, since this lease was lost with its worker."""
-        self._charged = {**(self._charged or {}), lease: index}
-
-    def discharge(self, lease: int) -> int | None:
-        """The element that was charged for a lease, which is forgotten with that; None for none."""
-        return self._charged.pop(lease, None) if self._charged else None
-
     def set_apart(self, index: int) -> None:
         """An element that came back and waits is to be leased alone."""
         if self.put_aside(index):
@@ -259,22 +239,6 @@ class Call:
                 self._again = rest
                 return True
         return False
-
-    def had(self, trouble: str, index: int) -> int:
-        """How often an element had this trouble."""
-        return (self._troubles or {}).get((trouble, index), 0)
-
-    def troubles(self) -> Iterator[tuple[str, int]]:
-        """Each kind of trouble that an element had, and how often it had that."""
-        for (trouble, _), count in (self._troubles or {}).items():
-            yield trouble, count
-
-    def strike(self, index: int, strike: Strike) -> tuple[Strike, ...]:
-        """Keeps what is known of a strike of an element, and returns all that it had."""
-        if self._strikes is None:
-            self._strikes = {}
-        strikes = self._strikes[index] = (*self._strikes.get(index, ()), strike)
-        return strikes
 
     def is_settled(self, index: int) -> bool:
         """Whether an element has its outcome."""

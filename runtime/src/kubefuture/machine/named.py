@@ -198,7 +198,7 @@ class NamedMaps:
         session.since, session.told = now, False
         function = session.functions.get(accepted.function.id) or FunctionState(accepted.function)
         call = Call(accepted.call, function, accepted.total, accepted.chunk_size, accepted.retries)
-        call.restore(stored.payloads, stored.troubles, complete=stored.complete)
+        call.restore(stored.payloads, stored.troubles, stored.blamed, complete=stored.complete)
         call.key = accepted.key
         known = NamedMap(accepted, session, session, accepted.function.id, call, stored.cancelled)
         self._add(known)
@@ -257,11 +257,17 @@ _WORDS = {"strike": "element-struck", "loss": "element-lost"}
 
 
 def trouble(state: State, lease: LeaseState, kind: str, index: int, reason: str = "") -> int:
-    """Counts one more trouble of an element, also in the journal (R8), and returns how many it had."""
+    """Counts one more trouble of an element, also in the journal (R8), and returns how many it had.
+
+    A worker tells once more of what was not acknowledged to it, perhaps to the next scheduler, which counts it
+    once all the same (R7).
+    """
     call = lease.call
-    count = call.count(kind, index)
+    if call.has_counted(kind, index, lease.id):
+        return call.had(kind, index)
+    count = call.count(kind, index, lease.id)
     if call.key:
-        state.records.append(TroubleCounted(call.key, kind, index, count))
+        state.records.append(TroubleCounted(call.key, kind, index, count, lease.id))
     word = _WORDS.get(kind) or ("element-retried" if count <= call.retries else "element-failed")
     state.happened(
         word, lease.session, call, element=index, count=count, worker=lease.slot.worker.hello.identity,

@@ -66,6 +66,7 @@ class Restored:
         payloads: Its elements' arguments, None for those that have their outcome.
         complete: No more elements follow.
         troubles: How often an element had what.
+        blamed: In which leases.
     """
 
     session: SessionOpened
@@ -73,4 +74,5 @@ class Restored:
     payloads: list[bytes | None]
     complete: bool
     troubles: dict[tuple[str, int], int]
+    blamed: dict[tuple[str, int], tuple[int, ...]]
     cancelled: bool

@@ -77,11 +77,11 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
     lease.position = index + 1
     lease.session.usage += message.seconds
     if message.interrupted:
-        call.give_back(index, index + 1)
+        _come_back(lease, index, index + 1)
     else:
         call.function.measured(message.seconds, 1)
         if trouble(state, lease, "retry", index, _too_long(message, call)) <= call.retries:
-            call.give_back(index, index + 1)
+            _come_back(lease, index, index + 1)
         else:
             _fail(state, lease.session, call, index, "raised", message.payload)
     if message.end:
@@ -156,8 +156,9 @@ def strike(
     Returns:
         Whether that was once too often, so that the element was given up.
     """
+    again = lease.call.has_counted("strike", index, lease.id)
     deaths = trouble(state, lease, "strike", index, reason)
-    strikes = lease.call.strike(index, Strike(reason, worker.hello.host, output))
+    strikes = lease.call.strikes(index, None if again else Strike(reason, worker.hello.host, output))
     if deaths >= STRIKES:
         _give_up(state, lease, index, PoisonReport(deaths, 0, strikes))
     return deaths >= STRIKES
@@ -181,7 +182,14 @@ def _give_up(state: State, lease: LeaseState, index: int, report: PoisonReport) 
 
 def _skipped(lease: LeaseState, index: int) -> None:
     """Elements that a lease passed over without a word come back."""
-    lease.call.give_back(lease.position, index)
+    _come_back(lease, lease.position, index)
+
+
+def _come_back(lease: LeaseState, start: int, stop: int) -> None:
+    """Elements come back, though their lease goes on: it claims those behind them only."""
+    if lease.claimed:
+        lease.call.claim(lease.id, stop, lease.stop)
+    lease.call.give_back(start, stop)
 
 
 def record(state: State, session: SessionState, call: Call, span: Span) -> None:

@@ -124,12 +124,14 @@ class TroubleCounted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag
         trouble: `retry`, `strike` or `loss`.
         index: The element.
         count: How often it had it by now.
+        lease: In which lease it had it; 0 where that was taken back.
     """
 
     key: int
     trouble: str
     index: int
     count: int
+    lease: int = 0
 
 
 class MapCancelled(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):

@@ -79,7 +79,8 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
                     cancel(state, named, session, session.calls[call_id])
                 elif call_id in session.fed:
                     fed = session.fed.pop(call_id)
-                    cancel(state, named, named.owner(fed) or session, fed)
+                    if not fed.finished:  # else it stays as it is, and can be collected
+                        cancel(state, named, named.owner(fed) or session, fed)
         case Release():
             for function in message.functions:
                 released = session.functions.get(function)

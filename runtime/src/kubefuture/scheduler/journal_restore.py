@@ -37,6 +37,7 @@ class StoredMap:
         complete: All its elements are there.
         settled: Elements that have their result or failure: merged half-open ranges, rising.
         troubles: How often an element had what: (`retry`, `strike` or `loss`, index) to the count.
+        blamed: And in which leases, as far as that tells something.
         cancelled: It was cancelled.
     """
 
@@ -46,6 +47,7 @@ class StoredMap:
     complete: bool
     settled: list[tuple[int, int]]
     troubles: dict[tuple[str, int], int]
+    blamed: dict[tuple[str, int], tuple[int, ...]]
     cancelled: bool
 
 
@@ -138,7 +140,10 @@ class _Reader:
                 case FunctionReplaced():
                     raise schema.DamagedRow(f"row {row_id} of its table maps belongs to no map")
                 case TroubleCounted():
-                    found.troubles[record.trouble, record.index] = record.count
+                    trouble = record.trouble, record.index
+                    found.troubles[trouble] = record.count
+                    if record.lease and record.trouble != "loss":
+                        found.blamed[trouble] = (*found.blamed.get(trouble, ()), record.lease)
                 case MapCancelled():
                     found.cancelled = True
                 case MapForgotten():
@@ -194,6 +199,7 @@ class _OpenMap:
         self.segments: list[tuple[int, int, int, int]] = []
         self.complete = False
         self.troubles: dict[tuple[str, int], int] = {}
+        self.blamed: dict[tuple[str, int], tuple[int, ...]] = {}
         self.cancelled = False
         self._settled: list[tuple[int, int]] = []
         self._compact_at = 1 << 16
@@ -215,6 +221,7 @@ class _OpenMap:
             self.complete,
             merged(self._settled),
             self.troubles,
+            self.blamed,
             self.cancelled,
         )
 

@@ -28,6 +28,7 @@ def restored_maps(journal: Journal, rows: Rows) -> Iterator[Restored]:
             [] if stored.cancelled else _payloads(journal, stored, rows),
             stored.complete,
             stored.troubles,
+            stored.blamed,
             stored.cancelled,
         )
 
