@@ -6,7 +6,6 @@ import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kubefuture.client.calls import exception_of
 from kubefuture.client.named import NamedCall
 from kubefuture.protocol.messages import (
     AnyMessage,
@@ -19,7 +18,7 @@ from kubefuture.protocol.messages import (
     NotNamed,
 )
 
-from tests.runtime.fakes import RUNS
+from tests.runtime.fakes import RUNS, check_failure
 from tests.runtime.stepped import rows
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ class Entry:
         key: The journal's number of it.
         owner: Whose slots run it.
         kinds: Its elements.
+        retries: How often one that raised is tried again.
         accepted: A client may have left since it was told that all of it is accepted.
         unwanted: Somebody asked to forget it.
         gone: And was told that it is.
@@ -46,6 +46,7 @@ class Entry:
     name: str
     owner: str
     kinds: list[str]
+    retries: int = 0
     accepted: bool = False
     unwanted: bool = False
     gone: bool = False
@@ -162,7 +163,7 @@ class Book:
         own = next((one for one in client.named if one.call is call), None)
         if own is not None:
             entry = self._entry(message.key, call)
-            entry.kinds = entry.kinds or own.kinds
+            entry.kinds, entry.retries = entry.kinds or own.kinds, own.call.retries
         known = self._world.machine.named._by_key.get(message.key) if self._world.scheduler else None
         if known is not None:
             self._entry(message.key, call).owner = known.accepted.session
@@ -191,5 +192,4 @@ class Book:
         if failure is None:
             assert pickle.loads(payload)[:2] == (entry.owner, kind)
             return
-        error = exception_of(failure)
-        assert kind.startswith("raise") or failure.kind == "poison" or isinstance(error, TimeoutError), error
+        check_failure(entry.owner, kind, failure, entry.retries)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kubefuture.backends.cluster import ClusterBackend
-from kubefuture.client.calls import MapCall, TaskCall, exception_of
+from kubefuture.client.calls import MapCall, TaskCall
 from kubefuture.client.named import NamedCall, Naming
 from kubefuture.client.session import Files
+from kubefuture.machine.calls import Call
+from kubefuture.machine.machine import Machine
 from kubefuture.protocol.messages import (
     AnyMessage,
     Bye,
@@ -27,7 +30,7 @@ from kubefuture.protocol.messages import (
 from kubefuture.worker.supervisor import Supervisor
 
 from tests.runtime.clock import Process
-from tests.runtime.fakes import SLOTS, FakeSlot
+from tests.runtime.fakes import RUNS, SLOTS, FakeSlot, check_failure
 from tests.runtime.wires import Wire
 
 if TYPE_CHECKING:
@@ -35,6 +38,17 @@ if TYPE_CHECKING:
 
 LIMIT = 2.5
 """Seconds that an element may run."""
+
+
+def has_ended(call: Call, index: int) -> bool:
+    """Whether the scheduler has an element's outcome, perhaps before the client told of the element."""
+    early = any(
+        outcome.index == index
+        if isinstance(outcome, Failure)
+        else outcome.start <= index < outcome.start + len(outcome.payloads)
+        for outcome in call.early or ()
+    )
+    return early or (index < call.received and call.is_settled(index))
 
 
 class End:
@@ -140,6 +154,7 @@ class Client(End):
                     self._expects(span.call, range(span.start, span.start + len(span.payloads)))
             elif isinstance(message, Failure):
                 self._expects(message.call, range(message.index, message.index + 1))
+                self._may_fail(message)
             elif isinstance(message, Status):
                 self.backend._scaling.wish = None
             self.world.book.hears(self, message)
@@ -177,8 +192,9 @@ class Client(End):
         self.maps.append((kinds, call))
 
     def begin(
-        self, name: str, kinds: list[str], chunk_size: int = 0, files: Files = (), *, again: bool = False
-    ) -> None:
+        self, name: str, kinds: list[str], chunk_size: int = 0, files: Files = (), *, again: bool = False,
+        retries: int = 0,
+    ) -> None:  # fmt: skip
         """A named map, without elements at first; one that is begun again has the same ones."""
         kinds = [
             f"{kind}-{name if again else next(self.world.serial)}-{number}"
@@ -188,8 +204,9 @@ class Client(End):
         with self.process.running():
             naming = Naming(name, "f", again=again)
             call = self.session.start_map(
-                self._function(files), files, naming, total=total, chunk_size=chunk_size, retries=0
-            )
+                self._function(files), files, naming,
+                total=total, chunk_size=chunk_size, retries=retries,
+            )  # fmt: skip
         assert isinstance(call, NamedCall)
         self.named.append(NamedMap(name, kinds, call))
 
@@ -198,8 +215,9 @@ class Client(End):
         if one.call.id in self.session._calls and not one.call.complete:
             start, one.fed = one.fed, min(one.fed + elements, len(one.kinds))
             payloads = [kind.encode() for kind in one.kinds[start : one.fed]]
+            last = start + elements > len(one.kinds) or one.fed == one.call.total
             with self.process.running():
-                self.session.add_elements(one.call, payloads, last=start + elements > len(one.kinds))
+                self.session.add_elements(one.call, payloads, last=last)
 
     def refer(self, one: NamedMap, files: Files) -> None:
         """The next elements of a named map refer to more captured data."""
@@ -255,6 +273,21 @@ class Client(End):
             self.session.cancel(call)
         return list(kinds)
 
+    def only_here(self, machine: Machine) -> Iterator[tuple[str, str]]:
+        """The unnamed elements that have ended for the scheduler, and not for this client yet."""
+        session = machine._state.sessions.get(self.name)
+        for call in self.session._calls.values():
+            payloads = [call.payload] if isinstance(call, TaskCall) else getattr(call, "payloads", [])
+            known = None if session is None else session.calls.get(call.id)
+            begun = [index for index, payload in enumerate(payloads) if self._has_begun(payload)]
+            if known is not None:
+                begun = [index for index in begun if has_ended(known, index)]
+            for index in begun:
+                yield self.name, payloads[index].decode()
+
+    def _has_begun(self, payload: bytes | None) -> bool:
+        return payload is not None and RUNS[self.name, payload.decode()] > 0
+
     def leave(self) -> None:
         """Says goodbye (R10)."""
         if self.backend._link is not None and self.wire is not None:
@@ -287,7 +320,6 @@ class Client(End):
             for item in call.arrived:
                 if isinstance(item, Failure):
                     ended.append(item.index)
-                    assert self._may_fail(kinds[item.index], item), exception_of(item)
                 elif not isinstance(item, PrintedCall):
                     for index, payload in enumerate(item.payloads, item.start):  # type: ignore[union-attr]
                         ended.append(index)
@@ -301,18 +333,19 @@ class Client(End):
         elif isinstance(call, MapCall):
             assert all(call.payloads[index] is not None for index in indices), "no result comes twice"
 
-    def _may_fail(self, kind: str, failure: Failure) -> bool:
-        return (
-            kind.startswith("raise")
-            or failure.kind == "poison"
-            or isinstance(exception_of(failure), TimeoutError)
-        )
+    def _may_fail(self, failure: Failure) -> None:
+        call = self.session._calls.get(failure.call)
+        if isinstance(call, (MapCall, TaskCall)) and failure.kind != "withdrawn":
+            payload = call.payload if isinstance(call, TaskCall) else call.payloads[failure.index]
+            check_failure(self.name, payload.decode(), failure, call.retries)
 
     def _expected(self, kind: str, error: BaseException | None) -> Any:
         if type(error).__name__ in ("PoisonError", "TimeoutError"):
             return type(error).__name__  # whatever it does: slots are killed, and time passes while it runs
         if kind.startswith("slow"):
             return "TimeoutError"
+        if error is not None and kind.startswith("once"):
+            return "ValueError"
         return "ValueError" if kind.startswith("raise") else (self.name, kind)
 
 
@@ -377,5 +410,7 @@ class Worker(End):
     def die(self) -> None:
         """The worker and its slots are killed."""
         super().die()
+        for slot in self.slots:
+            slot.dies()
         SLOTS[:] = [slot for slot in SLOTS if slot.process is not self.process]
         self.world.sweep()

@@ -9,12 +9,15 @@ from collections import Counter, deque
 from pathlib import Path
 from typing import Any
 
+from kubefuture.client.calls import exception_of
 from kubefuture.core.blobs import BlobError
 from kubefuture.core.raised import pack_exception
+from kubefuture.core.settings import LOSSES, STRIKES
 from kubefuture.protocol.messages import (
     Bind,
     Blob,
     Done,
+    Failure,
     Function,
     Held,
     Lease,
@@ -26,6 +29,7 @@ from kubefuture.protocol.messages import (
     Run,
     UnseededLease,
 )
+from kubefuture.protocol.poison import decode_report
 from kubefuture.worker import slot_set
 from kubefuture.worker.limits import Overrun, Stopwatch
 
@@ -34,8 +38,8 @@ class FakeSlot:
     """What SlotProcess is to a SlotSet, with a process that does one thing at a time when it is told to.
 
     An element's payload says what it does: `ok…` returns, `roll…` returns something else each time, `draw…` draws
-    without a seed, `raise…` raises, `deaf…` ignores SIGINT, `die…` kills its slot, `slow…` does not end before it is
-    interrupted.
+    without a seed, `raise…` raises, `once…` raises the first time, `deaf…` ignores SIGINT, `die…` kills its slot,
+    `slow…` does not end before it is interrupted.
 
     Attributes:
         gone: It is dead, and its supervisor knows.
@@ -132,7 +136,14 @@ class FakeSlot:
         self._interrupted = True
 
     def kill(self) -> None:
+        self.dies()
         self._killed = self._dead = True
+
+    def dies(self) -> None:
+        """Its end is noted for the element that it is on."""
+        if self._running is not None and not self._dead:
+            payload = self._running.payloads[self._position - self._running.start]
+            DEATHS[self._session, payload.decode()] += 1
 
     def finish(self) -> None:
         self.ending = self._closed = True
@@ -202,7 +213,7 @@ class FakeSlot:
         elif self._lacks:
             lacks = BlobError(f"captured data could not be had{self._lacks[0].problem}")
             self._outbox.append(Raised(lease.id, index, pack_exception(lacks), self.seconds, end))
-        elif kind.startswith("raise"):
+        elif kind.startswith("raise") or (kind.startswith("once") and RUNS[self._session, kind] == 1):
             self._outbox.append(Raised(lease.id, index, pack_exception(ValueError(kind)), self.seconds, end))
         else:
             if kind.startswith("draw"):
@@ -233,10 +244,26 @@ class FakeSlot:
         return True
 
 
+def check_failure(session: str, kind: str, failure: Failure, retries: int) -> None:
+    """An element fails only for what happened to it, and not before it was tried as often as it may be (R19)."""
+    if failure.kind == "poison":
+        report = decode_report(failure.payload)
+        assert report.deaths <= DEATHS[session, kind], "no element is to blame for what it was not on"
+        assert report.deaths == STRIKES or report.losses == LOSSES
+        return
+    error = exception_of(failure)
+    if not isinstance(error, TimeoutError):
+        assert kind.startswith(("raise", "once")), error
+        assert RUNS[session, kind] > retries, f"{kind} was to be tried again"
+
+
 SLOTS: list[FakeSlot] = []
 
 RUNS: Counter[tuple[str, str]] = Counter()
 """How often each element was begun, by session and payload."""
+
+DEATHS: Counter[tuple[str, str]] = Counter()
+"""How often a slot ended while it was on an element."""
 
 
 def use_fake_slots(monkeypatch: Any) -> None:

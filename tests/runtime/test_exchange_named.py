@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from kubefuture.core.settings import ORPHAN_SECONDS
-from kubefuture.protocol.messages import Ack, Elements, Forgotten, Named, OpenNamed, Slots
+from kubefuture.protocol.messages import Ack, Elements, Failure, Forgotten, Named, OpenNamed, Slots
 from kubefuture.scheduler.party import Party
 
 from tests.runtime.ends import Client
+from tests.runtime.fakes import RUNS
 from tests.runtime.test_exchange import talk
 from tests.runtime.test_simulation import finish
 from tests.runtime.world import World, hello, virtual_time  # noqa: F401
@@ -56,6 +57,44 @@ def another_scheduler(world: World) -> None:
     world.kill_scheduler(quietly=True)
     talk(world)
     world.restart()
+
+
+def test_R8_an_error_that_the_journal_has_counted_and_no_worker_knows_of_is_counted_once() -> None:
+    world = settled(1)
+    (client,), (worker,) = world.clients, world.workers
+    client.begin("x", ["once"], retries=1)
+    client.feed_all()
+    for _ in range(3):
+        talk(world)
+        world.commit()
+    while not RUNS:
+        world.processes[0].step()
+    while world.processes[0].deliver():
+        pass
+    while not world.commit():
+        world.loop.step()
+        world.arrive(worker.wire)
+    another_scheduler(world)
+    world.settle()
+    assert set(RUNS.values()) == {2}, "it was tried again"
+    assert not any(isinstance(item, Failure) for item in client.named[0].call.arrived)
+    finish(world)
+
+
+def test_R5_to_cancel_a_finished_map_that_was_taken_up_again_takes_no_result_from_it() -> None:
+    world = settled()
+    begun(world, world.clients[0], again=True)
+    world.settle()
+    world.end_client(world.clients[0], politely=True)
+    world.settle()
+    client, other = world.clients
+    client.begin("x", ["ok"] * 4, again=True)
+    client.cancel_named(0)
+    world.settle()
+    call = other.attach("x")
+    world.settle()
+    assert other.fetched[call.id] == {0, 1, 2, 3}
+    finish(world)
 
 
 def said(client: Client, kind: type) -> bool:

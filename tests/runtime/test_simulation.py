@@ -19,7 +19,7 @@ from tests.runtime.world import World, virtual_time  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
 
-KINDS = ["draw", "ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
+KINDS = ["draw", "once", "ok", "ok", "ok", "ok", "raise", "deaf", "die", "slow"]
 SEEDS = (
     [int(os.environ["SIMULATION"])]
     if "SIMULATION" in os.environ
@@ -45,14 +45,14 @@ class Runtime(RuleBasedStateMachine):
         for number in range(times):
             wires = self.world.wires
             if wires:
-                self.world.arrive(wires[(choice + number) % len(wires)])
+                self.world.arrive(wires[(choice + number) % len(wires)], 1 + choice % 3)
 
     @rule(choice=numbers, times=st.integers(1, 8))
     def deliver(self, choice: int, times: int) -> None:
         for number in range(times):
             wires = self.world.wires
             if wires:
-                self.world.deliver(wires[(choice + number) % len(wires)])
+                self.world.deliver(wires[(choice + number) % len(wires)], 1 + choice % 3)
 
     @rule(choice=numbers, times=st.integers(1, 8))
     def work(self, choice: int, times: int) -> None:
@@ -61,6 +61,10 @@ class Runtime(RuleBasedStateMachine):
             slot = slots[(choice + number // 4) % len(slots)]
             with slot.process.running():
                 (slot.step if number % 2 == 0 else slot.deliver)()
+
+    @rule(rounds=st.integers(1, 6))
+    def flow(self, rounds: int) -> None:
+        self.world.flow(rounds)
 
     @rule(times=st.integers(1, 5))
     def loop(self, times: int) -> None:
@@ -174,9 +178,9 @@ def test_every_element_ends_exactly_once_whatever_happens() -> None:
 
 
 WEIGHTS = {
-    "arrive": 14, "deliver": 14, "work": 14, "loop": 6, "submit": 3, "map": 3, "cancel": 2, "connect": 8, "cut": 3,
-    "kill_slot": 1, "kill_scheduler": 1, "restart_scheduler": 3, "kill_worker": 1, "end_client": 1, "scale": 1,
-    "later": 3,
+    "arrive": 14, "deliver": 14, "work": 14, "loop": 6, "flow": 8, "submit": 3, "map": 3, "cancel": 2, "connect": 8,
+    "cut": 3, "kill_slot": 1, "kill_scheduler": 1, "restart_scheduler": 3, "kill_worker": 1, "end_client": 1,
+    "scale": 1, "later": 3,
 }  # fmt: skip
 
 
@@ -196,6 +200,8 @@ def happen(runtime: Runtime, draw: random.Random, steps: int) -> None:
                 getattr(runtime, name)(choice=choice, times=times)
             case "loop":
                 runtime.loop(times=times)
+            case "flow":
+                runtime.flow(rounds=times)
             case "submit":
                 runtime.submit(choice=choice, kind=draw.choice(KINDS), retries=draw.randint(0, 1))
             case "map":
@@ -231,31 +237,45 @@ def test_a_long_random_run_loses_nothing_and_leaks_nothing(seed: int) -> None:
     runtime.teardown()
 
 
+def go_on(world: World, draw: random.Random) -> None:
+    """Connections and schedulers die, seldom enough that most of the work is done in between."""
+    event, times = draw.random(), draw.randint(1, 8)
+    if event < 0.03 and world.wires:
+        world.cut(draw.choice(world.wires), draw.randrange(3))
+    elif event < 0.045:
+        world.kill_scheduler(quietly=draw.random() < 0.5)
+    elif event < 0.15:
+        world.restart()
+    elif event < 0.3:
+        draw.choice(world.ends).connect()
+    elif event < 0.5:
+        for slot in draw.choices(world.processes, k=times):
+            slot.work()
+    elif event < 0.6:
+        world.later(0.05)
+    elif event < 0.65:
+        world.commit()
+    elif event < 0.75:
+        world.flow(times)
+    else:
+        for _ in range(times if world.wires else 0):
+            draw.choice([world.arrive, world.deliver])(draw.choice(world.wires), draw.randint(1, 3))
+
+
 @pytest.mark.parametrize("seed", SEEDS[:60])
-def test_R7_nothing_is_run_twice_when_only_connections_and_schedulers_die(seed: int) -> None:
+def test_R7_nothing_is_run_twice_but_what_had_reached_only_a_scheduler_that_died(seed: int) -> None:
     draw = random.Random(seed)
     world = World(draw.randint(1, 3), draw.randint(1, 3), draw.randint(1, 3), scaling=False)
     for _ in range(300):
         client = draw.choice(world.clients)
         event = draw.random()
-        if event < 0.05:
+        if event < 0.04:
             client.submit(draw.choice(["ok", "raise"]))
-        elif event < 0.1:
+        elif event < 0.08:
             client.map([draw.choice(["ok", "raise"]) for _ in range(draw.randint(0, 20))], draw.randint(0, 3))
-        elif event < 0.2 and world.wires:
-            world.cut(draw.choice(world.wires), draw.randrange(3))
-        elif event < 0.22:
-            world.kill_scheduler(quietly=draw.random() < 0.5)
-        elif event < 0.3:
-            world.restart()
-        elif event < 0.45:
-            draw.choice(world.ends).connect()
-        elif event < 0.6:
-            draw.choice(world.processes).work()
-        elif event < 0.65:
-            world.later(0.05)
-        elif world.wires:
-            draw.choice([world.arrive, world.deliver])(draw.choice(world.wires))
+        else:
+            go_on(world, draw)
         world.look()
     finish(world)
-    assert set(RUNS.values()) <= {1}
+    for element, runs in RUNS.items():
+        assert runs <= 1 + world.spent[element], f"{element} was run {runs} times"

@@ -107,8 +107,8 @@ class TimedWorld(World):
         self.wires.append(wire)
         return wire
 
-    def arrive(self, wire: Wire) -> bool:
-        return self.scheduler is not None and super().arrive(wire)
+    def arrive(self, wire: Wire, together: int = 1) -> bool:
+        return self.scheduler is not None and super().arrive(wire, together)
 
     def lose(self, wire: Wire) -> None:
         """A connection breaks; its end is back after a while."""

@@ -64,16 +64,23 @@ class Wire:
             with self.end.process.running():
                 self.link.lane.pause(paused=len(self.up) >= _MUCH)
 
-    def arrive(self) -> bool:
-        """One message arrives at the scheduler, or it notices the end. Returns whether there was anything."""
+    def arrive(self, together: int = 1) -> bool:
+        """Messages arrive at the scheduler, or it notices the end. Returns whether there was anything.
+
+        Args:
+            together: So many at once, if there are so many.
+        """
         if not self.far:
             return False
         if self.up:
             message = self.up.popleft()
             self.is_sign, self.last = isinstance(message, Ack) and message == self.last, message
+            messages = [message]
+            while self.greeted and self.up and len(messages) < together:
+                messages.append(self.up.popleft())
             self.read()
             if self.greeted:
-                self.server.received(self.peer, [message])  # type: ignore[arg-type, list-item]
+                self.server.received(self.peer, messages)  # type: ignore[arg-type]
             else:
                 self.greeted = True
                 self.server.joined(self.peer, message)  # type: ignore[arg-type]
@@ -83,12 +90,12 @@ class Wire:
             return True
         return False
 
-    def deliver(self) -> bool:
-        """One message arrives at the end, or it notices that the connection is over."""
+    def deliver(self, together: int = 1) -> bool:
+        """Messages arrive at the end, or it notices that the connection is over."""
         if not self.near:
             return False
         if self.down:
-            self.end.receive([self.down.popleft()])
+            self.end.receive([self.down.popleft() for _ in range(min(together, len(self.down)))])
             return True
         if not self.far:
             self.cut_near()
