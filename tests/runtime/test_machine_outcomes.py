@@ -139,6 +139,19 @@ def test_an_end_that_was_ours_is_no_strike_but_has_a_limit_of_its_own():
     assert failure.kind == "poison" and (report.deaths, report.losses) == (0, LOSSES)
 
 
+def test_R19_what_waits_behind_an_element_is_not_lost_with_it():
+    driver, worker, client = bring_up()
+    driver.map(client, 1, 2, chunk_size=1)
+    for _ in range(LOSSES):
+        assert [lease.start for _, lease in driver.leases(worker)] == [0, 1], "one runs, one is ahead"
+        driver.leave(worker)
+        worker = driver.worker(1)
+    (failure,) = driver.take(client, Failure)
+    assert failure.index == 0
+    driver.done(worker, driver.lease(worker))
+    assert driver.results(client) == [1]
+
+
 def test_a_slot_that_dies_between_two_elements_is_no_strike_but_does_not_go_on_for_ever():
     driver, worker, client = bring_up()
     driver.map(client, 1, 2, chunk_size=2)

@@ -11,6 +11,7 @@ from kubefuture.protocol.messages import (
     Function,
     Open,
     Part,
+    Raised,
     ReplaceSlot,
     Results,
     Returned,
@@ -173,6 +174,18 @@ def test_R11_a_session_that_wanted_nothing_while_another_worked_does_not_take_th
     used |= dict.fromkeys(("idle", "busy"), 0) | {"late": 0}
     work(600)
     assert max(used.values()) - min(used.values()) <= 3 * STICKY_SECONDS, used
+
+
+def test_R11_time_that_ended_in_an_error_counts():
+    driver = Driver(ahead=0)
+    worker, failing, other = driver.worker(1), driver.client("failing"), driver.client("other")
+    driver.map(failing, 1, 10, chunk_size=1)
+    lease = driver.lease(worker)
+    driver.map(other, 1, 10, chunk_size=1)
+    driver.now += STICKY_SECONDS
+    driver.say(worker, Raised(lease.id, lease.start, b"error", STICKY_SECONDS, True))
+    (replaced,) = driver.take(worker)
+    assert isinstance(replaced, ReplaceSlot), "the other one's turn has come"
 
 
 def test_R3_a_session_with_nothing_queued_gives_its_slots_up_at_once():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kubefuture.core.settings import STRIKES
+from kubefuture.core.settings import LOSSES, STRIKES
 from kubefuture.machine.trials import PATIENCE_SECONDS
 from kubefuture.protocol.messages import Cancel, Failure, Held, Predecessor, ReplaceSlot, Struck
 from kubefuture.protocol.poison import decode_report
@@ -100,6 +100,24 @@ def test_nothing_else_runs_on_that_worker_and_all_of_it_when_the_trial_is_over()
     driver.say(client, *())
     driver.map(client, 10, 8, chunk_size=1)
     assert driver.given(worker), "it is as the others again"
+
+
+def test_R19_a_loss_that_turns_out_to_be_a_strike_counts_as_that_only():
+    driver = Container()
+    client = driver.client()
+    driver.map(client, CALL, 1, chunk_size=1)
+    worker = driver.start(1)
+    for loss in range(LOSSES - 1):
+        given = driver.given(worker)
+        if loss == 0:
+            worker = driver.kill(worker, [given[0]], 1)
+        else:
+            driver.leave(worker)
+            worker = driver.start(1)
+    driver.leave(worker)
+    worker = driver.start(1)
+    assert driver.failures(client) == {}
+    assert list(driver.given(worker)) == [0]
 
 
 def test_R19_siblings_go_first_and_the_trial_waits_for_them_but_not_for_ever():
