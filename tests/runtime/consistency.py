@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kubefuture.core.settings import MAX_CREDITS
+from kubefuture.machine.calls import Call
 from kubefuture.machine.machine import Machine
 from kubefuture.machine.slots import Stage
 
@@ -30,6 +31,9 @@ def check_machine(machine: Machine) -> None:
     assert {id(lease) for lease in state.leases.values()} == {
         id(lease) for slot in slots for lease in slot.leases.values()
     }, "every lease is at a slot that is there"
+    leased: dict[Call, set[int]] = {}
+    for lease in state.leases.values():
+        leased.setdefault(lease.call, set()).add(lease.id)
     bound = Counter(slot.session for slot in slots if slot.session is not None)
     for session in state.sessions.values():
         assert session.slots == bound[session]
@@ -38,7 +42,7 @@ def check_machine(machine: Machine) -> None:
             assert session.held or session in state.waiting
         assert not session.held or session in state.clients.values(), "nobody is behind who is not there"
         for call in session.calls.values():
-            out = {lease.id for lease in state.leases.values() if lease.call is call}
+            out = leased.get(call, set())
             assert (call.leases or set()) == out, "a call knows the leases that are out of it"
             assert set(call._claims or ()) <= out, "only a lease that is out claims elements"
             if (state.room_for_leases or not call.key) and not call.function.refers_to(state.lacking):

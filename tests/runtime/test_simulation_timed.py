@@ -23,12 +23,14 @@ def running_clock(virtual_time: object) -> Iterator[None]:  # noqa: F811
 
 def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
     TimedSlot.longest = 2.0
-    world = TimedWorld(SEED, slots=1, clients=4, workers=1000, scaling=False)
+    world = TimedWorld(SEED, slots=1, clients=4, workers=1000, scaling=False, named=True)
     world.run(2.0)
     for number, client in enumerate(world.clients):
         client.map(["ok"] * 3970 + ["raise"] * 20 + ["die"] * 10, chunk_size=number, retries=number % 2)
         for _ in range(1000):
             client.submit("ok")
+        client.begin(f"map-{number}", ["ok"] * 1000 + ["raise"] * 5, retries=1)
+        client.feed_all()
     failures = world.draw.sample(range(20), 4)
     killed = 0
     for round_ in range(60):
@@ -42,7 +44,7 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
         killed += 4
         if round_ in failures:
             world.fail(world.draw.uniform(0.1, 4.0))
-        world.wires = [wire for wire in world.wires if wire.near or wire.far]
+        world.look()
         if not world.busy:
             break
     assert round_ > max(failures), "the scheduler died every time"
@@ -51,6 +53,8 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
         assert world.loop.now < 600.0, "it comes to an end"
     for client in world.clients:
         client.check()
+        (one,) = client.named
+        assert client.fetched[one.call.id] == set(range(len(one.kinds)))
     again = sum(runs - 1 for element, runs in RUNS.items() if element[1].startswith("ok"))
     assert again <= world.at_stake + 10 * killed, "nothing runs again but what died with somebody"
     world.run(world.loop.now + 60.0)

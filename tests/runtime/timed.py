@@ -101,6 +101,8 @@ class TimedWorld(World):
         self.draw = TimedSlot.draw = random.Random(seed)
         self.at_stake = 0
         super().__init__(**what)
+        if self.shelf is not None:
+            self._commit()
 
     def wire(self, end: End) -> Wire:
         wire = TimedWire(self, end)
@@ -111,8 +113,9 @@ class TimedWorld(World):
         return self.scheduler is not None and super().arrive(wire, together)
 
     def lose(self, wire: Wire) -> None:
-        """A connection breaks; its end is back after a while."""
-        self.cut(wire, 0)
+        """A connection breaks; its end is back after a while, perhaps before all that it had sent has arrived."""
+        self.cut(wire, self.draw.randrange(3))
+        wire.sent()  # the other side notices when it has got that
 
     def kill_worker(self, worker: Worker, *, seen: bool = False, emptied: bool = False) -> None:
         """Another one is started in its place, and connects as soon as there is a scheduler."""
@@ -132,6 +135,10 @@ class TimedWorld(World):
                 wire.cut_near()
         self.wires.clear()
         self.restart()
+
+    def _commit(self) -> None:
+        self.commit()
+        self.loop.call_later(self.draw.uniform(0.001, 0.1), self._commit)
 
     def come_back(self, end: End) -> None:
         """Somebody whose connection has ended connects again after a while, and tries until it is there."""
