@@ -6,7 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 from kubefuture.core.settings import ORPHAN_SECONDS
-from kubefuture.protocol.messages import Ack, Elements, Failure, Forgotten, Named, OpenNamed, Slots
+from kubefuture.protocol.messages import (
+    Ack,
+    Elements,
+    Failure,
+    Fetch,
+    Forget,
+    Forgotten,
+    Named,
+    NotNamed,
+    OpenNamed,
+    Slots,
+)
 from kubefuture.scheduler.party import Party
 
 from tests.runtime.ends import Client
@@ -121,6 +132,20 @@ def test_R8_nobody_is_told_of_a_name_or_its_end_before_the_journal_has_it(kind: 
     world.loop.step()
     assert said(client, kind)
     finish(world)
+
+
+def test_R8_who_forgets_a_map_and_fetches_from_it_in_one_breath_is_told_when_the_journal_knows() -> None:
+    world = settled(1)
+    (client,) = world.clients
+    begun(world, client)
+    key = client.named[0].call.number
+    assert world.scheduler is not None
+    with world.scheduler.process.running():
+        world.scheduler.server.received(client.wire.peer, [Forget(9, "x", key), Fetch(9, key, 0)])
+    assert not said(client, NotNamed)
+    world.commit()
+    world.loop.step()
+    assert said(client, NotNamed)
 
 
 def test_R5_a_map_is_accepted_when_the_journal_knows_that_no_more_elements_follow() -> None:
