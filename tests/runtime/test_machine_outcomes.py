@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from kubefuture.core.settings import LOSSES, STRIKES
 from kubefuture.errors import ProtocolError
+from kubefuture.machine.records import TroubleCounted
 from kubefuture.protocol.messages import (
     Bind,
     Bye,
@@ -15,6 +16,7 @@ from kubefuture.protocol.messages import (
     Function,
     Interrupt,
     Open,
+    OpenNamed,
     Part,
     Release,
     ReplaceSlot,
@@ -137,6 +139,14 @@ def test_an_end_that_was_ours_is_no_strike_but_has_a_limit_of_its_own():
     (failure,) = driver.take(client, Failure)
     report = decode_report(failure.payload)
     assert failure.kind == "poison" and (report.deaths, report.losses) == (0, LOSSES)
+
+
+def test_R8_a_loss_of_a_named_maps_element_is_recorded():
+    driver, worker, client = bring_up(next_key=1)
+    driver.say(client, OpenNamed(1, "x", 1, "f", "", 0.0, 1, 0, 0), Elements(1, [b"0"], last=True))
+    lease = driver.lease(worker)
+    driver.leave(worker)
+    assert TroubleCounted(1, "loss", 0, 1, lease.id) in driver.machine.take_records()
 
 
 def test_R19_what_waits_behind_an_element_is_not_lost_with_it():
