@@ -89,7 +89,7 @@ def use_virtual_time(monkeypatch: Any) -> None:
     monkeypatch.setattr(supervisor, "hello", hello)
     monkeypatch.setattr(cluster, "hello", hello)
     monkeypatch.setattr(cluster, "LoopThread", _Thread)
-    monkeypatch.setattr(cluster, "_say", lambda text: None)
+    monkeypatch.setattr(cluster, "say", lambda text: None)
     monkeypatch.setattr(
         cluster,
         "Connection",
