@@ -124,6 +124,56 @@ def test_the_first_error_is_raised_as_itself(plan, run):
     assert "element 1" in note and got[0] == 1 and isinstance(got[1], ZeroDivisionError)
 
 
+def test_what_failing_calls_print_is_shown(plan, run, capsys):
+    def fail(word):
+        print(word)
+        raise LookupError(word)
+
+    async def main():
+        for call in (kf.future(fail, "one"), kf.aio.future(fail, "two"), kf.aio.map(fail, ["three"])):
+            with pytest.raises(LookupError):
+                await call
+
+    run(main())
+    assert capsys.readouterr().out.split() == ["one", "two", "three"]
+
+
+def test_a_call_that_raises_StopIteration_ends_as_in_any_coroutine(plan, run):
+    def stop():
+        raise StopIteration
+
+    async def main():
+        for call in (kf.future(stop), kf.aio.future(stop)):
+            with pytest.raises(RuntimeError, match=r"raised StopIteration") as caught:
+                await call
+            assert isinstance(caught.value.__cause__, StopIteration)
+
+    run(main())
+
+
+def test_tracebacks_have_none_of_our_frames(plan, run):
+    async def taken(results):
+        return [result async for result in results]
+
+    async def main():
+        later = kf.aio.options(retries=1)
+        for call in (
+            kf.future(divmod, 1, 0),
+            kf.aio.future(divmod, 1, 0),
+            kf.aio.map(divmod, [1], [0]),
+            taken(kf.aio.imap(divmod, [1], [0])),
+            later.future(divmod, 1, 0),
+            later.map(divmod, [1], [0]),
+            taken(later.imap(divmod, [1], [0])),
+            kf.aio.map(abs, (1 // number for number in [0])),
+        ):
+            with pytest.raises(ZeroDivisionError) as caught:
+                await call
+            assert {frame.path.name for frame in caught.traceback} == {"test_async.py"}
+
+    run(main())
+
+
 def test_an_error_of_an_input_is_raised_and_the_rest_cancelled(plan, run):
     async def broken():
         yield 1

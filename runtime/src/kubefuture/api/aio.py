@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ..core.rng import Seed
 from .async_stream import AsyncStream
+from .folding import folded
 from .futures import Future, submit
 from .options import Options, Progress
 from .progress import Meter
@@ -49,9 +50,10 @@ async def map(  # noqa: A001 (as in the package)
     Raises:
         Exception: As there.
     """
-    return await run_map(
-        fn, iterables, Options(seed, timeout, 0, chunk_size, "raise", progress, None, None, name)
-    )
+    with folded:
+        return await run_map(
+            fn, iterables, Options(seed, timeout, 0, chunk_size, "raise", progress, None, None, name)
+        )
 
 
 async def imap(
@@ -68,10 +70,11 @@ async def imap(
     Work starts when the first result is asked for. Inputs, also asynchronous ones, are read only a little ahead.
     Closing it cancels the rest; the end of the task does that, and `contextlib.aclosing` does it at once.
     """
-    options = Options(seed, timeout, 0, chunk_size, "raise", progress, None, None, name)
-    async with aclosing(run_imap(fn, iterables, options)) as results:
-        async for result in results:
-            yield result
+    with folded:
+        options = Options(seed, timeout, 0, chunk_size, "raise", progress, None, None, name)
+        async with aclosing(run_imap(fn, iterables, options)) as results:
+            async for result in results:
+                yield result
 
 
 async def future(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
@@ -80,7 +83,8 @@ async def future(fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     What `kubefuture.future` returns can be awaited, too; this one does not even block while its arguments are packed
     and while a plan starts.
     """
-    return await run_future(fn, args, kwargs, Options())
+    with folded:
+        return await run_future(fn, args, kwargs, Options())
 
 
 class AsyncCaller:
@@ -91,7 +95,8 @@ class AsyncCaller:
 
     async def map(self, fn: Callable[..., T], *iterables: Inputs) -> list[T]:
         """See `kubefuture.aio.map`."""
-        return await run_map(fn, iterables, self._options)
+        with folded:
+            return await run_map(fn, iterables, self._options)
 
     def imap(self, fn: Callable[..., T], *iterables: Inputs) -> AsyncGenerator[T, None]:
         """See `kubefuture.aio.imap`."""
@@ -99,7 +104,8 @@ class AsyncCaller:
 
     async def future(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
         """See `kubefuture.aio.future`."""
-        return await run_future(fn, args, kwargs, self._options)
+        with folded:
+            return await run_future(fn, args, kwargs, self._options)
 
 
 def options(**chosen: Any) -> AsyncCaller:
@@ -158,20 +164,21 @@ async def run_imap(
     due = 0
     stream = AsyncStream(fn, iterables, options, ahead=True)
     meter: Meter | None = None
-    try:
-        async with aclosing(stream.outcomes()) as outcomes:
-            async for start, found, failed in outcomes:
-                meter = meter or _meter(stream, options)
-                early.update(enumerate(found, start))
-                meter.add(len(found), sum(isinstance(value, Failed) for value in found) if failed else 0)
-                while due in early:
-                    value = early.pop(due)
-                    due += 1
-                    stream.taken(due)
-                    yield _settled(stream, value, options)
-    finally:
-        if meter is not None:
-            meter.close()
+    with folded:
+        try:
+            async with aclosing(stream.outcomes()) as outcomes:
+                async for start, found, failed in outcomes:
+                    meter = meter or _meter(stream, options)
+                    early.update(enumerate(found, start))
+                    meter.add(len(found), sum(isinstance(value, Failed) for value in found) if failed else 0)
+                    while due in early:
+                        value = early.pop(due)
+                        due += 1
+                        stream.taken(due)
+                        yield _settled(stream, value, options)
+        finally:
+            if meter is not None:
+                meter.close()
 
 
 def _meter(stream: AsyncStream, options: Options) -> Meter:

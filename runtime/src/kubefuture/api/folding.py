@@ -7,7 +7,12 @@ from types import TracebackType
 from ..core.raised import RemoteTraceback
 from ..errors import KubefutureError
 
-_OURS = (f"{__name__.partition('.')[0]}.", "concurrent.futures._base.")
+_OURS = (
+    f"{__name__.partition('.')[0]}.",
+    "concurrent.futures._base.",
+    "concurrent.futures.thread.",  # this and the next: an event loop's steps
+    "asyncio.threads.",
+)
 
 
 class _Folded:

@@ -84,7 +84,29 @@ class Future(cf.Future[T], Generic[T]):
         """Waits in an event loop. Cancelling the task that waits cancels the call, running or not."""
         import asyncio
 
-        return asyncio.wrap_future(self).__await__()
+        # asyncio.wrap_future never asks a call that failed for its result, so what it printed would be lost; and in
+        # Python 3.11 it waits for ever where StopIteration was raised.
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+
+        def end() -> None:
+            if not over.done():
+                over.set_result(None)
+
+        def tell(_: cf.Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(end)
+
+        self.add_done_callback(tell)
+        try:
+            yield from over
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        if self.cancelled():
+            raise asyncio.CancelledError
+        with folded:
+            return self.result()
 
     def fail(self, error: BaseException) -> None:
         """Stops the call, wherever it is, and gives an error in place of its result; nothing if it is done."""
