@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 
 import joblib
 import kubefuture as kf
@@ -138,6 +139,48 @@ def test_a_cluster_that_is_there_is_used_left_alone_and_not_scaled(plan):
             kf.plan(before)
         with cluster.get_client() as client:
             assert client.submit(abs, -1).result() == 1
+
+
+def test_large_data_that_a_dead_worker_had_is_sent_again(plan, tmp_path):
+    mark, data = tmp_path / "mark", np.ones(1 << 18)
+
+    def end_once(number):
+        if number == 3 and not mark.exists():
+            mark.touch()
+            os._exit(1)
+        time.sleep(0.05)  # so that Dask has chunks whose data is lost
+        return data[number] + number
+
+    assert kf.map(end_once, range(20), chunk_size=1) == [number + 1 for number in range(20)]
+
+
+def test_workers_that_are_there_have_each_programs_own_modules(plan, tmp_path):
+    """Another project's that are called the same are not taken, and edits are seen."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        said = []
+        for project, version in [("one", 1), ("two", 2), ("one", 3)]:
+            folder = tmp_path / project
+            (folder / "steps").mkdir(parents=True, exist_ok=True)
+            (folder / "steps/__init__.py").write_text("")
+            (folder / "steps/later.py").write_text(f"NUMBER = {version}\n")
+            (folder / "steps/first.py").write_text(
+                f"class Got(Exception):\n    pass\n\n\ndef get(_):\n    from .later import NUMBER\n"
+                f"    return Got({version}, NUMBER)\n"
+            )
+            script = folder / "script.py"
+            script.write_text(
+                f"import kubefuture as kf\n"
+                f"kf.plan('dask', address={cluster.scheduler_address!r})\n"
+                f"from steps.first import Got, get\n"
+                f"got, = kf.map(get, [0])\n"
+                f"print(got.args, type(got) is Got)\n"
+            )
+            done = plan.run(script, folder)
+            assert done.returncode == 0, done.stderr
+            said.append(done.stdout)
+    assert said == [f"({version}, {version}) True\n" for version in (1, 2, 3)]
 
 
 def test_workers_that_are_threads_of_this_program_are_refused(plan):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection
 from typing import Any
 
@@ -24,6 +25,7 @@ class DaskParcels:
     def __init__(self, session: Session, path: tuple[str, ...]) -> None:
         self._session = session
         self._path = path
+        self._program = uuid.uuid4().hex
         self._parcels: dict[int, tuple[Any, dict[bytes, Any]]] = {}
 
     def arguments(self, client: Any, function: Function) -> list[Any]:
@@ -44,7 +46,7 @@ class DaskParcels:
                 blob.digest: known.get(blob.digest) or self._scattered(client, blob.digest)
                 for blob in function.blobs
             }
-            parcel = Parcel(function, self._path)
+            parcel = Parcel(function, self._path, self._program)
             if contents or len(function.payload) > _SMALL:
                 parcel = client.scatter(parcel, hash=False)
             self._parcels[function.id] = parcel, contents

@@ -25,6 +25,7 @@ from ..core.elements import FunctionRunner
 from ..core.in_place import run_packed
 from ..core.raised import pack_exception
 from ..protocol.messages import Function, decode, encode
+from .dask_modules import modules_of
 from .dask_output import DaskCapture
 
 _DASK = ("dask", "distributed", "tornado")
@@ -62,29 +63,32 @@ class Parcel:
     Args:
         function: The message that says what to call.
         path: Where the calling program finds its own modules.
+        program: Another one for each program.
     """
 
-    def __init__(self, function: Function, path: tuple[str, ...]) -> None:
+    def __init__(self, function: Function, path: tuple[str, ...], program: str) -> None:
         self._message = encode(function)
         self._path = path
+        self._program = program
         self._files: list[BlobFile] = []
         self._runner: FunctionRunner | None = None
+        self._turn = 0
 
     def __reduce__(self) -> tuple[object, ...]:
         function = decode(self._message)
         assert isinstance(function, Function)
-        return Parcel, (function, self._path)
+        return Parcel, (function, self._path, self._program)
 
     def runner(self, contents: Sequence[bytes]) -> FunctionRunner:
-        """Runs its elements; made once in a process, since unpacking takes time and large data memory.
+        """Runs its elements; made once for a program in a process, since unpacking takes time and large data memory.
 
         Args:
             contents: Its blobs' bytes, in their order.
         """
-        if self._runner is None:
+        turn = modules_of.begin(self._program, self._path)
+        if self._runner is None or turn != self._turn:
+            self._turn = turn
             set_dask_apart()
-            known = set(sys.path)
-            sys.path[:0] = [entry for entry in self._path if entry not in known and os.path.isdir(entry)]
             function = decode(self._message)
             assert isinstance(function, Function)
             self._files = [keep([memoryview(content)]) for content in contents]
