@@ -241,7 +241,10 @@ class DaskBackend:
                 parcel, *contents = self._parcels.arguments(
                     self._client, self._calls.functions[sent.function]
                 )
-            except (OSError, self._distributed.CommClosedError):  # the worker that was to have it has gone
+            except (
+                OSError,
+                self._distributed.comm.CommClosedError,
+            ):  # the worker that was to have it has gone
                 self._tell(self._calls.lost(sent.number))
                 continue
             future = self._client.submit(
@@ -284,7 +287,7 @@ class DaskBackend:
         elif isinstance(ending, distributed.KilledWorker):
             deaths, host = ending.allowed_failures + 1, ending.last_worker.host
             self._tell(calls.died(number, deaths, "its Dask worker ended", host))
-        elif isinstance(ending, (CancelledError, distributed.CommClosedError)):
+        elif isinstance(ending, (CancelledError, distributed.comm.CommClosedError)):
             self._parcels.lost(calls.function_of(number))
             self._tell(calls.lost(number))
         else:
