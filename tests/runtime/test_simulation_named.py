@@ -169,4 +169,7 @@ def test_R7_no_named_element_is_run_twice_when_only_connections_and_schedulers_d
         world.look()
     finish(world)
     for (_, kind), runs in RUNS.items():
-        assert runs > RETRIES if kind.startswith("raise") else runs == 1, f"{kind} was run {runs} times"
+        if kind.startswith("raise"):  # one more where only a scheduler that died knew of a retry
+            assert RETRIES < runs <= RETRIES + 1 + world.deaths, f"{kind} was run {runs} times"
+        else:
+            assert runs == 1, f"{kind} was run {runs} times"

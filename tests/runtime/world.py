@@ -175,6 +175,7 @@ class World:
         cancelled: Elements that nobody wants: session and payload.
         serial: Numbers the elements.
         spent: How often an unnamed element's outcome was lost, since only a scheduler that died had it (R4).
+        deaths: How many schedulers were killed.
         standing: The clock stands still by itself.
     """
 
@@ -202,6 +203,7 @@ class World:
         )
         self.serial = itertools.count(1)
         self.spent: Counter[tuple[str, str]] = Counter()
+        self.deaths = 0
         self.loop = FakeLoop()
         self.wanted: int | None = slots * workers if scaling else None
         self.cancelled: list[tuple[str, str]] = []
@@ -279,6 +281,7 @@ class World:
         """The scheduler dies. `quietly`: what it had sent is lost too."""
         if self.scheduler is None:
             return
+        self.deaths += 1
         self.spent.update(element for client in self.clients for element in client.only_here(self.machine))
         self.scheduler.process.alive = False
         self.scheduler = None
