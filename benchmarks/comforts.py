@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ import kubefuture as kf
 
 from tests.faults.programs import Cluster
 
-from .contenders import Contender, Pool, cluster, local, plus_one
+from .contenders import Contender, Pool, Turn, cluster, local, plus_one
 from .measurement import Row, in_turns, ratios
 from .pools import PLACES
 
@@ -29,34 +29,51 @@ TRIP_BAR, SEEDED_TRIP_BAR = 1.1, 60.0
 _BARE: dict[str, Any] = {"output": False, "progress": False}
 _FULL: dict[str, Any] = {"output": "ordered", "progress": True}
 _SEEDED: dict[str, Any] = {**_FULL, "seed": 1}
-WAYS = {"bare": _BARE, "full": _FULL, "seeded": _SEEDED}
+WAYS = {"bare": _BARE, "full": _FULL, "seeded": _SEEDED, "busy": _FULL}
+
+BUSY_SECONDS = 30e-6
+"""What setting three generators takes: a round trip grows by more than an element's own time, whatever it does."""
+
+
+def plus_one_later(number: int) -> int:
+    """Does nothing else, but for so long."""
+    until = time.perf_counter() + BUSY_SECONDS
+    while time.perf_counter() < until:
+        pass
+    return number + 1
 
 
 @contextmanager
-def with_options(connection: str, chosen: dict[str, Any]) -> Iterator[Pool]:
-    """Ours with these options, on plan("local") if there is no connection."""
+def quietly(connection: str) -> Iterator[Pool]:
+    """Ours, on plan("local") if there is no connection, where progress bars go nowhere."""
     sys.stderr = open(os.devnull, "w", encoding="utf-8")  # the process ends with it
-    calls = kf.options(**chosen)
-    with cluster(connection) if connection else local():
-        yield Pool(calls.future, calls.map)
+    with cluster(connection) if connection else local() as pool:
+        yield pool
 
 
-def map_turn(pool: Pool, elements: int) -> float:
+def map_turn(_pool: Pool, elements: int, way: str = "seeded") -> float:
     """Elements a second of a chunked map."""
+    calls = kf.options(**WAYS[way])
     started = time.perf_counter()
-    if len(pool.map(plus_one, range(elements))) != elements:
+    if len(calls.map(_task(way), range(elements))) != elements:
         raise AssertionError("results are missing")
     return elements / (time.perf_counter() - started)
 
 
-def future_turn(pool: Pool, trips: int) -> float:
+def future_turn(_pool: Pool, trips: int, way: str = "seeded") -> float:
     """Microseconds of a future, there and back."""
-    return _each(trips, lambda number: pool.submit(plus_one, number).result())
+    calls, task = kf.options(**WAYS[way]), _task(way)
+    return _each(trips, lambda number: calls.future(task, number).result())
 
 
-def one_element_turn(pool: Pool, trips: int) -> float:
+def one_element_turn(_pool: Pool, trips: int, way: str = "seeded") -> float:
     """Microseconds of a map of one element."""
-    return _each(trips, lambda number: pool.map(plus_one, [number]))
+    calls, task = kf.options(**WAYS[way]), _task(way)
+    return _each(trips, lambda number: calls.map(task, [number]))
+
+
+def _task(way: str) -> Callable[[int], int]:
+    return plus_one_later if way == "busy" else plus_one
 
 
 def _each(trips: int, trip: Callable[[int], object]) -> float:
@@ -75,24 +92,25 @@ def rows(quick: bool) -> list[Row]:
         for place, connection in {"local": "", "daemon": str(daemon.connection)}.items():
             ask = partial(_measure, connection)
             elements, trips = (50_000, 100) if quick else (300_000, 400)
-            found += _map_rows(PLACES[place], ask(map_turn, elements, 3 if quick else 10))
+            found += _map_rows(
+                PLACES[place], ask(map_turn, elements, 3 if quick else 10, ["bare", "full", "seeded"])
+            )
             for turn, what in ((future_turn, "a future"), (one_element_turn, "a map of one element")):
-                found += _trip_rows(f"{what}, {PLACES[place]}", ask(turn, trips, 5 if quick else 25))
+                found += _trip_rows(f"{what}, {PLACES[place]}", ask(turn, trips, 5 if quick else 25, WAYS))
     finally:
         daemon.close()
     return found
 
 
 def _measure(
-    connection: str, turn: Callable[[Pool, int], float], tasks: int, rounds: int
+    connection: str, turn: Turn, tasks: int, rounds: int, ways: Iterable[str]
 ) -> dict[str, list[float]]:
-    with ExitStack() as ending:
-        turns = {}
-        for name, chosen in WAYS.items():
-            contender = Contender(with_options, turn, connection, chosen)
-            ending.callback(contender.close)
-            turns[name] = partial(contender.take_turn, tasks)
-        return in_turns(turns, rounds)
+    """One session for all ways: the slots of several would be replaced at each turn (R3)."""
+    contender = Contender(quietly, turn, connection)
+    try:
+        return in_turns({way: partial(contender.take_turn, tasks, way) for way in ways}, rounds)
+    finally:
+        contender.close()
 
 
 def _map_rows(place: str, measured: dict[str, list[float]]) -> Iterable[Row]:
@@ -116,6 +134,12 @@ def _trip_rows(what: str, measured: dict[str, list[float]]) -> Iterable[Row]:
     yield Row(
         f"{what} with a seed as well, what it costs", _us(seeded), f"without {_us(full)}", more,
         SEEDED_TRIP_BAR, unit=" us",
+    )  # fmt: skip
+    busy = measured["busy"]
+    more = [one - other for one, other in zip(busy, full, strict=True)]
+    yield Row(
+        f"{what} with an element of {BUSY_SECONDS * 1e6:.0f} us, what it costs", _us(busy), f"without {_us(full)}",
+        more, unit=" us",
     )  # fmt: skip
 
 

@@ -51,8 +51,8 @@ class Pool:
 Way: TypeAlias = Callable[..., AbstractContextManager[Pool]]
 """Brings a pool up and ends it again."""
 
-Turn: TypeAlias = Callable[[Pool, int], float]
-"""What a question does with that many tasks; returns its measurement."""
+Turn: TypeAlias = Callable[..., float]
+"""What a question does with a pool, a number of tasks, and perhaps more; returns its measurement."""
 
 
 class ContenderError(Exception):
@@ -121,20 +121,24 @@ class Contender:
         if warm_up:
             self.take_turn(warm_up)
 
-    def take_turn(self, tasks: int) -> float:
+    def take_turn(self, tasks: int, *more: Any) -> float:
         """One measurement.
+
+        Args:
+            tasks: How many tasks.
+            *more: What else the turn is told, if it takes that.
 
         Raises:
             ContenderError: It failed, and has been ended.
         """
-        self._pipe.send(tasks)
+        self._pipe.send((tasks, *more))
         return self._answer()
 
     def close(self) -> None:
         """Ends it, with everything that it started."""
         started = processes.descendants(self._process.pid or 0) if self._process.is_alive() else []
         try:
-            self._pipe.send(0)
+            self._pipe.send((0,))
         except OSError:
             pass
         self._process.join(10.0)
@@ -160,7 +164,7 @@ def _take_turns(pipe: Connection, way: Way, turn: Turn, arguments: tuple[Any, ..
     try:
         with way(*arguments) as pool:
             pipe.send(0.0)
-            while tasks := pipe.recv():
-                pipe.send(turn(pool, tasks))
+            while (told := pipe.recv())[0]:
+                pipe.send(turn(pool, *told))
     except Exception as error:
         pipe.send(" ".join(f"{type(error).__name__}: {error}".split())[:200])

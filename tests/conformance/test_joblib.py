@@ -288,6 +288,20 @@ def test_what_cannot_be_sent_is_an_error(pool, bad):
     assert isinstance(caught.value, kf.KubefutureError)
 
 
+class Model:
+    """Holds what cannot be sent."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+def test_what_cannot_be_sent_is_named_as_the_users_own_argument(pool):
+    with pytest.raises(pickle.PicklingError) as caught:
+        Parallel(batch_size=4)(delayed(id)(Model() if x == 2 else x) for x in range(40))
+    assert "Argument 1 (a Model)" in str(caught.value) and ".lock" in str(caught.value)
+    assert "Batch" not in str(caught.value) and "_calls" not in str(caught.value)
+
+
 def test_what_calls_print_appears_in_their_order(plan, capfd, checkpoint):
     def show(port, x):
         if port and reach(port, x):

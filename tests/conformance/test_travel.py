@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import threading
 import types
@@ -43,6 +44,39 @@ def test_the_error_of_a_missing_module_has_the_line_for_values_yaml(plan):
         assert "no module 'cv2'" in note and "`make up`" in note
         assert note.endswith(LINES + "opencv-python-headless"), "by the name that pip knows"
         assert ("on the workers" in note) == (plan.kind != "sequential")
+
+
+def fails_for_want_of(name):
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise RuntimeError("no engine was found") from error
+
+
+def test_an_error_that_a_missing_module_caused_has_the_line_too(plan):
+    def note_of(call):
+        with pytest.raises(RuntimeError, match="no engine") as caught:
+            call()
+        return caught.value.__notes__[-1]
+
+    assert note_of(lambda: kf.map(fails_for_want_of, ["cv2"])).endswith(LINES + "opencv-python-headless")
+    assert note_of(lambda: kf.future(fails_for_want_of, "cv2").result()).endswith(
+        LINES + "opencv-python-headless"
+    )
+
+
+def test_a_module_that_was_read_from_a_file_of_another_name_is_no_matter_of_file_systems(pool, tmp_path):
+    (tmp_path / "other_name.py").write_text("def f(x):\n    return x\n")
+    spec = importlib.util.spec_from_file_location("specially", tmp_path / "other_name.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["specially"] = module
+    try:
+        spec.loader.exec_module(module)
+        (note,) = missing(kf.map, module.f, [1])
+    finally:
+        del sys.modules["specially"]
+    assert "other_name.py, which no import finds by that name" in note
+    assert "cloudpickle.register_pickle_by_value(specially)" in note
 
 
 def test_a_package_that_nobody_knows_is_guessed_and_that_is_said(plan):

@@ -15,8 +15,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,35 @@ _BOOTSTRAP = (
 _SOURCE = str(Path(__file__).resolve().parents[2])
 _QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
 _REAP_SECONDS = 5.0
+
+
+class _Silence:
+    """Dask's log is not for the users of kubefuture, as long as one cluster of ours lives.
+
+    Dask's own way, for each cluster, ends the silence of the second one with the first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clusters = 0
+        self._end = ExitStack()
+
+    def begin(self, distributed: Any) -> None:
+        """A cluster begins."""
+        with self._lock:
+            if not self._clusters:
+                self._end.enter_context(distributed.utils.silence_logging_cmgr("critical"))
+            self._clusters += 1
+
+    def end(self) -> None:
+        """A cluster has ended."""
+        with self._lock:
+            self._clusters -= 1
+            if not self._clusters:
+                self._end.close()
+
+
+_silence = _Silence()
 
 
 class DaskWorkers:
@@ -55,6 +85,7 @@ class DaskWorkers:
         self._keys = self._write_keys()
         # Our workers are killed in the end, and Dask may notice after its own silence is over.
         logging.getLogger("distributed.batched").addFilter(_is_no_farewell)
+        _silence.begin(distributed)
         self.cluster: Any = distributed.LocalCluster(
             n_workers=0,
             processes=True,
@@ -63,7 +94,7 @@ class DaskWorkers:
             security=self.security,
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
-            silence_logs="critical",
+            silence_logs=False,
         )
 
     def start(self, number: int) -> None:
@@ -106,6 +137,7 @@ class DaskWorkers:
         self._living.clear()
         with suppress(Exception):  # the interpreter may be ending, and Dask with it
             self.cluster.close(timeout=_REAP_SECONDS)
+        _silence.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write_keys(self) -> list[str]:

@@ -38,16 +38,15 @@ _DEPTH = 2
 """So many folders below the present one are looked through for a module of the project's own."""
 
 
-def note_missing(error: BaseException, *, elsewhere: bool) -> None:
-    """Adds a note to the error of an import that found no module; to any other, nothing.
+def note_missing(error: BaseException, name: str, *, elsewhere: bool) -> None:
+    """Adds a note to the error that came from an import that found no module.
 
     Args:
         error: What an element raised.
+        name: The module.
         elsewhere: It ran in another process.
     """
-    if not isinstance(error, ModuleNotFoundError) or not isinstance(error.name, str) or not error.name:
-        return
-    note = _note(error.name, "on the workers" if elsewhere else "here")
+    note = _note(name, "on the workers" if elsewhere else "here")
     if note not in getattr(error, "__notes__", ()):  # an element may have said it of a call inside it
         error.add_note(note)
 
@@ -73,6 +72,12 @@ def _note(name: str, where: str) -> str:
     if root in sys.stdlib_module_names:
         return (
             f"kubefuture: the module {name!r} belongs to Python, but the Python {where} was built without it."
+        )
+    if file is not None and own and root not in (Path(file).stem, Path(file).name):
+        return (
+            f"kubefuture: the module {name!r} was read from {own}, which no import finds by that name. Call the file "
+            "and the module the same, or let what it holds travel with your functions: "
+            f"`import cloudpickle, {root}; cloudpickle.register_pickle_by_value({root})`."
         )
     if own:
         return (

@@ -17,6 +17,9 @@ _NO_BUGS = (KubefutureError, TimeoutError, ModuleNotFoundError)
 """What our own code raises on purpose, or unpickling in it: there is nothing to be seen in our frames."""
 
 
+_LONGEST_CHAIN = 100
+"""Causes of causes that are looked through; a chain may be a circle."""
+
 _FRAME = re.compile(r'(?P<indent> +)File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
@@ -27,11 +30,13 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
         function: The function's name.
         given: Its arguments, cut to a line.
         process: The process and its host.
+        missing: The module that was not found, where the exception came from that.
     """
 
     function: str = ""
     given: str = ""
     process: str = ""
+    missing: str = ""
 
     def __str__(self) -> str:
         given = f"given {self.given}" if self.given else ""
@@ -77,13 +82,20 @@ def pack_exception(error: BaseException, place: Place | None = None, given: Give
     """
     text = _remote_text(error)
     summary = "".join(traceback.format_exception_only(error)).strip()
+    content = _content(error)
+    place = place or Place()
+    if missing := _missing(error):
+        place = msgspec.structs.replace(place, missing=missing)
+    return msgspec.msgpack.encode(_PackedException(content, summary, text, place, given))
+
+
+def _content(error: BaseException) -> bytes:
+    """An exception's pickle, empty where that does not bring it back."""
     try:
         content = pack_object(error)
-        if not isinstance(pickle.loads(content), BaseException):
-            content = b""
+        return content if isinstance(pickle.loads(content), BaseException) else b""
     except (Exception, SystemExit):
-        content = b""
-    return msgspec.msgpack.encode(_PackedException(content, summary, text, place or Place(), given))
+        return b""
 
 
 def unpack_exception(payload: bytes) -> BaseException:
@@ -108,11 +120,23 @@ def named(error: BaseException, what: str) -> BaseException:
     """Says in an exception's notes what it came from, where that ran, and of a missing module what to do about it."""
     place = error.__cause__.place if isinstance(error.__cause__, RemoteTraceback) else Place()
     error.add_note(f"kubefuture: {what}{f', {place}' if str(place) else ''}")
-    if isinstance(error, ModuleNotFoundError):
+    if missing := place.missing or _missing(error):
         from .missing import note_missing  # it is a rare error
 
-        note_missing(error, elsewhere=bool(place.process))
+        note_missing(error, missing, elsewhere=bool(place.process))
     return error
+
+
+def _missing(error: BaseException) -> str:
+    """The module that an import did not find, which an exception is about or came from; empty for none."""
+    found: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if found is None:
+            break
+        if isinstance(found, ModuleNotFoundError) and isinstance(found.name, str):
+            return found.name
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return ""
 
 
 def _with_source(text: str) -> str:

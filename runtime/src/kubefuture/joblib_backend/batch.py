@@ -6,6 +6,9 @@ import reprlib
 from collections.abc import Callable
 from typing import Any
 
+from ..core.packing import pack_element, pack_function
+from ..errors import UnpicklableError
+
 _SHORT = reprlib.Repr()
 _SHORT.maxother = _SHORT.maxstring = 40
 
@@ -29,6 +32,16 @@ class Batch:
         ):  # scikit-learn wraps its own
             function = function.function
         return getattr(function, "__name__", type(function).__name__)
+
+    def named(self, error: UnpicklableError) -> UnpicklableError:
+        """What the user's own function or argument is that cannot be sent, where the whole batch cannot."""
+        try:
+            for function, args, kwargs in self._calls.items:
+                pack_function(function)
+                pack_element(args, kwargs, None)
+        except UnpicklableError as its:
+            return its
+        return error
 
     def __call__(self) -> list[Any]:
         """Calls them. Parallel calls that they make with joblib run in place."""

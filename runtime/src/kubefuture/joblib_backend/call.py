@@ -112,7 +112,9 @@ class Call:
         except Exception as error:
             future = Future()
             future.set_exception(
-                UnpicklableCallError(str(error)) if isinstance(error, UnpicklableError) else error
+                UnpicklableCallError(str(batch.named(error)))
+                if isinstance(error, UnpicklableError)
+                else error
             )
         with self._lock:
             self._started[future] = number
