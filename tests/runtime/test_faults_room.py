@@ -13,7 +13,7 @@ from pathlib import Path
 
 import kubefuture as kf
 import pytest
-from kubefuture.errors import NoAnswerError
+from kubefuture.errors import KubefutureError
 
 from tests.faults.checkpoint import reach
 from tests.faults.memory import Watch, resident
@@ -44,7 +44,7 @@ def in_a_thread(function):
     outcome: list[object] = []
 
     def run():
-        with suppress(NoAnswerError):  # where the test ends the scheduler
+        with suppress(KubefutureError):  # where the test ends the scheduler, and perhaps itself, before it is over
             outcome.append(function())
 
     thread = threading.Thread(target=run, daemon=True)

@@ -27,7 +27,7 @@ Machine.received = received
     "test",
     [
         "test_simulation.py::test_a_long_random_run_loses_nothing_and_leaks_nothing",
-        "test_simulation.py::test_R7_nothing_is_run_twice_when_only_connections_and_schedulers_die",
+        "test_simulation.py::test_R7_nothing_is_run_twice_but_what_had_reached_only_a_scheduler_that_died",
         "test_simulation_named.py::test_R5_R6_R8_a_long_random_run_with_named_maps_keeps_every_promise",
         "test_simulation_timed.py::test_R11_sessions_share_a_slot_fairly_but_for_ten_seconds_and_a_chunk",
     ],
