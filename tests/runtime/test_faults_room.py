@@ -44,7 +44,7 @@ def in_a_thread(function):
     outcome: list[object] = []
 
     def run():
-        with suppress(KubefutureError):  # where the test ends the scheduler, and perhaps itself, before it is over
+        with suppress(KubefutureError):  # where the test ends the scheduler, perhaps as the last thing
             outcome.append(function())
 
     thread = threading.Thread(target=run, daemon=True)
