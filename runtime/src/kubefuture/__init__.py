@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .api.info import n_free_workers, n_workers, scale
     from .api.mapping import imap, map
     from .api.named import attach, forget
+    from .api.paths import path
     from .api.plan import Plan, plan
     from .api.sharing import share
     from .core.resources import available_cores
@@ -42,6 +43,7 @@ _HOMES = {
     "n_free_workers": "api.info",
     "n_workers": "api.info",
     "options": "api.caller",
+    "path": "api.paths",
     "plan": "api.plan",
     "scale": "api.info",
     "share": "api.sharing",
@@ -63,6 +65,7 @@ __all__ = [
     "n_free_workers",
     "n_workers",
     "options",
+    "path",
     "plan",
     "scale",
     "share",

@@ -6,6 +6,7 @@ likely cause, the next step, and on which host::
 
     KubefutureError
     ├── PlanError             a plan or an option that cannot be
+    ├── MissingFileError      a file of the project that is not there
     ├── UnpicklableError      something that cannot be sent, named before anything was
     ├── BrokenPoolError       an executor whose initializer failed
     ├── ResultError           a result or an exception that cannot be brought back
@@ -33,6 +34,10 @@ class KubefutureError(Exception):
 
 class PlanError(KubefutureError, ValueError):
     """A plan, a number of workers or an option that cannot be."""
+
+
+class MissingFileError(KubefutureError, FileNotFoundError):
+    """A file of the project that is not there."""
 
 
 class UnpicklableError(KubefutureError, TypeError):

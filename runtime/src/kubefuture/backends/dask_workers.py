@@ -50,6 +50,12 @@ class _Silence:
         with self._lock:
             if not self._clusters:
                 self._end.enter_context(distributed.utils.silence_logging_cmgr("critical"))
+                log = logging.getLogger("distributed")
+                self._end.callback(setattr, log, "propagate", log.propagate)
+                log.propagate = False  # to the root logger's handlers, where the program has set any
+                nowhere = logging.NullHandler()  # without any, Python would print what is a warning or worse
+                log.addHandler(nowhere)
+                self._end.callback(log.removeHandler, nowhere)
             self._clusters += 1
 
     def end(self) -> None:

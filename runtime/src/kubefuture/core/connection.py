@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LoginError, NotUpError
-from .current_folder import current_folder
+from .current_folder import own_folders
 
 if TYPE_CHECKING:
     import socket
@@ -172,18 +172,7 @@ class Connection:
         Returns:
             Its path, or None.
         """
-        home = Path.home().resolve()
-        if start is None and not current_folder():
-            return None
-        folder = (start or Path.cwd()).resolve()
-        for place in (folder, *folder.parents):
-            if place != folder and (place.parent == place or place.stat().st_uid != os.getuid()):
-                break
-            if (place / FILE).exists():
-                return place / FILE
-            if place == home or (place / ".git").exists():
-                break
-        return None
+        return next((place / FILE for place in own_folders(start) if (place / FILE).exists()), None)
 
 
 def split_place(place: str) -> tuple[str, int]:

@@ -1,8 +1,10 @@
-"""The folder that the program is in, also when somebody removed it."""
+"""The folder that the program is in, also when somebody removed it, and those above it that are the user's own."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def current_folder() -> str:
@@ -11,3 +13,23 @@ def current_folder() -> str:
         return os.getcwd()
     except OSError:
         return ""
+
+
+def own_folders(start: Path | None = None) -> Iterator[Path]:
+    """A folder and those above it, up to the repository's root or the home folder.
+
+    Where there is neither, no further than the folders that are the user's own.
+
+    Args:
+        start: Where to begin, by default the current folder; there is none where that was removed.
+    """
+    home = Path.home().resolve()
+    if start is None and not current_folder():
+        return
+    folder = (start or Path.cwd()).resolve()
+    for place in (folder, *folder.parents):
+        if place != folder and (place.parent == place or place.stat().st_uid != os.getuid()):
+            return
+        yield place
+        if place == home or (place / ".git").exists():
+            return
