@@ -138,3 +138,11 @@ def test_the_projects_own_cluster_is_found_from_any_folder_of_it(plan, tmp_path)
     (tmp_path / ".kubefuture" / "connection.json").chmod(0o600)
     (tmp_path / "analysis" / "deep").mkdir(parents=True)
     assert run(tmp_path / "analysis" / "deep")[0].startswith("plan('cluster'")
+
+
+def test_without_a_kind_the_present_plan_is_told_and_nothing_changes(plan):
+    before = kf.n_workers()
+    assert kf.plan().kind == plan.kind and kf.n_workers() == before
+    assert kf.map(lambda _: kf.plan().kind, [1]) == ["sequential"]
+    with pytest.raises(PlanError, match="Which plan"):
+        kf.plan(workers=2)

@@ -71,6 +71,13 @@ def _() -> None:
         assert kf.n_workers() == kf.available_cores()
 
 
+@row("`plan()`")
+def test_the_plan_that_counts():
+    with kf.plan("local", workers=1):
+        assert kf.plan().kind == "local"
+        assert kf.plan().kind == "local"
+
+
 @row("`plan(cluster, …)`")
 def _() -> None:
     with Cluster(2) as cluster, kf.plan("cluster", connection=cluster.connection):

@@ -146,14 +146,14 @@ _sequential = Plan("sequential", None, None)
 
 
 def plan(
-    kind: str | Plan, *, workers: int | None = None, connection: str | os.PathLike[str] | None = None,
+    kind: str | Plan | None = None, *, workers: int | None = None, connection: str | os.PathLike[str] | None = None,
     threads_per_slot: int = 1, address: Any = None,
 ) -> Plan:  # fmt: skip
     """Chooses how work runs from now on.
 
     Args:
         kind: "sequential" (in place), "local" (this machine's cores), "cluster" (what `make up` started),
-            "dask" (a Dask cluster), or a plan that an earlier call returned.
+            "dask" (a Dask cluster), or a plan that an earlier call returned. Without it nothing changes.
         workers: For "local", and for "dask" without an address: how many; by default `available_cores()`.
         connection: For "cluster": its connection file; by default the one that KUBEFUTURE_CONNECTION names,
             or the project's.
@@ -164,7 +164,8 @@ def plan(
             workers of this program's own on this machine.
 
     Returns:
-        The plan before. As a context manager it is put back at the end of the block.
+        The plan before, or the present one where nothing changes. As a context manager it is put back at the end of
+        the block.
 
     Raises:
         PlanError: There is no such plan, or the number of workers cannot be.
@@ -173,6 +174,10 @@ def plan(
     before = _effective()
     if isinstance(kind, Plan):
         new = kind
+    elif kind is None:
+        if (workers, connection, threads_per_slot, address) != (None, None, 1, None):
+            raise PlanError("Which plan? For example, kf.plan('local', workers=4).")
+        return current_plan()
     else:
         new = _checked(kind, workers, connection, threads_per_slot, address)
     if current_element() is None:

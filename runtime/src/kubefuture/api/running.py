@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..core import rng
+from ..core.blame import kind_of
 from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner
 from ..core.in_place import run_packed
@@ -51,7 +52,7 @@ def packed_function(
         own_seeds: Each element's payload carries its root.
     """
     if not callable(function):
-        raise PlanError(f"{function!r} is a {type(function).__name__}, not a function.")
+        raise PlanError(f"{function!r} is {kind_of(function)}, not a function.")
     payload, shared, files = pack_function(function)
     level = wanted_level()
     limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
