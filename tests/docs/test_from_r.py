@@ -72,7 +72,7 @@ def _() -> None:
 
 
 @row("`plan()`")
-def test_the_plan_that_counts():
+def _() -> None:
     with kf.plan("local", workers=1):
         assert kf.plan().kind == "local"
         assert kf.plan().kind == "local"
