@@ -176,3 +176,13 @@ def test_a_notebook_has_a_bar(plan, monkeypatch, capfd):
     with patch("tqdm.auto.tqdm") as tqdm:
         kf.map(abs, range(3))
     assert tqdm.call_args.kwargs["total"] == 3
+
+
+def test_a_terminal_that_says_it_has_no_size_has_a_bar_too(pool, checkpoint, monkeypatch):
+    ours, theirs = os.openpty()  # of no columns and rows as it begins
+    with os.fdopen(theirs, "w") as terminal, open(ours, "rb", buffering=0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with meanwhile(checkpoint, lambda port=checkpoint.port: kf.map(partial(reach, port), range(2))):
+            shown = b""
+            while b"0/2" not in shown:
+                shown += screen.read(1000)

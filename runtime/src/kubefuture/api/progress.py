@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
@@ -11,6 +12,7 @@ from ..core.context import current_element
 from ..protocol.messages import Tally
 from .options import Progress
 
+_COLUMNS, _ROWS = 80, 24
 _FIRST_SHOWN = 0.5
 """Seconds: a bar for less only flickers."""
 
@@ -70,8 +72,9 @@ class Meter:
     def _is_there(self) -> bool:
         """Whether it takes so long that there is a bar."""
         if self._bar is None and time.monotonic() - self._began[0] >= _FIRST_SHOWN:
+            size = {"ncols": _COLUMNS, "nrows": _ROWS} if _has_no_size() else {"dynamic_ncols": True}
             self._bar = _tqdm()(
-                total=self._total, desc=self._description, initial=self._done, leave=False, dynamic_ncols=True
+                total=self._total, desc=self._description, initial=self._done, leave=False, **size
             )
             self._bar.start_t = self._began[1]
             self._bar.initial = 0  # its rate is that of the whole map
@@ -94,6 +97,14 @@ def _on_terminal() -> bool:
     try:
         return sys.stderr is not None and sys.stderr.isatty()  # None where the program began without one
     except ValueError:  # it was closed since
+        return False
+
+
+def _has_no_size() -> bool:
+    """Whether it is a terminal of no columns and rows, as containers have them: there tqdm would write nothing."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns == 0
+    except (OSError, ValueError, AttributeError):
         return False
 
 
