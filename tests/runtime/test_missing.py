@@ -6,12 +6,13 @@ import sys
 
 import pytest
 from kubefuture.core.missing import _note, note_missing
+from kubefuture.core.raised import named, pack_exception, unpack_exception
 
 
 def note(name, *, elsewhere=True):
     _note.cache_clear()
     error = ModuleNotFoundError(f"No module named {name!r}", name=name)
-    note_missing(error, elsewhere=elsewhere)
+    note_missing(error, name, elsewhere=elsewhere)
     (text,) = error.__notes__
     return text
 
@@ -55,11 +56,41 @@ def test_a_part_of_python_that_this_python_lacks_is_not_to_be_installed(monkeypa
     assert "belongs to Python" in note("_tkinter") and "pip" not in note("_tkinter")
 
 
-def test_what_was_said_already_is_not_said_again_and_other_errors_get_nothing():
+def test_what_was_said_already_is_not_said_again():
     error = ModuleNotFoundError("No module named 'x_y'", name="x_y")
     for _ in range(2):
-        note_missing(error, elsewhere=True)
+        note_missing(error, "x_y", elsewhere=True)
     assert len(error.__notes__) == 1
-    for other in (ModuleNotFoundError("raised by hand"), ImportError("x", name="x"), KeyError("x")):
-        note_missing(other, elsewhere=True)
-        assert not hasattr(other, "__notes__")
+
+
+def caused(*, by, hidden=False):
+    """An error that came while another was handled."""
+    error = RuntimeError("of that")
+    error.__context__, error.__suppress_context__ = by, hidden
+    return error
+
+
+LACKS = ModuleNotFoundError("No module named 'x_y'", name="x_y")
+
+
+@pytest.mark.parametrize("error", [LACKS, caused(by=LACKS), caused(by=caused(by=LACKS))])
+def test_a_missing_module_is_told_of_whatever_came_from_it(error):
+    arrived = unpack_exception(pack_exception(error))
+    assert any("no module 'x_y'" in note for note in named(arrived, "element 1").__notes__)
+
+
+CIRCLE = RuntimeError("its own cause")
+CIRCLE.__cause__ = KeyError("x")
+CIRCLE.__cause__.__cause__ = CIRCLE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("raised by hand"), ImportError("x", name="x"), KeyError("x"),
+        caused(by=LACKS, hidden=True), CIRCLE,
+    ],
+)  # fmt: skip
+def test_no_other_error_is_told_of_as_a_missing_module(error):
+    arrived = unpack_exception(pack_exception(error))
+    assert named(arrived, "element 1").__notes__ == ["kubefuture: element 1"]
