@@ -197,15 +197,57 @@ def test_ctrl_c_ends_the_waiting_and_loses_no_word(inbox):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_with_a_handler_of_the_users_the_thread_only_waits(inbox):
-    """It could raise in the middle of a step that has to be whole."""
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
-    try:
+@pytest.fixture
+def on_signal():
+    """Sets the handler of SIGUSR1 for a test."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield lambda handler: signal.signal(signal.SIGUSR1, handler)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_handler_of_the_users_runs_while_its_thread_waits_which_then_waits_on(inbox, on_signal):
+    seen = []
+    on_signal(lambda *_: seen.append(len(inbox.words)))
+
+    def answer():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        eventually(lambda: seen, "the handler")
         inbox.other.send(b"word")
+
+    answering = threading.Thread(target=answer)
+    with inbox.condition:
+        answering.start()
+        while not inbox.words:
+            inbox.condition.wait()
+    answering.join()
+    assert seen == [0]
+
+
+class LateError(Exception):
+    """A time limit."""
+
+
+def test_after_a_signal_other_threads_that_wait_sleep(inbox, on_signal):
+    def fail(*_):
+        raise LateError
+
+    on_signal(fail)
+    killer = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGUSR1))
+    with pytest.raises(LateError):
+        inbox.wait_while(killer.start)
+    polls = Polls(inbox.receiver._epoll)
+    inbox.receiver._epoll = polls
+
+    def wait():
+        polls.me = threading.get_ident()
         inbox.wait(1)
-        assert inbox.words[0][1] != threading.get_ident()
-    finally:
-        signal.signal(signal.SIGINT, before)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    asks = polls.asked.wait(30)
+    inbox.other.send(b"word")
+    waiting.join(30)
+    assert asks, "it came back again and again, and never slept"
 
 
 def test_a_handler_that_fails_ends_neither_the_thread_nor_the_other_sockets(inbox):

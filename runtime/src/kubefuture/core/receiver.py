@@ -71,7 +71,6 @@ class Receiver:
         self._epoll.register(self._wake, select.EPOLLIN)
         self._helping = threading.Lock()
         self._helper = 0
-        self._signalled = False
         self._held: HeldSignals | None = None
         self._closed = False
         self._main_thread = threading.main_thread().ident
@@ -103,8 +102,7 @@ class Receiver:
         """
         held = None
         if threading.get_ident() == self._main_thread:
-            self._signalled = False
-            held = HeldSignals(self._signal)
+            held = HeldSignals(self._come_back)
             held.hold()
         if not self._closed and self._helping.acquire(blocking=False):
             self._helper = threading.get_ident()
@@ -122,12 +120,12 @@ class Receiver:
             seen: How often it had been notified before.
             deadline: In seconds of `time.monotonic`, None for none.
         """
-        began = time.monotonic()
+        began, held = time.monotonic(), self._held
         if self._prompt and self._several_cores and self._alone():
             while condition.notified == seen and time.monotonic() - began < _WATCH_SECONDS:
                 if self._turn(0.0):
                     self._calm()
-        while condition.notified == seen and not self._signalled and not self._closed:
+        while condition.notified == seen and not self._closed and (held is None or not held.came):
             left = None
             if deadline is not None:
                 left = deadline - time.monotonic()
@@ -179,8 +177,8 @@ class Receiver:
             elif woken:
                 self._calm()
 
-    def _signal(self) -> None:
-        self._signalled = True
+    def _come_back(self) -> None:
+        """A signal came to the thread that helps."""
         os.eventfd_write(self._wake, 1)
 
     def _turn(self, timeout: float | None) -> bool:
