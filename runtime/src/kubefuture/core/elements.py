@@ -12,8 +12,9 @@ from .packing import pack_result
 from .quiet import is_quiet
 from .raised import Place
 from .references import Loader
-from .rng import Root, generator, seed_globals, unpack_root
+from .rng import Root, generator, unpack_root
 from .scalars import unpack
+from .seeds_ahead import SeedsAhead
 from .unseeded import State, drawn, may_draw, state
 
 
@@ -28,6 +29,7 @@ class FunctionRunner:
         self._message = message
         self._shared: Any = None
         self._root = unpack_root(message.seed) if message.seed else None
+        self._seeds = SeedsAhead()
         self._load = Loader(message.blobs).load if message.blobs else unpack
         self.plain = message.shared and not message.seed and not message.own_seeds and not message.blobs
         """Nothing is to be done around its elements, so that they can be run at full speed."""
@@ -72,7 +74,7 @@ class FunctionRunner:
         function = self.function()
         args, kwargs = ((self._load(payload),), None) if self.bare else self._load(payload)
         if root is not None:
-            seed_globals(root)
+            self._seeds.seed(root)
             if self._message.rng:
                 kwargs = {**(kwargs or {}), "rng": generator(root)}
         return pack_result(function(*args, **kwargs) if kwargs else function(*args))

@@ -27,6 +27,10 @@ Seed = Any
 """What `seed=` takes: None, True, an int, a SeedSequence, or a list of ints and SeedSequences."""
 
 
+NUMPY_WORDS, PYTHON_WORDS = 8, 16
+"""Of 32 bits, to seed the global generators with."""
+
+
 class Root(msgspec.Struct, frozen=True, array_like=True):
     """Where a call's or an element's streams come from.
 
@@ -131,10 +135,13 @@ def seed_globals(root: Root) -> None:
     """Seeds `numpy.random` and `random` for an element; two states, since one would give both the same numbers."""
     import numpy as np
 
-    pool = pool_of(root.entropy if isinstance(root.entropy, str) else tuple(root.entropy), root.pool_size)
-    pool = pool.spawned(*root.key)
-    np.random.seed(np.array(pool.words(8), np.uint32))  # as from the list, in two thirds of the time
-    random.seed(int.from_bytes(struct.pack("<16I", *pool.spawned(1).words(16)), "little"))
+    entropy = root.entropy if isinstance(root.entropy, str) else tuple(root.entropy)
+    pool = pool_of(entropy, root.pool_size, root.key[:-1]).spawned(*root.key[-1:])
+    np.random.seed(
+        np.array(pool.words(NUMPY_WORDS), np.uint32)
+    )  # as from the list, in two thirds of the time
+    python = pool.spawned(1).words(PYTHON_WORDS)
+    random.seed(int.from_bytes(struct.pack(f"<{PYTHON_WORDS}I", *python), "little"))
 
 
 @contextmanager

@@ -8,8 +8,12 @@ in common is mixed once. NumPy promises that the algorithm stays as it is; M. E.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from itertools import islice
-from typing import NamedTuple
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _WORD = 0xFFFFFFFF
 _INIT_A, _MULT_A = 0x43B0D7E5, 0x931E8875
@@ -46,22 +50,59 @@ class Pool(NamedTuple):
 
     def words(self, count: int) -> list[int]:
         """The first words that `generate_state(count)` gives."""
-        values = self.values
-        words = []
-        for index, (before, after) in enumerate(_constants(count)):
-            word = (values[index % len(values)] ^ before) * after & _WORD
-            words.append(word ^ word >> 16)
-        return words
+        constants = _constants(count)
+        return [
+            (word := (value ^ before) * after & _WORD) ^ word >> 16
+            for value, (before, after) in zip(cycle(self.values), constants, strict=False)
+        ]
+
+
+def words_of_many(
+    pool: Pool, indices: npt.NDArray[np.uint32], more: tuple[int, ...], count: int
+) -> npt.NDArray[np.uint32]:
+    """The words of many sequences that differ in one part of their key only, a row for each.
+
+    Args:
+        pool: What they have in common before it.
+        indices: That part of the key.
+        more: What follows it, in all of them.
+        count: How many words each.
+
+    Returns:
+        For `index` what `pool.spawned(index, *more).words(count)` gives; of shape (indices, count).
+    """
+    import numpy as np
+
+    word, uint32 = np.uint32, np.uint32
+    values, constant = [np.full(len(indices), value, word) for value in pool.values], pool.constant
+    for part in (indices, *(np.full(len(indices), part, word) for part in more)):
+        mixed = []
+        for value in values:
+            hashed = part ^ uint32(constant)
+            constant = constant * _MULT_A & _WORD
+            hashed = hashed * uint32(constant)  # arrays wrap around by themselves
+            hashed ^= hashed >> uint32(16)
+            value = uint32(_MIX_LEFT) * value - uint32(_MIX_RIGHT) * hashed
+            mixed.append(value ^ value >> uint32(16))
+        values = mixed
+    words = np.empty((len(indices), count), word)
+    for index, (before, after) in enumerate(_constants(count)):
+        column = (values[index % len(values)] ^ uint32(before)) * uint32(after)
+        words[:, index] = column ^ column >> uint32(16)
+    return words
 
 
 @lru_cache(maxsize=64)
-def pool_of(entropy: str | tuple[str, ...], size: int) -> Pool:
-    """The pool of `SeedSequence(entropy, pool_size=size)`, to which a spawn key may be added.
+def pool_of(entropy: str | tuple[str, ...], size: int, key: tuple[int, ...] = ()) -> Pool:
+    """The pool of `SeedSequence(entropy, spawn_key=key, pool_size=size)`, to which more of a key may be added.
 
     Args:
         entropy: The digits of one integer or of several.
         size: Words of the pool.
+        key: What many sequences have in common.
     """
+    if key:
+        return pool_of(entropy, size).spawned(*key)
     numbers = (entropy,) if isinstance(entropy, str) else entropy
     content = [word for number in numbers for word in _words(int(number))]
     content += [0] * (size - len(content))
