@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -81,6 +82,11 @@ def wants_rng(function: Callable[..., Any], positional: int) -> bool:
         code = function.__code__
         if "rng" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             return False
+    known = type(function) is types.BuiltinFunctionType  # whose signature is text that has to be read: 100 us
+    return (_names_rng_cached if known else _names_rng)(function, positional)
+
+
+def _names_rng(function: Callable[..., Any], positional: int) -> bool:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -91,6 +97,9 @@ def wants_rng(function: Callable[..., Any], positional: int) -> bool:
     if parameter.kind is parameter.POSITIONAL_ONLY:
         return False
     return parameter.kind is parameter.KEYWORD_ONLY or list(parameters).index("rng") >= positional
+
+
+_names_rng_cached = lru_cache(maxsize=256)(_names_rng)
 
 
 def run_in_place(
