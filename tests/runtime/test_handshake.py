@@ -128,7 +128,7 @@ def test_status_may_be_asked_for_by_any_python(connection):
         assert peer.hear().wanted_slots == 0
 
 
-def test_locks_are_compared_where_both_have_one(tmp_path):
+def test_R12_locks_are_compared_where_both_have_one(tmp_path):
     first, second = tmp_path / "first.lock", tmp_path / "second.lock"
     first.write_text("numpy==2.0\n")
     second.write_text("numpy==2.1\n")

@@ -25,6 +25,9 @@ from .measure import Use
 from .work import Work
 
 _GROWTH = 1.05
+_FAULTS, _ELEMENTS, _FULL_MINUTES = 100, 100_000, 30
+"""So much has to have happened in a run of full length, or it proves nothing."""
+
 _WORKERS = 3
 _LOG = 4000
 """Characters of a daemon's log that are shown after a problem."""
@@ -138,6 +141,14 @@ class Soak:
                 self._note(f"{role} grew by {growth - 1:.1%}")
             if len(looks) > 10 and last.descriptors[role] != base.descriptors[role]:
                 self._note(f"{role} has another number of descriptors")
+        print(
+            f"  journal {base.journal / 2**10:.0f} -> {last.journal / 2**10:.0f} KiB; slots {last.slots_line()}"
+        )
+        if self._seconds >= 60 * _FULL_MINUTES:
+            if faults.done.total() < _FAULTS:
+                self._note(f"there were fewer than {_FAULTS} faults")
+            if self.checked < _ELEMENTS:
+                self._note(f"fewer than {_ELEMENTS:,} elements were checked")
         print("clean" if not self.problems else f"{len(self.problems)} problems")
         return not self.problems
 

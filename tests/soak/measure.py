@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,11 +33,13 @@ class Use:
         memory: Bytes of resident memory by role.
         descriptors: Open ones by role.
         journal: Bytes of the journal's files.
+        slots: Bytes of resident memory of each slot. They are replaced now and then, so no growth can be told.
     """
 
     memory: dict[str, int]
     descriptors: dict[str, int]
     journal: int
+    slots: tuple[int, ...]
 
     @classmethod
     def now(cls, cluster: Cluster) -> Use:
@@ -51,13 +55,26 @@ class Use:
             memory,
             {role: len(os.listdir(f"/proc/{pid}/fd")) for role, pid in pids.items()},
             sum(path.stat().st_size for path in (cluster.folder / "journal").glob("*")),
+            tuple(_of_slots(cluster.worker.pid)),
         )
 
     def line(self) -> str:
         """For people."""
         memory = "  ".join(f"{role} {size / 2**20:.1f} MiB" for role, size in self.memory.items())
         handles = "/".join(str(count) for count in self.descriptors.values())
-        return f"{memory}  descriptors {handles}  journal {self.journal / 2**10:.0f} KiB"
+        journal = f"journal {self.journal / 2**10:.0f} KiB"
+        return f"{memory}  slots {self.slots_line()}  descriptors {handles}  {journal}"
+
+    def slots_line(self) -> str:
+        """Theirs, for people."""
+        return ", ".join(f"{size / 2**20:.1f}" for size in self.slots) + " MiB" if self.slots else "none"
+
+
+def _of_slots(worker: int) -> Iterator[int]:
+    """What each child of a worker uses."""
+    for pid in Path(f"/proc/{worker}/task/{worker}/children").read_text(encoding="ascii").split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it was just replaced
+            yield _resident(int(pid))
 
 
 def _resident(pid: int) -> int:
