@@ -130,17 +130,20 @@ def _trip_rows(what: str, measured: dict[str, list[float]]) -> Iterable[Row]:
     yield Row(
         f"{what} with output and progress", _us(full), f"without {_us(bare)}", ratios(full, bare), TRIP_BAR
     )
-    more = [one - other for one, other in zip(seeded, full, strict=True)]
     yield Row(
-        f"{what} with a seed as well, what it costs", _us(seeded), f"without {_us(full)}", more,
+        f"{what} with a seed as well, what it costs", _us(seeded), f"without {_us(full)}", _more(seeded, full),
         SEEDED_TRIP_BAR, unit=" us",
     )  # fmt: skip
     busy = measured["busy"]
-    more = [one - other for one, other in zip(busy, full, strict=True)]
     yield Row(
         f"{what} with an element of {BUSY_SECONDS * 1e6:.0f} us, what it costs", _us(busy), f"without {_us(full)}",
-        more, unit=" us",
+        _more(busy, full), unit=" us",
     )  # fmt: skip
+
+
+def _more(ours: list[float], others: list[float]) -> list[float]:
+    """Each round's own difference."""
+    return [one - other for one, other in zip(ours, others, strict=True)]
 
 
 def _rate(values: list[float]) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 
 import kubefuture as kf
 import pytest
@@ -47,6 +48,22 @@ def handlers():
         signal.signal(number, handler)
 
 
+def done_in_spite_of_a_time_limit(within):
+    """What a block does after its signal, which is raised at its end."""
+    signal.signal(signal.SIGALRM, late)
+    done = []
+
+    def step():
+        with undisturbed():
+            with within:
+                signal.raise_signal(signal.SIGALRM)
+            done.append("the rest")
+
+    with pytest.raises(Late):
+        step()
+    return done
+
+
 def test_a_handler_of_the_users_own_runs_at_the_end_of_the_block(handlers):
     pressed = []
     mine = lambda number, frame: pressed.append((number, frame.f_code.co_name))  # noqa: E731
@@ -59,17 +76,7 @@ def test_a_handler_of_the_users_own_runs_at_the_end_of_the_block(handlers):
 
 
 def test_a_time_limit_by_a_signal_is_raised_at_the_end_of_the_block(handlers):
-    signal.signal(signal.SIGALRM, late)
-    done = []
-
-    def step():
-        with undisturbed():
-            signal.raise_signal(signal.SIGALRM)
-            done.append("the rest")
-
-    with pytest.raises(Late):
-        step()
-    assert done == ["the rest"]
+    assert done_in_spite_of_a_time_limit(nullcontext()) == ["the rest"]
     assert signal.getsignal(signal.SIGALRM) is late
 
 
@@ -104,18 +111,7 @@ def test_a_handler_that_was_looked_up_within_the_block_and_put_back_later_still_
 
 
 def test_blocks_in_blocks_hand_their_signals_outwards(handlers):
-    signal.signal(signal.SIGALRM, late)
-    done = []
-
-    def step():
-        with undisturbed():
-            with undisturbed():
-                signal.raise_signal(signal.SIGALRM)
-            done.append("the rest")
-
-    with pytest.raises(Late):
-        step()
-    assert done == ["the rest"]
+    assert done_in_spite_of_a_time_limit(undisturbed()) == ["the rest"]
 
 
 def test_a_signal_that_comes_while_handlers_are_put_back_leaves_none_of_them_away(handlers):

@@ -55,9 +55,10 @@ def path(relative: str | os.PathLike[str]) -> Path:
 
 def _arrived(relative: str, origin: str) -> Path:
     """The path on this side of one that the program had at `origin`."""
-    for place in (origin, _place(relative)):
-        if os.path.exists(place):
-            return _known(relative, place)
+    if os.path.exists(origin):
+        return _known(relative, origin)
+    if os.path.exists(place := _place(relative)):
+        return _known(relative, place)
     raise MissingFileError(
         f"The program passed {origin}, and there is neither that nor {relative} in {_folder()} on "
         f"{socket.gethostname()}. {_advice()}"

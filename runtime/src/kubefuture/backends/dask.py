@@ -241,10 +241,7 @@ class DaskBackend:
                 parcel, *contents = self._parcels.arguments(
                     self._client, self._calls.functions[sent.function]
                 )
-            except (
-                OSError,
-                self._distributed.comm.CommClosedError,
-            ):  # the worker that was to have it has gone
+            except (OSError, self._distributed.comm.CommClosedError):  # who was to have it has gone
                 self._tell(self._calls.lost(sent.number))
                 continue
             future = self._client.submit(

@@ -39,7 +39,7 @@ def find_culprit(value: Any, dumps: Callable[[Any], object]) -> str:
     seen = {id(value)}
     for _ in range(_DEPTH):
         for name, part in parts_of(value):
-            if type(part) in _NO_PARTS or id(part) in seen or _can(part, dumps):
+            if type(part) in _NO_PARTS or id(part) in seen or can(part, dumps):
                 continue
             seen.add(id(part))
             path.append(name)
@@ -60,10 +60,11 @@ def kind_of(value: Any) -> str:
     return f"{'an' if name[0] in 'AEIOaeio' or name == 'ndarray' else 'a'} {name}"
 
 
-def _can(value: Any, dumps: Callable[[Any], object]) -> bool:
+def can(value: Any, step: Callable[[Any], object]) -> bool:
+    """Whether packing or unpacking something, which calls the user's code, raises nothing."""
     try:
-        dumps(value)
-    except Exception:
+        step(value)
+    except (Exception, SystemExit):
         return False
     return True
 

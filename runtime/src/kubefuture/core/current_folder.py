@@ -24,9 +24,10 @@ def own_folders(start: Path | None = None) -> Iterator[Path]:
         start: Where to begin, by default the current folder; there is none where that was removed.
     """
     home = Path.home().resolve()
-    if start is None and not current_folder():
+    begin = start or current_folder()
+    if not begin:
         return
-    folder = (start or Path.cwd()).resolve()
+    folder = Path(begin).resolve()
     for place in (folder, *folder.parents):
         if place != folder and (place.parent == place or place.stat().st_uid != os.getuid()):
             return

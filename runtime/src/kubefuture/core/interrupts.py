@@ -46,13 +46,12 @@ class HeldSignals:
             KeyboardInterrupt: Or what else a handler raises: one came just before. None is held then.
         """
         found = list(map(_signal.getsignal, _NUMBERS))
-        self._handlers = (
-            _CTRL_C
-            if found == _USUAL
-            else {
+        if found == _USUAL:
+            self._handlers = _CTRL_C
+        else:
+            self._handlers = {
                 number: handler for number, handler in zip(_NUMBERS, found, strict=True) if callable(handler)
             }
-        )
         try:
             self._holds = True
             for number in self._handlers:
@@ -73,14 +72,10 @@ class HeldSignals:
             try:
                 while left:
                     number, handler = left[-1]
-                    if (
-                        _signal.getsignal(number) == self._note
-                    ):  # else our caller's code set another meanwhile
+                    if _signal.getsignal(number) == self._note:  # else code within the block set another
                         _signal.signal(number, handler)
                     left.pop()
-            except (
-                BaseException
-            ) as error:  # a handler that is back already; the others have to come back, too
+            except BaseException as error:  # of a handler that is back already; the others have to follow
                 raised = error
         self._holds = False
         if self._noted:

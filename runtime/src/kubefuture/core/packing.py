@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar, cast
 
 from ..errors import ResultError, UnpicklableError
-from .blame import find_culprit, kind_of
+from .blame import can, find_culprit, kind_of
 from .blobs import BlobFile
 from .capture import fingerprint
 from .captured import warn_captured
@@ -195,21 +195,7 @@ def pack_element(
 
 def _came_from_elsewhere(error: Exception, value: object) -> bool:
     """Whether an error is not about what was packed, but a time limit's, for one, whose signal came meanwhile."""
-    if isinstance(error, OSError) or find_culprit(value, weigh):
-        return False
-    try:
-        dumps(value)
-    except Exception:
-        return False
-    return True
-
-
-def _unpacks(payload: bytes) -> bool:
-    try:
-        unpack(payload)
-    except (Exception, SystemExit):
-        return False
-    return True
+    return not isinstance(error, OSError) and can(value, dumps)
 
 
 def _is_plain(value: Any) -> bool:
@@ -261,7 +247,7 @@ def unpack_result(payload: bytes) -> Any:
     try:
         return unpack(payload)
     except (Exception, SystemExit) as error:  # what unpickling calls must not end the thread that delivers
-        if _unpacks(payload):
+        if can(payload, unpack):
             raise
         raise ResultError(
             f"A result arrived but cannot be unpacked here ({type(error).__name__}: {error}). "

@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import PlanError
 from .context import current_element
-from .seed_pool import pool_of
+from .seed_pool import Pool, pool_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,11 @@ class Root(msgspec.Struct, frozen=True, array_like=True):
 
         entropy = int(self.entropy) if isinstance(self.entropy, str) else [int(word) for word in self.entropy]
         return SeedSequence(entropy, spawn_key=self.key, pool_size=self.pool_size)
+
+    def parents_pool(self) -> Pool:
+        """What it has in common with the other elements of its call: all but the last part of its key is mixed in."""
+        entropy = self.entropy if isinstance(self.entropy, str) else tuple(self.entropy)
+        return pool_of(entropy, self.pool_size, self.key[:-1])
 
     def packed(self) -> bytes:
         """As bytes, for a message."""
@@ -135,11 +140,9 @@ def seed_globals(root: Root) -> None:
     """Seeds `numpy.random` and `random` for an element; two states, since one would give both the same numbers."""
     import numpy as np
 
-    entropy = root.entropy if isinstance(root.entropy, str) else tuple(root.entropy)
-    pool = pool_of(entropy, root.pool_size, root.key[:-1]).spawned(*root.key[-1:])
-    np.random.seed(
-        np.array(pool.words(NUMPY_WORDS), np.uint32)
-    )  # as from the list, in two thirds of the time
+    pool = root.parents_pool().spawned(*root.key[-1:])
+    words = np.array(pool.words(NUMPY_WORDS), np.uint32)  # as from the list, in two thirds of the time
+    np.random.seed(words)
     python = pool.spawned(1).words(PYTHON_WORDS)
     random.seed(int.from_bytes(struct.pack(f"<{PYTHON_WORDS}I", *python), "little"))
 

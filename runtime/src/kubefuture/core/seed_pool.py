@@ -73,9 +73,9 @@ def words_of_many(
     """
     import numpy as np
 
-    word, uint32 = np.uint32, np.uint32
-    values, constant = [np.full(len(indices), value, word) for value in pool.values], pool.constant
-    for part in (indices, *(np.full(len(indices), part, word) for part in more)):
+    uint32 = np.uint32
+    values, constant = [np.full(len(indices), value, uint32) for value in pool.values], pool.constant
+    for part in (indices, *(np.full(len(indices), part, uint32) for part in more)):
         mixed = []
         for value in values:
             hashed = part ^ uint32(constant)
@@ -85,7 +85,7 @@ def words_of_many(
             value = uint32(_MIX_LEFT) * value - uint32(_MIX_RIGHT) * hashed
             mixed.append(value ^ value >> uint32(16))
         values = mixed
-    words = np.empty((len(indices), count), word)
+    words = np.empty((len(indices), count), uint32)
     for index, (before, after) in enumerate(_constants(count)):
         column = (values[index % len(values)] ^ uint32(before)) * uint32(after)
         words[:, index] = column ^ column >> uint32(16)

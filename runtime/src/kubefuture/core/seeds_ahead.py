@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from .rng import NUMPY_WORDS, PYTHON_WORDS, Root, seed_globals
-from .seed_pool import pool_of, words_of_many
+from .seed_pool import words_of_many
 
 _MANY = 64
 _RUN = 4
@@ -52,8 +52,7 @@ class SeedsAhead:
     def _make(self, root: Root, index: int) -> None:
         import numpy as np
 
-        entropy = root.entropy if isinstance(root.entropy, str) else tuple(root.entropy)
-        pool = pool_of(entropy, root.pool_size, root.key[:-1])
+        pool = root.parents_pool()
         indices = np.arange(index, index + _MANY, dtype=np.uint32)
         self._numpy = words_of_many(pool, indices, (), NUMPY_WORDS)
         self._python = words_of_many(pool, indices, (1,), PYTHON_WORDS).astype("<u4").tobytes()
