@@ -27,10 +27,11 @@ from kubefuture.protocol.messages import (
 )  # fmt: skip
 
 
-def hello(role: str, name: str = "", slots: int = 0) -> Hello:
+def hello(role: str, name: str = "", slots: int = 0, cpu: str = "") -> Hello:
     """A first message."""
+    environment = Environment("3.11", cpu=cpu)
     return Hello(
-        role, PROTOCOL, name or role, "host", 1, Environment("3.11"), tuple(range(slots)), ("/code",), "/work"
+        role, PROTOCOL, name or role, "host", 1, environment, tuple(range(slots)), ("/code",), "/work"
     )
 
 
@@ -64,16 +65,16 @@ class Driver:
         self._peers = count(1)
         self._pids = count(100)
 
-    def join(self, role: str, name: str = "", slots: int = 0) -> int:
+    def join(self, role: str, name: str = "", slots: int = 0, cpu: str = "") -> int:
         """Somebody connects; returns their number."""
         peer = next(self._peers)
-        self.machine.connected(peer, hello(role, name, slots), self.now)
+        self.machine.connected(peer, hello(role, name, slots, cpu), self.now)
         self._gather()
         return peer
 
-    def worker(self, slots: int, name: str = "worker") -> int:
+    def worker(self, slots: int, name: str = "worker", cpu: str = "") -> int:
         """A worker connects, and its slots are ready."""
-        peer = self.join("worker", name, slots)
+        peer = self.join("worker", name, slots, cpu)
         self.take(peer)
         for slot in range(slots):
             self.ready(peer, slot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import kubefuture as kf
@@ -168,8 +169,9 @@ class FakeScheduler:
                 peer.sendall(login.feed(peer.recv(1 << 16)))
             peer.sendall(frame([Refused(self._reason)]))
             peer.shutdown(socket.SHUT_WR)
-            while peer.recv(1 << 16):  # closing before its Hello was read would break the connection off
-                pass
+            with suppress(ConnectionResetError):
+                while peer.recv(1 << 16):  # closing before its Hello was read would break the connection off
+                    pass
             peer.close()
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..client.bits import Bits
 from ..client.leaving import wait_for_the_journal
 from ..client.loop_thread import LoopThread
 from ..client.mistakes import declared
@@ -75,6 +76,7 @@ class ClusterBackend:
         self._conversation = Conversation(self.session.acknowledged)
         self._welcomed: asyncio.Future[None] | None = None
         self._scaling = Scaling(self.session, self._send)
+        self._bits = Bits(session)
         self._quiet = Quiet(self.session, lambda: self.why_no_slots)
         self._thread = LoopThread("kubefuture-io")
         started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
@@ -122,10 +124,9 @@ class ClusterBackend:
         """Says goodbye; the session's unnamed work is cancelled (R10)."""
         if self._pid != os.getpid():
             return
+        self._bits.look()
         if not wait_for_the_journal(self.session):
-            say(
-                "named work that this program began has not all been accepted by the scheduler, and is incomplete"
-            )
+            say("the scheduler has not accepted all named work that this program began: it is incomplete")
         self._closing = True
         self._thread.call(self._leave, timeout=5.0)
         try:
@@ -159,9 +160,13 @@ class ClusterBackend:
             self._greet(link)
         lost = asyncio.ensure_future(link.lost)
         await asyncio.wait({lost, self._welcomed}, return_when=asyncio.FIRST_COMPLETED)
-        if not self._welcomed.done():
-            raise link.failure or ConnectionResetError("the scheduler closed the connection")
-        self._welcomed.result()
+        try:
+            if not self._welcomed.done():
+                raise link.failure or ConnectionResetError("the scheduler closed the connection")
+            self._welcomed.result()
+        except BaseException:
+            link.close()  # at once, also when whoever refused us keeps its end open
+            raise
 
     def _greet(self, link: Link | DirectLink) -> None:
         """Says over a new connection who we are."""
@@ -293,6 +298,7 @@ class ClusterBackend:
     def _acknowledge(self) -> None:
         """A scheduler keeps results until it knows that they are here."""
         self._quiet.look()
+        self._bits.look()
         with self.session.lock:
             if self._inbox:  # Ctrl-C came before it was sent
                 self._flush()

@@ -21,6 +21,9 @@ class Functions:
 
     Args:
         ids: Numbers that the session has not used.
+
+    Attributes:
+        seeded: Something with a seed was sent.
     """
 
     def __init__(self, ids: Iterator[int]) -> None:
@@ -30,6 +33,7 @@ class Functions:
         self._uses: dict[int, int] = {}
         self._of_tasks: dict[_Key, int] = {}
         self._resting: dict[int, None] = {}
+        self.seeded = False
 
     @property
     def sent(self) -> list[Function]:
@@ -43,6 +47,7 @@ class Functions:
         if files:
             self._files[own.id] = files
         self._uses[own.id] = 1
+        self.seeded = self.seeded or own.own_seeds or bool(own.seed)
         return own
 
     def replace(self, number: int, function: Function, files: tuple[BlobFile, ...]) -> Function:

@@ -59,7 +59,7 @@ class Session:
         send: Takes messages for the scheduler.
 
     Attributes:
-        slots: How many slots are connected, as far as the scheduler has said.
+        slots, cpus: How many slots are connected, and on what types of CPUs, as far as the scheduler has said.
         slots_changed: Notified when that changes, and when the session breaks.
         outcomes: What is given to futures.
         functions: What the scheduler has been sent to call.
@@ -78,6 +78,7 @@ class Session:
         self.outcomes = Outcomes()
         self.receiver: Receiver | None = None
         self.slots = 0
+        self.cpus: tuple[str, ...] = ()
         self.slots_changed = threading.Condition(lock)
         self.error: KubefutureError | None = None
         abandon_in_forks(self)
@@ -178,8 +179,7 @@ class Session:
     ) -> TaskCall:
         """Submits a single future. A function that was sent before is not sent again."""
         with self.lock:
-            if self.error is not None:
-                self._check()
+            self._check()
             function_id, new = self.functions.use_in_task(function, files)
             call = TaskCall(next(self._ids), function_id, payload, retries, future)
             self._calls[call.id] = call
@@ -256,7 +256,7 @@ class Session:
             elif call is not None:
                 call.aside(message)
         elif isinstance(message, (Slots, Welcome)):
-            self.slots = message.slots
+            self.slots, self.cpus = message.slots, message.cpus
             self.slots_changed.notify_all()
 
     def resume(self) -> list[Message]:

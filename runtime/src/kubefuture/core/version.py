@@ -9,23 +9,18 @@ from importlib import metadata
 from pathlib import Path
 
 from ..protocol.messages import Environment
+from .cpu_type import cpu_type
 
 
-def own_environment(*, unpickles: bool = True) -> Environment:
-    """This process's versions.
-
-    Args:
-        unpickles: Whether it packs or unpacks what users send; the scheduler does not.
-    """
-    lock = _lock_digest()
-    if not unpickles:
-        return Environment(python=platform.python_version(), msgspec=_version("msgspec"), lock=lock)
+def own_environment() -> Environment:
+    """This process's versions, and its CPU."""
     return Environment(
         python=platform.python_version(),
         cloudpickle=_version("cloudpickle"),
         msgspec=_version("msgspec"),
         numpy=_version("numpy"),
-        lock=lock,
+        lock=_lock_digest(),
+        cpu=cpu_type(),
     )
 
 

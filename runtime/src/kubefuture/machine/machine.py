@@ -103,6 +103,11 @@ class Machine:
         return self._state.connected_slots
 
     @property
+    def cpus(self) -> tuple[str, ...]:
+        """The types of the workers' CPUs."""
+        return self._state.connected_cpus
+
+    @property
     def saturated(self) -> bool:
         """Whether slots work, and none can be given more."""
         state = self._state

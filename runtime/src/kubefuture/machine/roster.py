@@ -28,6 +28,7 @@ class Roster:
     def join(self, peer: Peer, hello: Hello, now: float) -> WorkerState:
         """A worker connected; its slots report one by one."""
         worker = self._state.workers[peer] = WorkerState(peer, hello, now)
+        self._state.cpus[hello.environment.cpu] += 1
         return worker
 
     def away(self, worker: WorkerState) -> None:
@@ -51,6 +52,7 @@ class Roster:
         """A worker is gone, and its slots with it."""
         state = self._state
         worker = state.workers.pop(peer)
+        state.cpus[worker.hello.environment.cpu] -= 1
         for slot in worker.slots.values():
             state.set_stage(slot, Stage.GONE)
             for position, lease in enumerate(list(slot.leases.values())):
@@ -136,6 +138,6 @@ class Roster:
 
     def announce(self) -> None:
         """Tells all clients how many slots there are."""
-        slots = self._state.connected_slots
+        message = Slots(self._state.connected_slots, self._state.connected_cpus)
         for peer in self._state.clients:
-            self._state.outbox.send(peer, Slots(slots))
+            self._state.outbox.send(peer, message)

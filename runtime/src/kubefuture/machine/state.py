@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ..core.events import Event, Value
 from ..core.transitions import checked
 from ..protocol.messages import Hello
@@ -34,6 +36,7 @@ class State:
         lacking: Blobs that cannot be had for now: work that refers to them is not leased.
         room_for_leases: It has room for what leases of named work will bring.
         reserved: A worker that is given nothing, since an element is to run there alone.
+        cpus: How many workers there are of each type of CPU.
         replaced_slots: How many get a fresh process at the moment, which is soon there.
     """
 
@@ -55,6 +58,7 @@ class State:
         self.leaving: dict[SlotState, None] = {}
         self.ready_slots = 0
         self.replaced_slots = 0
+        self.cpus: Counter[str] = Counter()
         self.reserved: WorkerState | None = None
         self.settled = 0
         self.evened_at = 0.0
@@ -77,6 +81,11 @@ class State:
     def connected_slots(self) -> int:
         """How many slots there are for clients: that one is replaced between two sessions is no loss."""
         return self.ready_slots + self.replaced_slots
+
+    @property
+    def connected_cpus(self) -> tuple[str, ...]:
+        """The types of the workers' CPUs, as far as they are known."""
+        return tuple(cpu for cpu, workers in self.cpus.items() if cpu and workers)
 
     @property
     def staying_slots(self) -> list[SlotState]:

@@ -155,9 +155,10 @@ class PrintedCall(Message, frozen=True):
 
 
 class Slots(Message, frozen=True):
-    """How many slots are connected. Sent when the number changes."""
+    """How many slots are connected, and on what types of CPUs. Sent when the number changes."""
 
     slots: int
+    cpus: tuple[str, ...] = ()
 
 
 class TallyRequest(Message, frozen=True):

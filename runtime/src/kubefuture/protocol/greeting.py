@@ -13,12 +13,13 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
 
 
 class Environment(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What must fit between client, scheduler and worker (R12).
+    """What has to fit between client, scheduler and worker; of CPUs that differ the user is only told (R12).
 
     Attributes:
         python: The version, as `3.11.7`.
         cloudpickle: Its version, like the next two; empty where it is not installed.
         lock: Digest of the requirements.lock that made the environment; empty without one.
+        cpu: The type of the machine's CPU.
     """
 
     python: str
@@ -26,6 +27,7 @@ class Environment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     msgspec: str = ""
     numpy: str = ""
     lock: str = ""
+    cpu: str = ""
 
 
 class Hello(Message, frozen=True):
@@ -67,12 +69,14 @@ class Welcome(Message, frozen=True):
         resumed: The exchange goes on. Otherwise both sides begin anew.
         received: How many messages of it the scheduler has.
         slots: How many slots are connected.
+        cpus: The types of their machines' CPUs.
     """
 
     epoch: str
     resumed: bool = False
     received: int = 0
     slots: int = 0
+    cpus: tuple[str, ...] = ()
 
 
 class Ack(Message, frozen=True):

@@ -115,14 +115,13 @@ class Server:
             return
         if known is not None:
             self._forget(known, now)
-        for other in list(self._parties.values()):
-            if hello.place and other.hello.place == hello.place:
-                self._forget(other, now, reason="replaced")
+        for other in [other for other in self._parties.values() if hello.place == other.hello.place != ""]:
+            self._forget(other, now, reason="replaced")
         party = Party(peer, hello, self._store)
         self._parties[party.number] = self._by_identity[hello.identity] = party
         slots = len(hello.slots) if hello.role == "worker" else None
         self._diary.about("connected", hello, host=hello.host, pid=hello.pid, slots=slots)
-        peer.send([Welcome(self._exchange(party), slots=self._machine.slots)])
+        peer.send([self._welcome(party)])
         self._machine.connected(party.number, hello, now)
         if self._expected is not None and hello.role == "worker":
             self._expected.joined(hello)
@@ -274,13 +273,15 @@ class Server:
         """Names the exchange with a party: another one when it is begun anew, by this scheduler or the next."""
         return f"{self._epoch}.{party.number}"
 
+    def _welcome(self, party: Party, *, resumed: bool = False) -> Welcome:
+        received, machine = party.conversation.received, self._machine
+        return Welcome(self._exchange(party), resumed, received, machine.slots, machine.cpus)
+
     def _resume(self, party: Party, peer: Peer, received: int, now: float, *, welcomed: bool = True) -> None:
         """A party is back; `welcomed` says whether our Welcome to this exchange had reached it."""
         missed = party.conversation.resume(received)
         party.come_back(peer)
-        exchange = self._exchange(party)
-        welcome = Welcome(exchange, welcomed, party.conversation.received, self._machine.slots)
-        peer.send([welcome])
+        peer.send([self._welcome(party, resumed=welcomed)])
         party.resend(missed)
         self._machine.back(party.number, now)
         if self._blobs is not None:
