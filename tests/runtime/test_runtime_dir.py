@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from kubefuture.core import runtime_dir
 from kubefuture.core.runtime_dir import make_socket_folder, socket_folder
 from kubefuture.errors import StartError
 
@@ -84,3 +85,22 @@ def test_a_file_in_its_place_is_an_error_that_says_what_to_do(base, tmp_path):
     with pytest.raises(StartError, match="XDG_RUNTIME_DIR"):
         make_socket_folder(tmp_path)
     socket_folder(tmp_path).unlink()
+
+
+def test_another_projects_end_may_remove_the_folder_that_all_share(tmp_path, monkeypatch):
+    """It is empty in the moment between the making of the two."""
+    shared = Path("/tmp") / f"kf-{os.getpid()}"
+    monkeypatch.setattr(runtime_dir, "socket_folder", lambda _: shared / "project")
+    mkdir, removed = Path.mkdir, []
+
+    def remove_before(path: Path, *arguments: object, **options: object) -> None:
+        if path.parent == shared and not removed:
+            removed.append(path)
+            shared.rmdir()
+        mkdir(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", remove_before)
+    folder = make_socket_folder(tmp_path)
+    assert removed == [folder] and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rmdir()
+    shared.rmdir()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ..errors import StartError
 
+_ATTEMPTS = 10
+
 
 def socket_folder(project_folder: Path) -> Path:
     """The folder for the sockets of one project. It is not made.
@@ -39,25 +41,37 @@ def make_socket_folder(project_folder: Path) -> Path:
         StartError: It cannot be made, or somebody else made it first.
     """
     folder = socket_folder(project_folder)
-    for place in (folder.parent, folder) if folder.parent.parent == Path("/tmp") else (folder,):
+    places = (folder.parent, folder) if folder.parent.parent == Path("/tmp") else (folder,)
+    for attempts_left in range(_ATTEMPTS - 1, -1, -1):
         try:
-            place.mkdir(mode=0o700, exist_ok=True)
+            for place in places:
+                _make(place)
+            break
         except OSError as error:
+            if attempts_left and isinstance(error, (FileNotFoundError, FileExistsError)):
+                continue  # another project's end may have removed the empty folder that all share
             raise StartError(
                 f"The folder for sockets, {place}, cannot be made ({error.strerror}). "
                 "Make its parent writable, or set XDG_RUNTIME_DIR to a folder of your own."
             ) from None
-        if not _is_private(place):
-            raise StartError(
-                f"The folder for sockets, {place}, is not private to you: another user may have made it. "
-                "Remove it, or set XDG_RUNTIME_DIR to a folder of your own with mode 0700."
-            )
     return folder
+
+
+def _make(place: Path) -> None:
+    place.mkdir(mode=0o700, exist_ok=True)
+    if not _private(place.lstat()):
+        raise StartError(
+            f"The folder for sockets, {place}, is not private to you: another user may have made it. "
+            "Remove it, or set XDG_RUNTIME_DIR to a folder of your own with mode 0700."
+        )
 
 
 def _is_private(folder: Path) -> bool:
     try:
-        status = folder.lstat()
+        return _private(folder.lstat())
     except OSError:
         return False
+
+
+def _private(status: os.stat_result) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
