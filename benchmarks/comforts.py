@@ -7,6 +7,7 @@ a round trip is a future, and a map of one element, since futures have no progre
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import sys
 import time
@@ -29,7 +30,8 @@ TRIP_BAR, SEEDED_TRIP_BAR = 1.1, 60.0
 _BARE: dict[str, Any] = {"output": False, "progress": False}
 _FULL: dict[str, Any] = {"output": "ordered", "progress": True}
 _SEEDED: dict[str, Any] = {**_FULL, "seed": 1}
-WAYS = {"bare": _BARE, "full": _FULL, "seeded": _SEEDED, "busy": _FULL}
+WAYS = {"bare": _BARE, "full": _FULL, "seeded": _SEEDED, "drawing": _SEEDED, "busy": _FULL}
+"""`seeded` is an element that cannot draw, for which no generator is set; `drawing` is one that does."""
 
 BUSY_SECONDS = 30e-6
 """What setting three generators takes: a round trip grows by more than an element's own time, whatever it does."""
@@ -41,6 +43,11 @@ def plus_one_later(number: int) -> int:
     while time.perf_counter() < until:
         pass
     return number + 1
+
+
+def draw_one(number: int) -> float:
+    """Needs its generators."""
+    return random.random() + number
 
 
 @contextmanager
@@ -73,7 +80,7 @@ def one_element_turn(_pool: Pool, trips: int, way: str = "seeded") -> float:
 
 
 def _task(way: str) -> Callable[[int], int]:
-    return plus_one_later if way == "busy" else plus_one
+    return {"busy": plus_one_later, "drawing": draw_one}.get(way, plus_one)
 
 
 def _each(trips: int, trip: Callable[[int], object]) -> float:
@@ -93,7 +100,8 @@ def rows(quick: bool) -> list[Row]:
             ask = partial(_measure, connection)
             elements, trips = (50_000, 100) if quick else (300_000, 400)
             found += _map_rows(
-                PLACES[place], ask(map_turn, elements, 3 if quick else 10, ["bare", "full", "seeded"])
+                PLACES[place],
+                ask(map_turn, elements, 3 if quick else 10, ["bare", "full", "seeded", "drawing"]),
             )
             for turn, what in ((future_turn, "a future"), (one_element_turn, "a map of one element")):
                 found += _trip_rows(f"{what}, {PLACES[place]}", ask(turn, trips, 5 if quick else 25, WAYS))
@@ -118,6 +126,7 @@ def _map_rows(place: str, measured: dict[str, list[float]]) -> Iterable[Row]:
     for name, what, bar in (
         ("full", "output and progress", MAP_BAR),
         ("seeded", "output, progress and a seed", SEEDED_MAP_BAR),
+        ("drawing", "output, progress and a seed, which draws", SEEDED_MAP_BAR),
     ):
         values = measured[name]
         yield Row(
@@ -126,14 +135,15 @@ def _map_rows(place: str, measured: dict[str, list[float]]) -> Iterable[Row]:
 
 
 def _trip_rows(what: str, measured: dict[str, list[float]]) -> Iterable[Row]:
-    bare, full, seeded = measured["bare"], measured["full"], measured["seeded"]
+    bare, full = measured["bare"], measured["full"]
     yield Row(
         f"{what} with output and progress", _us(full), f"without {_us(bare)}", ratios(full, bare), TRIP_BAR
     )
-    yield Row(
-        f"{what} with a seed as well, what it costs", _us(seeded), f"without {_us(full)}", _more(seeded, full),
-        SEEDED_TRIP_BAR, unit=" us",
-    )  # fmt: skip
+    for name, draws in (("seeded", ""), ("drawing", " and draws")):
+        yield Row(
+            f"{what} with a seed as well{draws}, what it costs", _us(measured[name]), f"without {_us(full)}",
+            _more(measured[name], full), SEEDED_TRIP_BAR, unit=" us",
+        )  # fmt: skip
     busy = measured["busy"]
     yield Row(
         f"{what} with an element of {BUSY_SECONDS * 1e6:.0f} us, what it costs", _us(busy), f"without {_us(full)}",

@@ -147,6 +147,34 @@ def test_rng_is_passed_only_where_it_is_named_and_unbound(plan):
         kf.map(draw, [1])
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda given: given(),
+        lambda given: (lambda x: draw_globally(x))(given),
+        lambda given, also=draw_globally: also(given),
+        lambda given: __import__("random").random(),
+        lambda given: getattr(given, "__self__", given) and draw_globally(0),
+        eval,
+    ],
+    ids=["given", "in a lambda", "as a default", "imported", "by attribute", "in text"],
+)
+def test_however_a_function_comes_to_draw_it_is_seeded(plan, call):
+    given = "__import__('random').random()" if call is eval else random.random
+    first = kf.map(call, [given] * 3, seed=42)
+    assert first == kf.map(call, [given] * 3, seed=42) != kf.map(call, [given] * 3, seed=43)
+    assert kf.options(seed=42).future(call, given).result() == first[0]
+
+
+@pytest.mark.parametrize("draw", [random.gauss, np.random.normal], ids=["random", "numpy"])
+def test_a_method_of_a_global_generator_draws_from_the_elements_stream(plan, draw):
+    assert kf.map(draw, [0.0] * 4, [1.0] * 4, seed=42) == kf.map(
+        lambda mean, spread: draw(mean, spread), [0.0] * 4, [1.0] * 4, seed=42
+    )
+    with pytest.warns(UserWarning, match="drew from the global random generators without a seed"):
+        assert len(set(kf.map(draw, [0.0] * 4, [1.0] * 4, chunk_size=4))) == 4
+
+
 def test_nested_maps_draw_from_their_elements_stream(plan):
     def outer(x, rng):
         first = kf.map(draw, range(2), seed=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import random
 import threading
 from collections import deque
 
@@ -19,6 +20,7 @@ from kubefuture.core.packing import (
     unpack,
     unpack_result,
 )
+from kubefuture.core.picklers import dumps
 from kubefuture.core.raised import RemoteTraceback, pack_exception, unpack_exception  # fmt: skip
 from kubefuture.errors import KubefutureError, PoisonError, ResultError, UnpicklableError
 
@@ -225,3 +227,11 @@ def test_functions_that_captured_little_or_what_is_shared_are_not_weighed(monkey
     pack_function(lambda: shared)
     with pytest.raises(TypeError, match="not callable"):
         pack_function(with_captured(np.ones(2_000_000)))
+
+
+def test_a_generator_of_ones_own_is_copied_and_the_global_one_is_the_same_there():
+    for own in (random.Random(1), np.random.RandomState(1)):
+        copy = pickle.loads(dumps(own))
+        assert copy is not own and copy.uniform(0, 1) == own.uniform(0, 1)
+    for draw in (random.gauss, np.random.normal):
+        assert pickle.loads(dumps(draw)).__self__ is draw.__self__

@@ -13,9 +13,11 @@ from .quiet import is_quiet
 from .raised import Place
 from .references import Loader
 from .rng import Root, generator, unpack_root
-from .scalars import unpack
+from .scalars import SCALARS, unpack
 from .seeds_ahead import SeedsAhead
 from .unseeded import State, drawn, may_draw, state
+
+_SCALARS = SCALARS | {bytes}
 
 
 class FunctionRunner:
@@ -42,6 +44,8 @@ class FunctionRunner:
         """Log records of this level and above are wanted."""
         self.quiet = False
         """Given numbers and text its elements cannot print; known once it was unpickled."""
+        self._drawless = False
+        """Given numbers and text its elements cannot draw, so that there is nothing to seed."""
         self.name = ""
         """The function's, for people, once it was unpickled."""
         self._watched = not message.seed and not message.own_seeds
@@ -73,7 +77,7 @@ class FunctionRunner:
         """
         function = self.function()
         args, kwargs = ((self._load(payload),), None) if self.bare else self._load(payload)
-        if root is not None:
+        if root is not None and not (self._drawless and not kwargs and _SCALARS.issuperset(map(type, args))):
             self._seeds.seed(root)
             if self._message.rng:
                 kwargs = {**(kwargs or {}), "rng": generator(root)}
@@ -110,7 +114,9 @@ class FunctionRunner:
         if not self.name:
             self.name = getattr(function, "__name__", type(function).__name__)
             self._watched = self._watched and may_draw(function)
-            self.quiet = self.plain and is_quiet(function)
+            quiet = self._message.shared and is_quiet(function)
+            self.quiet = self.plain and quiet
+            self._drawless = quiet and not self._message.rng
         return function
 
 

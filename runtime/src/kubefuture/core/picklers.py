@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import cloudpickle
 
 from .captured import Size
-from .reducers import REDUCERS
+from .reducers import REDUCERS, learn_numpy
 from .references import Reference, References, is_large, raw
 from .sharing import shared_part
 
@@ -20,6 +20,11 @@ class OwnWay(cloudpickle.Pickler):  # type: ignore[misc]
     """Packs some more of Python's own objects."""
 
     dispatch_table: ClassVar = ChainMap(REDUCERS, cloudpickle.Pickler.dispatch_table)
+
+    def dump(self, obj: Any) -> None:
+        """As pickle does."""
+        learn_numpy()
+        super().dump(obj)
 
 
 class LargeApart(OwnWay):

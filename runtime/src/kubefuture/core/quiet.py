@@ -1,4 +1,4 @@
-"""Functions that cannot print, so that nobody has to look whether they did."""
+"""Functions that can neither print nor draw: nobody has to look whether they did, and no generator is set for them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LOUD = frozenset(
 
 
 def is_quiet(function: Any) -> bool:
-    """Whether a function that is given numbers and text alone cannot print: it uses only built-in names.
+    """Whether a function that is given numbers and text alone can neither print nor draw: it uses only built-in names.
 
     Those are left out with which code can be reached that is not seen here.
     """

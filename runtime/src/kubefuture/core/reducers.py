@@ -1,11 +1,15 @@
 """How some of Python's own objects are packed that pickle refuses, or takes for something to import.
 
-A function of the script itself with a cache is the usual one: pickle means it by its name, which no worker knows.
+A function of the script itself with a cache is one: pickle means it by its name, which no worker knows. Another is
+`random.gauss` or `numpy.random.normal`, methods of the global generators: pickle would send a copy of the generator
+with each, which draws the same everywhere and knows of no seed.
 """
 
 from __future__ import annotations
 
 import functools
+import random
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -42,11 +46,38 @@ def _weak(value: Any) -> Any:
     return type(value), (dict(value),)
 
 
+def _global(value: Any) -> Any:
+    """The global generator is the one that is global where it arrives; any other one is copied."""
+    return (_own_random, ()) if value is _own_random() else value.__reduce__()
+
+
+def _own_random() -> Any:
+    return random.random.__self__  # type: ignore[attr-defined]
+
+
+def _numpys_global(value: Any) -> Any:
+    return (_own_numpy_random, ()) if value is _own_numpy_random() else value.__reduce__()
+
+
+def _own_numpy_random() -> Any:
+    from numpy.random import random_sample
+
+    return random_sample.__self__  # type: ignore[attr-defined]
+
+
+def learn_numpy() -> None:
+    """Knows NumPy's generators from now on, if it is loaded, which this does not do."""
+    module = sys.modules.get("numpy.random.mtrand")
+    if module is not None and (kind := getattr(module, "RandomState", None)) is not None:
+        REDUCERS[kind] = _numpys_global
+
+
 _CACHED = type(functools.lru_cache(abs))
 
 REDUCERS: dict[type, Reducer] = {
     _CACHED: _cached,
     functools.cached_property: _cached_property,
+    random.Random: _global,
     weakref.WeakKeyDictionary: _weak,
     weakref.WeakValueDictionary: _weak,
 }
