@@ -72,6 +72,7 @@ def memory_group(limit: int) -> Iterator[MemoryGroup]:
         folder.mkdir()
         group = MemoryGroup(folder, limit)
     except OSError as error:
+        # A property of the machine's kernel, which nobody can install as they would a tool: CI may be without it.
         pytest.skip(f"needs a memory cgroup of version 1 that may be made ({error.strerror})")
     try:
         yield group

@@ -41,6 +41,16 @@ def connection(scheduler) -> Connection:
     return Connection.load(scheduler.connection)
 
 
+@pytest.mark.parametrize(("slots", "workers"), [(1, "1 worker"), (2, "2 workers")])
+def test_R32_whoever_connects_is_told_which_cluster_it_is(capfd, slots, workers):
+    with Cluster(slots) as cluster, kf.plan("sequential"):
+        kf.plan("cluster", connection=cluster.connection)
+        project = Connection.load(cluster.connection).project
+        kf.plan("sequential")
+        said = capfd.readouterr().err
+    assert f"kubefuture: using the local cluster of project {project}, {workers}.\n" in said
+
+
 def test_who_knows_the_token_and_fits_is_welcome(connection):
     with RawPeer(connection) as peer:
         peer.log_in().say(raw_hello(python=own_environment().python))

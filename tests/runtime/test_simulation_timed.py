@@ -23,7 +23,8 @@ def running_clock(virtual_time: object) -> Iterator[None]:  # noqa: F811
 
 def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
     TimedSlot.longest = 2.0
-    world = TimedWorld(SEED, slots=1, clients=4, workers=1000, scaling=False, named=True)
+    world = TimedWorld(SEED, slots=1, clients=5, workers=1000, scaling=False, named=True)
+    staying, leaving = world.clients[:4], world.clients[4]
     world.run(2.0)
     for number, client in enumerate(world.clients):
         client.map(["ok"] * 3970 + ["raise"] * 20 + ["die"] * 10, chunk_size=number, retries=number % 2)
@@ -31,7 +32,7 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
             client.submit("ok")
         client.begin(f"map-{number}", ["ok"] * 1000 + ["raise"] * 5, retries=1)
         client.feed_all()
-    failures = world.draw.sample(range(20), 4)
+    failures, leaves = world.draw.sample(range(20), 4), world.draw.randrange(10)
     killed = 0
     for round_ in range(60):
         world.run(world.loop.now + world.draw.uniform(0.0, 2.0))  # at any moment, between any two messages
@@ -42,6 +43,9 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
         for slot in world.draw.sample(world.processes, min(2, len(world.processes))):
             slot.kill()
         killed += 4
+        world.cancel(world.draw.choice(staying), world.draw.randrange(1000))
+        if round_ == leaves:
+            world.end_client(leaving, politely=False, seen=True)
         if round_ in failures:
             world.fail(world.draw.uniform(0.1, 4.0))
         world.look()
@@ -51,7 +55,8 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
     while world.busy:
         world.run(world.loop.now + 1.0)
         assert world.loop.now < 600.0, "it comes to an end"
-    for client in world.clients:
+    assert world.cancelled
+    for client in staying:
         client.check()
         (one,) = client.named
         assert client.fetched[one.call.id] == set(range(len(one.kinds)))
@@ -59,7 +64,7 @@ def test_a_thousand_workers_lose_nothing_whatever_breaks() -> None:
     assert again <= world.at_stake + 10 * killed, "nothing runs again but what died with somebody"
     world.run(world.loop.now + 60.0)
     assert not world.machine._state.leases
-    assert not any(session.calls for session in world.machine._state.sessions.values())
+    assert not any(world.machine._state.sessions[client.name].calls for client in staying)
     for worker in world.workers:
         assert not worker.supervisor._ledger._held and not worker.supervisor._ledger._lost
 

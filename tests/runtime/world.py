@@ -35,6 +35,7 @@ from tests.runtime.ends import Client, End, Worker
 from tests.runtime.fakes import DEATHS, RUNS, SLOTS, FakeSlot, use_fake_slots
 from tests.runtime.stepped import Shelf, use_stepped_writer
 from tests.runtime.stepped_blobs import Disk, use_stepped_blobs
+from tests.runtime.turns import watch_turns
 from tests.runtime.wires import Wire
 
 _DEAD: set[str] = set()
@@ -68,6 +69,7 @@ def use_virtual_time(monkeypatch: Any) -> None:
     use_fake_slots(monkeypatch)
     use_stepped_writer(monkeypatch)
     use_stepped_blobs(monkeypatch)
+    watch_turns(monkeypatch)
     loops = SimpleNamespace(
         get_running_loop=lambda: Process.current, run_coroutine_threadsafe=_run_nowhere, Future=object
     )
