@@ -22,7 +22,7 @@ from tests.runtime.fakes import RUNS, check_failure
 from tests.runtime.stepped import rows
 
 if TYPE_CHECKING:
-    from tests.runtime.ends import Client
+    from tests.runtime.clients import Client
     from tests.runtime.world import World
 
 

@@ -7,7 +7,8 @@ from kubefuture.protocol.messages import Fetch, Fetched
 from tests.runtime.ends import End
 from tests.runtime.stories import Fault, files, pump, too_much
 from tests.runtime.test_simulation import finish
-from tests.runtime.world import World, virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 
 def talk(world: World, end: End, rounds: int = 20) -> int:

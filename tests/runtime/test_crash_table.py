@@ -18,7 +18,7 @@ from kubefuture.protocol.messages import AnyMessage
 from tests.runtime.fakes import RUNS
 from tests.runtime.stories import STORIES, Fault, Hop
 from tests.runtime.test_simulation import finish
-from tests.runtime.world import virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "crash-table.md"
 NOT_HERE = {"Refused", "Ready"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.runtime.fakes import RUNS
 from tests.runtime.test_simulation import finish
-from tests.runtime.world import World, virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 
 def talk(world: World) -> None:

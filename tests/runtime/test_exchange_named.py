@@ -20,11 +20,12 @@ from kubefuture.protocol.messages import (
 )
 from kubefuture.scheduler.party import Party
 
-from tests.runtime.ends import Client
+from tests.runtime.clients import Client
 from tests.runtime.fakes import RUNS
 from tests.runtime.test_exchange import talk
 from tests.runtime.test_simulation import finish
-from tests.runtime.world import World, hello, virtual_time  # noqa: F401
+from tests.runtime.virtual import hello, virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 
 def settled(clients: int = 2) -> World:

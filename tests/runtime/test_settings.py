@@ -22,7 +22,8 @@ from kubefuture.scheduler.party import Party
 from kubefuture.worker import memory
 
 from tests.runtime.fakes import SLOTS
-from tests.runtime.world import World, hello, virtual_time  # noqa: F401
+from tests.runtime.virtual import hello, virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 

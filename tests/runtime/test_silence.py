@@ -12,7 +12,8 @@ from kubefuture.protocol.messages import Ack
 from kubefuture.scheduler.diary import Diary
 from kubefuture.scheduler.silence import Silence
 
-from tests.runtime.world import World, hello, virtual_time  # noqa: F401
+from tests.runtime.virtual import hello, virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 TICK = 0.25
 

@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from kubefuture.core.settings import BLOB_SECONDS
 
 from tests.runtime.fakes import RUNS
-from tests.runtime.world import World, virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
 

@@ -12,7 +12,8 @@ from kubefuture.core.settings import ORPHAN_SECONDS
 
 from tests.runtime.stories import files
 from tests.runtime.test_simulation import SEEDS, finish
-from tests.runtime.world import World, virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
 

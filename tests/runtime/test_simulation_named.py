@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 from kubefuture.scheduler.journal import Room
 
-from tests.runtime.ends import Client
+from tests.runtime.clients import Client
 from tests.runtime.fakes import RUNS
 from tests.runtime.test_simulation import SEEDS, Runtime, finish, go_on
-from tests.runtime.world import World, virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
+from tests.runtime.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*without a seed")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.runtime.fakes import RUNS
 from tests.runtime.timed import TimedSlot, TimedWorld, use_timed_slots
-from tests.runtime.world import virtual_time  # noqa: F401
+from tests.runtime.virtual import virtual_time  # noqa: F401
 
 SEED = int(os.environ.get("SIMULATION", 1))
 

@@ -16,7 +16,8 @@ from kubefuture.core.trim import Trimmer
 from tests.faults import processes
 from tests.faults.programs import environment
 from tests.faults.waiting import eventually
-from tests.runtime.world import World, use_virtual_time
+from tests.runtime.virtual import use_virtual_time
+from tests.runtime.world import World
 
 
 def counted(trimmer: Trimmer) -> list[int]:
