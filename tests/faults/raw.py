@@ -101,6 +101,7 @@ class NoMachine:
     wanted = None
     epoch = ""
     slots = 0
+    cpus: tuple[str, ...] = ()
     busy = False
 
     def take(self) -> dict[int, list[Message]]:
