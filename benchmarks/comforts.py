@@ -79,7 +79,7 @@ def one_element_turn(_pool: Pool, trips: int, way: str = "seeded") -> float:
     return _each(trips, lambda number: calls.map(task, [number]))
 
 
-def _task(way: str) -> Callable[[int], int]:
+def _task(way: str) -> Callable[[int], float]:
     return {"busy": plus_one_later, "drawing": draw_one}.get(way, plus_one)
 
 

@@ -127,6 +127,15 @@ def pool(plan: BackEnd) -> BackEnd:
 
 
 @pytest.fixture
+def joblib_runs_on_plan(plan: BackEnd) -> Iterator[None]:
+    """As a user chooses it, for all that is in the block."""
+    import joblib
+
+    with joblib.parallel_config(backend="kubefuture"):
+        yield
+
+
+@pytest.fixture
 def checkpoint() -> Iterator[Checkpoint]:
     """A point at which elements stop."""
     with Checkpoint() as made:

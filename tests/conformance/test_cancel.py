@@ -12,6 +12,7 @@ import pytest
 from kubefuture.api.plan import current_plan
 
 from tests.faults.checkpoint import reach
+from tests.faults.ctrl_c import pressed_at
 from tests.faults.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("all_slots_work")
@@ -140,16 +141,8 @@ def test_ctrl_c_in_a_map_cancels_it_and_leaves_the_workers_usable(pool, checkpoi
     port = checkpoint.port
     slots = pool.slots()
 
-    def press():
-        visits.extend(checkpoint.take(2))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    visits = []
-    hand = threading.Thread(target=press)
-    hand.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pressed_at(checkpoint, 2) as visits:
         kf.map(lambda index: reach(port, index), range(100))
-    hand.join()
     for visit in visits:
         visit.left()
     assert not checkpoint.anybody, "nothing new started after it"

@@ -18,12 +18,7 @@ from tests.faults.checkpoint import reach
 
 KINDS = list(CAPABILITIES)
 
-
-@pytest.fixture(autouse=True)
-def chosen(plan):
-    """As a user chooses it, for all that is in the block."""
-    with joblib.parallel_config(backend="kubefuture"):
-        yield
+pytestmark = pytest.mark.usefixtures("joblib_runs_on_plan")
 
 
 def own_process(*_):

@@ -17,15 +17,10 @@ from tests.faults.waiting import eventually
 
 KINDS = list(CAPABILITIES)
 
+pytestmark = pytest.mark.usefixtures("joblib_runs_on_plan")
+
 LARGE = 1 << 18
 """So many float64 are 2 MiB."""
-
-
-@pytest.fixture(autouse=True)
-def chosen(plan):
-    """As a user chooses it, for all that is in the block."""
-    with joblib.parallel_config(backend="kubefuture"):
-        yield
 
 
 @pytest.fixture

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 import threading
 from multiprocessing import TimeoutError as OverTime
 
-import joblib
 import kubefuture as kf
 import pytest
 from joblib import Parallel, delayed
 from kubefuture.backends.capabilities import CAPABILITIES, Capability
 
 from tests.faults.checkpoint import reach
+from tests.faults.ctrl_c import pressed_at
 
 KINDS = list(CAPABILITIES)
 
-
-@pytest.fixture(autouse=True)
-def chosen(plan):
-    """As a user chooses it, for all that is in the block."""
-    with joblib.parallel_config(backend="kubefuture"):
-        yield
+pytestmark = pytest.mark.usefixtures("joblib_runs_on_plan")
 
 
-def own_process(*_):
-    return os.getpid()
+def ended_or_let_go(pool, checkpoint, visits):
+    """Calls that ran are stopped where the plan can do that, and the next ones run."""
+    for visit in visits:
+        if Capability.STOP in pool.plan.capabilities:
+            visit.left()
+        visit.go()
+    checkpoint.open()
+    assert Parallel()([delayed(abs)(-1)]) == [1]
 
 
 def fail(x):
@@ -77,12 +76,7 @@ def test_R21_whoever_closes_the_results_stops_the_rest(pool, checkpoint):
     visits = checkpoint.take(2)
     with pytest.warns(UserWarning, match="have been cancelled"):
         results.close()
-    for visit in visits:
-        if Capability.STOP in pool.plan.capabilities:
-            visit.left()
-        visit.go()
-    checkpoint.open()
-    assert Parallel()([delayed(abs)(-1)]) == [1]
+    ended_or_let_go(pool, checkpoint, visits)
 
 
 def test_R22_a_call_that_takes_too_long_is_an_error_and_is_stopped(pool, checkpoint):
@@ -95,22 +89,9 @@ def test_R22_a_call_that_takes_too_long_is_an_error_and_is_stopped(pool, checkpo
 
 
 def test_R21_control_c_stops_everything(pool, checkpoint):
-    def interrupt():
-        visits.extend(checkpoint.take(2))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    visits = []
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pressed_at(checkpoint, 2) as visits:
         Parallel(batch_size=1)(delayed(reach)(checkpoint.port, number) for number in range(9))
-    thread.join()
-    for visit in visits:
-        if Capability.STOP in pool.plan.capabilities:
-            visit.left()
-        visit.go()
-    checkpoint.open()
-    assert Parallel()([delayed(abs)(-1)]) == [1]
+    ended_or_let_go(pool, checkpoint, visits)
 
 
 @pytest.mark.parametrize("bad", [0, 30])

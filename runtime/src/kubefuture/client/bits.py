@@ -22,7 +22,7 @@ class Bits:
         """Says one line about CPUs that were not here before. Hosts call it now and then."""
         if not self._session.functions.seeded:
             return
-        others = [cpu for cpu in self._session.cpus if cpu and cpu not in self._said]
+        others = [cpu for cpu in self._session.cpus if cpu not in self._said]
         if not others:
             return
         self._said.update(others)

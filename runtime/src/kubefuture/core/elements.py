@@ -13,11 +13,9 @@ from .quiet import is_quiet
 from .raised import Place
 from .references import Loader
 from .rng import Root, generator, unpack_root
-from .scalars import SCALARS, unpack
+from .scalars import BARE, unpack
 from .seeds_ahead import SeedsAhead
 from .unseeded import State, drawn, may_draw, state
-
-_SCALARS = SCALARS | {bytes}
 
 
 class FunctionRunner:
@@ -77,7 +75,7 @@ class FunctionRunner:
         """
         function = self.function()
         args, kwargs = ((self._load(payload),), None) if self.bare else self._load(payload)
-        if root is not None and not (self._drawless and not kwargs and _SCALARS.issuperset(map(type, args))):
+        if root is not None and not (self._drawless and not kwargs and BARE.issuperset(map(type, args))):
             self._seeds.seed(root)
             if self._message.rng:
                 kwargs = {**(kwargs or {}), "rng": generator(root)}

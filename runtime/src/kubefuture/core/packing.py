@@ -24,15 +24,12 @@ from .luggage import Packed, luggage
 from .picklers import LargeApart, PlainErrors, dumps, weigh
 from .references import References, is_large, load_shared, raw
 from .remembered import Remembered
-from .scalars import SCALARS, pack_scalar, unpack
+from .scalars import BARE, pack_scalar, unpack
 from .settings import BLOB_BYTES, CAPTURED_BYTES
 from .sharing import is_shared, is_sharing, shared_part
 
 PLAIN = frozenset({int, float, bool, str, bytes, type(None), complex})
 """Types that pickle itself packs as cloudpickle does, only faster."""
-
-_BARE = SCALARS | {bytes}
-"""Those of them that are no pickle at all, if they are alone."""
 
 MOST_BYTES = 1 << 30
 """The longest function, argument list or result that is sent at all."""
@@ -203,7 +200,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _pack_plain(value: Any) -> bytes:
-    return pack_scalar(value) if type(value) in _BARE else pickle.dumps(value, protocol=5)
+    return pack_scalar(value) if type(value) in BARE else pickle.dumps(value, protocol=5)
 
 
 def pack_result(value: Any) -> bytes:

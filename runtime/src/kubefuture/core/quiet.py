@@ -6,6 +6,7 @@ import builtins
 import types
 from typing import Any
 
+from .scalars import BARE
 from .unseeded import names_used
 
 _LOUD = frozenset(
@@ -50,9 +51,8 @@ def is_quiet(function: Any) -> bool:
     if type(function) is not types.FunctionType or function.__closure__ or function.__dict__:
         return False
     own = function.__globals__
-    scalars = (int, float, bool, str, bytes, type(None))
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-    return all(type(value) in scalars for value in defaults) and all(
+    return BARE.issuperset(map(type, defaults)) and all(
         name not in own and hasattr(builtins, name) and name not in _LOUD
         for name in names_used(function.__code__)
     )

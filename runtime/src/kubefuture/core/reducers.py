@@ -46,17 +46,13 @@ def _weak(value: Any) -> Any:
     return type(value), (dict(value),)
 
 
-def _global(value: Any) -> Any:
-    """The global generator is the one that is global where it arrives; any other one is copied."""
-    return (_own_random, ()) if value is _own_random() else value.__reduce__()
+def _global_or_copied(own: Callable[[], Any]) -> Reducer:
+    """A global generator is the one that is global where it arrives; any other of its kind is copied."""
+    return lambda value: (own, ()) if value is own() else value.__reduce__()
 
 
 def _own_random() -> Any:
     return random.random.__self__  # type: ignore[attr-defined]
-
-
-def _numpys_global(value: Any) -> Any:
-    return (_own_numpy_random, ()) if value is _own_numpy_random() else value.__reduce__()
 
 
 def _own_numpy_random() -> Any:
@@ -69,7 +65,7 @@ def learn_numpy() -> None:
     """Knows NumPy's generators from now on, if it is loaded, which this does not do."""
     module = sys.modules.get("numpy.random.mtrand")
     if module is not None and (kind := getattr(module, "RandomState", None)) is not None:
-        REDUCERS[kind] = _numpys_global
+        REDUCERS[kind] = _global_or_copied(_own_numpy_random)
 
 
 _CACHED = type(functools.lru_cache(abs))
@@ -77,7 +73,7 @@ _CACHED = type(functools.lru_cache(abs))
 REDUCERS: dict[type, Reducer] = {
     _CACHED: _cached,
     functools.cached_property: _cached_property,
-    random.Random: _global,
+    random.Random: _global_or_copied(_own_random),
     weakref.WeakKeyDictionary: _weak,
     weakref.WeakValueDictionary: _weak,
 }

@@ -15,14 +15,14 @@ import msgspec
 NUMBERS = frozenset({int, float, bool, type(None)})
 """Types whose packed form is always short."""
 
-SCALARS = NUMBERS | {str}
-"""Types that are packed so. Nobody can change them, and no large data is inside."""
-
 PICKLED = 0x80
 """The first byte of a pickle."""
 
+BARE = NUMBERS | {str, bytes}
+"""Types that are no pickle at all, if they are alone. Nobody can change them; no code and no large data is inside."""
+
 encode = msgspec.msgpack.Encoder().encode
-"""Packs one of SCALARS, or bytes; OverflowError for an integer of more than 64 bits, ValueError for half a surrogate
+"""Packs one of BARE; OverflowError for an integer of more than 64 bits, ValueError for half a surrogate
 pair, both of which `pack_scalar` packs, too."""
 
 decode = msgspec.msgpack.Decoder().decode
@@ -30,7 +30,7 @@ decode = msgspec.msgpack.Decoder().decode
 
 
 def pack_scalar(value: Any) -> bytes:
-    """Packs one of SCALARS, or bytes."""
+    """Packs one of BARE."""
     try:
         return encode(value)
     except (OverflowError, ValueError):
