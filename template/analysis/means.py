@@ -10,28 +10,40 @@ import argparse
 import csv
 import functools
 import math
+import os
+import platform
 import time
+from collections import Counter
 from pathlib import Path
 
 import kubefuture as kf
 import numpy as np
 
+MOST_PLACES = 12
+"""So many workers are listed at the end."""
 
-def mean_of_draws(element: int, draws: int) -> tuple[float, float]:
+
+def mean_of_draws(element: int, draws: int) -> tuple[float, float, str]:
     """The work of one element: this function runs on the workers.
 
     It draws from NumPy's global generator, which `kf.map(..., seed=...)` seeds anew for every
     element: the numbers depend on the seed and the element, not on how many workers there are.
 
     Returns:
-        The mean of the draws, and the seconds of processor time that this took.
+        The mean of the draws, the seconds of processor time that this took, and where it ran.
     """
     started = time.process_time()
     mean = np.random.normal(size=draws).mean()
-    return float(mean), time.process_time() - started
+    return float(mean), time.process_time() - started, where_am_i()
 
 
-def compute(elements: int, draws: int, seed: int) -> list[tuple[float, float]]:
+def where_am_i() -> str:
+    """The worker that runs this, and, on a cluster, the node that it is on."""
+    name, node = platform.node(), os.environ.get("KUBEFUTURE_NODE")
+    return f"{name} on {node}" if node else f"process {os.getpid()} on {name}"
+
+
+def compute(elements: int, draws: int, seed: int) -> list[tuple[float, float, str]]:
     """Computes all elements, each where a worker is free, and returns their results in order."""
     return kf.map(functools.partial(mean_of_draws, draws=draws), range(elements), seed=seed)
 
@@ -83,8 +95,9 @@ def main(arguments: list[str] | None = None, outputs: Path = Path("outputs")) ->
     started = time.perf_counter()
     results = compute(options.elements, options.draws, options.seed)
     seconds = time.perf_counter() - started
-    means = [mean for mean, _ in results]
-    one_core = sum(cpu for _, cpu in results)
+    means = [mean for mean, _, _ in results]
+    one_core = sum(cpu for _, cpu, _ in results)
+    places = Counter(place for _, _, place in results)
 
     outputs.mkdir(exist_ok=True)
     write_table(means, outputs / "means.csv")
@@ -92,6 +105,10 @@ def main(arguments: list[str] | None = None, outputs: Path = Path("outputs")) ->
 
     print(f"Elements: {len(means)}, each the mean of {options.draws:,} draws, seed {options.seed}")
     print(f"Workers:  {kf.n_workers()}")
+    for place, number in sorted(places.items())[:MOST_PLACES]:
+        print(f"          {place}: {number} {'element' if number == 1 else 'elements'}")
+    if len(places) > MOST_PLACES:
+        print(f"          and {len(places) - MOST_PLACES} more")
     print(f"Time:     {seconds:.1f} s, for {one_core:.1f} s of work on one core")
     note = "" if one_core >= 1 else ", as starting takes longer than so little work"
     print(f"Speed-up: {one_core / seconds:.2f} over one core{note}")

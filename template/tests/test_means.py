@@ -11,7 +11,7 @@ def test_the_means_are_near_zero():
     with kf.plan("sequential"):
         results = means.compute(elements=5, draws=10_000, seed=1)
     assert len(results) == 5
-    assert all(abs(mean) < 0.05 for mean, _ in results)
+    assert all(abs(mean) < 0.05 for mean, _, _ in results)
 
 
 def test_two_workers_give_the_same_means_as_none():
@@ -19,14 +19,14 @@ def test_two_workers_give_the_same_means_as_none():
         alone = means.compute(elements=6, draws=1000, seed=3)
     with kf.plan("local", workers=2):
         together = means.compute(elements=6, draws=1000, seed=3)
-    assert [mean for mean, _ in together] == [mean for mean, _ in alone]
+    assert [mean for mean, _, _ in together] == [mean for mean, _, _ in alone]
 
 
 def test_another_seed_gives_other_means():
     with kf.plan("sequential"):
         one = means.compute(elements=3, draws=1000, seed=1)
         other = means.compute(elements=3, draws=1000, seed=2)
-    assert not {mean for mean, _ in one} & {mean for mean, _ in other}
+    assert not {mean for mean, _, _ in one} & {mean for mean, _, _ in other}
 
 
 def test_the_results_are_written(tmp_path, capsys):
