@@ -57,6 +57,8 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Says what went wrong."""
         self._end_waiting()
+        if result.result.get("interrupted"):
+            return  # whoever interrupted it knows
         if result.result.get("stdout"):
             _print(1, str(result.result["stdout"]))
         words = result.result.get("msg") or f"{result.task.name} failed"
