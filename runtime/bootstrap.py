@@ -3,7 +3,7 @@
     python -m venv ──> pip, hash-checked: uv, and nothing else ──> uv pip sync LOCK ──> VENV/installed.lock
 
 The runtime beside this file becomes importable in it by a relative ``.pth``, so that the folder may be moved.
-Nothing is imported but the standard library, and a module of the runtime that needs no more: there is nothing else yet.
+Nothing is imported but the standard library, and modules of the runtime that need no more: there is nothing else yet.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ import venv
 from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parent / "src"
+sys.path.insert(0, str(RUNTIME))
+try:
+    from kubefuture.project.index import for_uv
+    from kubefuture.project.pinned import pinned
+    from kubefuture.project.uv_cache import without_a_cache_if_need_be
+finally:
+    sys.path.pop(0)
+
 DISK_FULL = "the disk is full, here or where uv and pip keep their caches; free about 300 MB and try again."
 
 
@@ -86,18 +94,12 @@ def create(target: Path) -> None:
 
 def install_uv(python: Path, lock: Path) -> None:
     """Installs uv alone with pip, at the version and with the hashes that the lock names."""
-    wanted: list[str] = []
-    inside = False
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if line and line[0] not in " #":
-            inside = line.startswith("uv==")
-        if inside:
-            wanted.append(line)
+    wanted = pinned(lock.read_text(encoding="utf-8"), "uv")
     if not wanted:
         raise BootstrapError(f"{lock} does not name uv, so nothing can be installed from it.")
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "uv.txt"
-        requirements.write_text("\n".join(wanted) + "\n", encoding="utf-8")
+        requirements.write_text(wanted, encoding="utf-8")
         options = [
             "--quiet",
             "--require-hashes",
@@ -125,7 +127,7 @@ def command(arguments: list[str | Path]) -> None:
         BootstrapError: It failed; the message ends with what it said.
     """
     # A user's pip settings must not turn this into an installation outside of the environment.
-    environment = {**uv_environment(), "PIP_USER": "0"}
+    environment = {**without_a_cache_if_need_be(for_uv(Path.cwd())), "PIP_USER": "0"}
     environment.pop("UV_SYSTEM_PYTHON", None)
     done = subprocess.run(
         arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -140,16 +142,6 @@ def command(arguments: list[str | Path]) -> None:
     raise BootstrapError(
         f"the tools could not be installed. Is this machine online? The installer said:\n{quoted}"
     )
-
-
-def uv_environment() -> dict[str, str]:
-    """The user's environment, in which uv finds a cache that it can write, or none."""
-    sys.path.insert(0, str(RUNTIME))
-    try:
-        from kubefuture.project.uv_cache import without_a_cache_if_need_be
-    finally:
-        sys.path.pop(0)
-    return without_a_cache_if_need_be(os.environ)
 
 
 def explain(error: OSError) -> str:

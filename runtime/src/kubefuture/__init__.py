@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from .api import aio
     from .api.caller import options
     from .api.executor import ClusterExecutor
-    from .api.futures import Future, future, value
+    from .api.futures import Future, future
     from .api.info import n_free_workers, n_workers, scale
     from .api.mapping import imap, map
     from .api.named import attach, forget
     from .api.paths import path
     from .api.plan import Plan, plan
     from .api.sharing import share
+    from .api.values import value
     from .core.resources import available_cores
     from .errors import KubefutureError
 
@@ -47,7 +48,7 @@ _HOMES = {
     "plan": "api.plan",
     "scale": "api.info",
     "share": "api.sharing",
-    "value": "api.futures",
+    "value": "api.values",
 }
 
 __all__ = [

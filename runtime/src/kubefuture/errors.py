@@ -19,6 +19,7 @@ likely cause, the next step, and on which host::
     ├── PoisonError           an element whose slot died again and again
     ├── NamedMapError         a named map that cannot be begun, or cannot be had
     ├── JournalError          the journal of named work cannot be used, or not for this
+    │   └── JournalBusyError  another process has it open
     └── StartError            a program of ours could not start
 """
 
@@ -110,6 +111,10 @@ class PoisonError(KubefutureError):
 
 class JournalError(KubefutureError):
     """The journal of named work cannot be used, or cannot take this."""
+
+
+class JournalBusyError(JournalError):
+    """Another process has the journal open."""
 
 
 class StartError(KubefutureError):

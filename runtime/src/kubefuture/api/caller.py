@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeVar
 
 from ..core.rng import Seed
-from .folding import folded
+from .folding import fold, folded
 from .futures import Future, submit
 from .mapping import run_imap, run_map
 from .options import Options, Output, Progress
@@ -25,6 +25,7 @@ class Caller:
         with folded:
             return run_map(fn, iterables, self._options)
 
+    @fold
     def imap(self, fn: Callable[..., T], *iterables: Iterable[Any]) -> Iterator[T]:
         """See `kubefuture.imap`."""
         return run_imap(fn, iterables, self._options)
@@ -38,6 +39,7 @@ class Caller:
         return f"Caller({self._options})"
 
 
+@fold
 def options(
     *,
     seed: Seed = None,
@@ -67,8 +69,8 @@ def options(
         name: As for `map`; not for single futures.
         output: What becomes of what elements print to stdout and stderr, of their warnings and log records:
             "ordered" relays it in the elements' order, as soon as that permits, a future's when its result is
-            asked for first; "live" relays it as it is printed, whole lines as far as there are any, with nothing
-            that says which element it is from; False drops it.
+            asked for first, or after nobody has it any more; "live" relays it as it is printed, whole lines as far as
+            there are any, with nothing that says which element it is from; False drops it.
 
     Raises:
         PlanError: An option cannot be.

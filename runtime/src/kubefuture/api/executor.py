@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures as cf
+import operator
 import pickle
 import time
 import uuid
@@ -24,8 +25,9 @@ from typing import Any, TypeVar
 
 from ..core.interrupts import undisturbed
 from ..core.packing import pack_element
-from ..core.pool_calls import Prepared, run_several
+from ..core.pool_calls import Prepared, Several
 from ..errors import PlanError, UnpicklableError
+from .folding import folded
 from .futures import Future, submit_packed
 from .options import Options
 from .plan import Plan, chosen_plan
@@ -80,7 +82,8 @@ class ClusterExecutor(cf.Executor):
             packed = pack_element(tuple(initargs), None, None)
             self._prepare = partial(Prepared, uuid.uuid4().hex, initializer, packed)
         plan = chosen_plan()
-        self._work = Work(Plan("local", max_workers, None) if plan is None else plan, own=plan is None)
+        workers = None if max_workers is None else operator.index(max_workers)
+        self._work = Work(Plan("local", workers, None) if plan is None else plan, own=plan is None)
         weakref.finalize(self, self._work.close).atexit = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -128,7 +131,7 @@ class ClusterExecutor(cf.Executor):
             raise ValueError("buffersize must be None or > 0")
         self._work.check()
         started = time.monotonic()
-        whole = fn if chunksize == 1 else partial(run_several, fn)
+        whole = fn if chunksize == 1 or not callable(fn) else Several(fn)
         packed = self._pack(whole)
         calls = _calls(zip(*iterables, strict=False), chunksize)
         first = calls if buffersize is None else islice(calls, buffersize)
@@ -201,14 +204,15 @@ class ClusterExecutor(cf.Executor):
 def _results(
     futures: deque[Future[Any]], more: Callable[[], Future[Any] | None], end: float | None
 ) -> Iterator[Any]:
-    try:
-        while futures:
-            if (following := more()) is not None:
-                futures.append(following)
-            yield _first(futures, None if end is None else end - time.monotonic())
-    finally:
-        for future in futures:
-            future.cancel()
+    with folded:
+        try:
+            while futures:
+                if (following := more()) is not None:
+                    futures.append(following)
+                yield _first(futures, None if end is None else end - time.monotonic())
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _first(futures: deque[Future[Any]], timeout: float | None) -> Any:
@@ -219,19 +223,22 @@ def _first(futures: deque[Future[Any]], timeout: float | None) -> Any:
 
 
 def _each(results: Iterator[list[Any]]) -> Iterator[Any]:
-    for several in results:
-        several.reverse()
-        while several:
-            yield several.pop()
+    with folded:
+        for several in results:
+            several.reverse()
+            while several:
+                yield several.pop()
 
 
 def _calls(arguments: Iterator[tuple[Any, ...]], chunksize: int) -> Iterator[tuple[Any, ...]]:
-    """The arguments of each call: those of an element, or those of several."""
+    """The arguments of each call: those of an element, or the first one's index and those of several."""
     if chunksize == 1:
         yield from arguments
         return
+    first = 0
     while several := tuple(islice(arguments, chunksize)):
-        yield (several,)
+        yield first, several
+        first += len(several)
 
 
 def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -241,7 +248,7 @@ def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
 def _check(max_workers: Any, context: Any, initializer: Any, tasks_per_child: Any) -> None:
     """The arguments, in the words of the standard library where it has them."""
     if max_workers is not None:
-        if not isinstance(max_workers, int) or isinstance(max_workers, bool):
+        if isinstance(max_workers, bool) or not hasattr(type(max_workers), "__index__"):
             raise TypeError(f"max_workers must be an integer, not {max_workers!r}")
         if max_workers <= 0:
             raise PlanError("max_workers must be greater than 0")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 from ..core.raised import RemoteTraceback
 from ..errors import KubefutureError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _OURS = (
     f"{__name__.partition('.')[0]}.",
@@ -38,3 +44,14 @@ class _Folded:
 
 
 folded = _Folded()
+
+
+def fold(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Folds what a function raises."""
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with folded:
+            return function(*args, **kwargs)
+
+    return call

@@ -1,4 +1,4 @@
-"""future and value: single calls."""
+"""future: single calls."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..client.calls import TaskCall
 from ..core import rng
 from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner, with_own_seed
+from ..core.forks import abandon_in_forks
 from ..core.interrupts import undisturbed
 from ..core.packing import pack_element
 from ..core.printed import Printed
@@ -30,11 +31,14 @@ from .folding import folded
 from .options import Options
 from .plan import Plan, current_plan
 from .running import Failed, packed_function, run_in_place, with_blobs
+from .unshown import Unshown
 
 T = TypeVar("T")
 
-
 _DEFAULTS = Options()
+
+_unasked = Unshown()
+abandon_in_forks(_unasked)
 
 
 class Condition(type(threading.RLock()), HelpedCondition):  # type: ignore[misc]
@@ -48,7 +52,8 @@ class Future(cf.Future[T], Generic[T]):
     """A standard future whose work runs elsewhere (R21).
 
     It stays pending until it is done, since only a slot knows when it starts; `cancel` also stops what
-    runs already. What it printed, its warnings and its log records appear when its result is asked for first.
+    runs already. What it printed, its warnings and its log records appear when its result is asked for first. If
+    it never is, they appear with the next `future` after nobody has this one any more, or when the program ends.
     """
 
     label: str | None = None
@@ -60,6 +65,7 @@ class Future(cf.Future[T], Generic[T]):
     _exception = None
     printed: list[Printed] | None = None  # one, until it is shown
     output: AsItComes | None = None
+    unasked: Unshown | None = None
     _muted = False
 
     def __init__(self) -> None:  # what the standard one has, lighter
@@ -177,7 +183,9 @@ def submit(
     packed = packed_function(
         fn, given, None, options.task_timeout, options.output == "live", own_seeds=root is not None
     )
-    return submit_packed(fn, packed, args, kwargs, options, plan, root=root)
+    if _unasked.due:
+        _unasked.show()
+    return submit_packed(fn, packed, args, kwargs, options, plan, root=root, unasked=_unasked)
 
 
 def submit_packed(
@@ -189,8 +197,9 @@ def submit_packed(
     plan: Plan | None,
     remembered: Remembered | None = None,
     root: rng.Root | None = None,
+    unasked: Unshown | None = None,
 ) -> Future[T]:
-    """The same with a function that was packed before, arrays that were, and the seed's root."""
+    """The same with a function that was packed before, arrays that were, the seed's root, and what shows the output."""
     function, files = packed
     shared: dict[bytes, BlobFile] = {}
     payload = pack_element(args, kwargs, None, shared, remembered)
@@ -203,7 +212,7 @@ def submit_packed(
     if options.label is not None:
         result.label = options.label
     if options.output is False:
-        result._muted = True
+        result._muted, unasked = True, None
     elif options.output == "live":
         result.output = AsItComes()
     if backend is None:
@@ -219,6 +228,8 @@ def submit_packed(
         else:
             result.set_result(outcome)
         return result
+    if unasked is not None:
+        result.unasked = unasked
     with undisturbed():
         result._backend = backend
         result._condition.receiver = backend.session.receiver
@@ -248,64 +259,3 @@ def withdraw(futures: Iterable[Future[Any]]) -> None:
             calls.setdefault(id(future._backend), (future._backend, []))[1].append(future._call)
     for backend, theirs in calls.values():
         backend.session.withdraw(theirs)
-
-
-def value(x: Any, timeout: float | None = None) -> Any:
-    """The value of a future, or of all futures in any nesting of lists, tuples, dicts and sets.
-
-    Args:
-        x: A future or a container; what is no future stays as it is.
-        timeout: Seconds to wait at most, for all of them together.
-
-    Returns:
-        The same shape with values in the futures' places.
-
-    Raises:
-        Exception: The first one that a future ended with, at once; the other futures are cancelled.
-        TimeoutError: Time ran out. Nothing is cancelled.
-    """
-    found: list[cf.Future[Any]] = []
-    _collect(x, found)
-    if found:
-        done, waiting = cf.wait(found, timeout, cf.FIRST_EXCEPTION)
-        failed = [one for one in found if one in done and (one.cancelled() or one.exception() is not None)]
-        if failed:
-            for other in waiting:
-                other.cancel()
-            with folded:
-                for one in found:  # up to the first that failed, whose predecessors' output comes first
-                    if one in done:
-                        one.result()
-        if waiting:
-            raise TimeoutError(f"{len(waiting)} of {len(found)} futures are not done after {timeout} s.")
-    return _replaced(x)
-
-
-def _collect(x: Any, found: list[cf.Future[Any]]) -> None:
-    if isinstance(x, cf.Future):
-        found.append(x)
-    elif isinstance(x, dict):
-        for part in x.values():
-            _collect(part, found)
-    elif isinstance(x, (list, tuple, set, frozenset)):
-        for part in x:
-            _collect(part, found)
-
-
-def _replaced(x: Any) -> Any:
-    if isinstance(x, cf.Future):
-        return x.result()
-    if isinstance(x, dict):
-        changed = {key: _replaced(part) for key, part in x.items()}
-        return changed if type(x) is dict else _like(x, changed)
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*map(_replaced, x))
-    if isinstance(x, (list, tuple, set, frozenset)):
-        return type(x)(map(_replaced, x))
-    return x
-
-
-def _like(x: dict[Any, Any], changed: dict[Any, Any]) -> Any:
-    copy = x.copy()
-    copy.update(changed)
-    return copy

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from ..core.numeric import whole
 from ..errors import PlanError
+from .folding import fold
 from .plan import current_plan
 
 
+@fold
 def n_workers() -> int:
     """How many elements run at the same time on the present plan; 1 for the sequential one."""
     backend = current_plan().backend()
     return 1 if backend is None else backend.n_workers
 
 
+@fold
 def n_free_workers() -> int:
     """How many workers have nothing of this program's to do; 1 for the sequential plan.
 
@@ -22,6 +26,7 @@ def n_free_workers() -> int:
     return 1 if backend is None else max(0, backend.n_workers - backend.session.unfinished())
 
 
+@fold
 def scale(n: int) -> None:
     """Changes the number of workers, and returns when they are there. Those that go finish what they run.
 
@@ -31,7 +36,8 @@ def scale(n: int) -> None:
     Raises:
         PlanError: The plan cannot be scaled, or not to this number.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+    number = whole(n, 0)
+    if number is None:
         raise PlanError(f"scale({n!r}): the number of workers is a whole number of at least 0.")
     plan = current_plan()
     backend = plan.backend()
@@ -39,6 +45,6 @@ def scale(n: int) -> None:
         raise PlanError(
             "The sequential plan has no workers to scale; choose plan('local') or plan('cluster')."
         )
-    if plan.kind == "local" and n == 0:
+    if plan.kind == "local" and number == 0:
         raise PlanError("plan('local') needs at least one worker; choose plan('sequential') to have none.")
-    backend.scale(n)
+    backend.scale(number)

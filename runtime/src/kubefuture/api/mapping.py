@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..core.rng import Seed
-from .folding import folded
+from .folding import fold, folded
 from .options import Options, Progress
 from .progress import Meter
 from .running import Failed
@@ -56,6 +56,7 @@ def map(  # noqa: A001 (the built-in's name, as in concurrent.futures)
         )
 
 
+@fold
 def imap(
     fn: Callable[..., T],
     *iterables: Iterable[Any],

@@ -9,12 +9,13 @@ from ..backends.capabilities import Capability
 from ..core.context import current_element
 from ..errors import PlanError
 from .attached import Attached
-from .folding import folded
+from .folding import fold
 from .mapping import collect
 from .options import Options, Progress
 from .plan import current_plan
 
 
+@fold
 def attach(
     name: str,
     *,
@@ -41,14 +42,14 @@ def attach(
         TimeoutError: Time ran out.
     """
     options = Options(on_error=on_error, progress=progress, timeout=timeout, name=name)
-    with folded:
-        stream = Attached(_journaled(), options)
-        try:
-            return collect(stream, options)
-        finally:
-            stream.close()
+    stream = Attached(_journaled(), options)
+    try:
+        return collect(stream, options)
+    finally:
+        stream.close()
 
 
+@fold
 def forget(name: str) -> None:
     """Deletes a named map and all its results; one that is not finished is cancelled.
 

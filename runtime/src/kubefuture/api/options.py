@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..core.numeric import seconds, whole
 from ..core.rng import Seed
 from ..errors import PlanError
 
@@ -48,16 +49,26 @@ class Options:
     output: Output = "ordered"
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and not _is_number(self.timeout):
-            raise PlanError(f"timeout={self.timeout!r} is no number of seconds.")
-        if self.task_timeout is not None and not (_is_number(self.task_timeout) and self.task_timeout > 0):
-            raise PlanError(f"task_timeout={self.task_timeout!r} is no number of seconds above 0.")
-        if not isinstance(self.retries, int) or isinstance(self.retries, bool) or self.retries < 0:
-            raise PlanError(f"retries={self.retries!r} is no whole number of at least 0.")
-        if self.chunk_size is not None and (
-            not isinstance(self.chunk_size, int) or isinstance(self.chunk_size, bool) or self.chunk_size < 1
+        if self.timeout is not None:
+            self._set("timeout", seconds(self.timeout), "number of seconds")
+        if self.task_timeout is not None:
+            limit = seconds(self.task_timeout)
+            self._set(
+                "task_timeout", limit if limit is None or limit > 0 else None, "number of seconds above 0"
+            )
+        if self.retries != 0 or type(self.retries) is not int:
+            self._set("retries", whole(self.retries, 0), "whole number of at least 0")
+        if self.chunk_size is not None:
+            self._set("chunk_size", whole(self.chunk_size, 1), "whole number of at least 1")
+        if self.progress is not None and not (
+            isinstance(self.progress, (bool, str)) or callable(self.progress)
         ):
-            raise PlanError(f"chunk_size={self.chunk_size!r} is no whole number of at least 1.")
+            raise PlanError(
+                f"progress={self.progress!r}; it can be True, False, a text that the bar begins with, or a function of "
+                "how many elements are done and of how many."
+            )
+        if self.label is not None and not isinstance(self.label, str):
+            raise PlanError(f"label={self.label!r}; it can be a text.")
         if self.name is not None and not _is_name(self.name):
             raise PlanError(
                 f"name={self.name!r}; it can be a text of 1 to {_NAME_LENGTH} characters that can be printed."
@@ -67,10 +78,12 @@ class Options:
         if self.on_error not in ("raise", "return"):
             raise PlanError(f"on_error={self.on_error!r}; it can be 'raise' or 'return'.")
 
+    def _set(self, name: str, number: float | None, wanted: str) -> None:
+        """Keeps a number as Python's own, whatever type it had."""
+        if number is None:
+            raise PlanError(f"{name}={getattr(self, name)!r} is no {wanted}.")
+        object.__setattr__(self, name, number)
+
 
 def _is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH and value.isprintable()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

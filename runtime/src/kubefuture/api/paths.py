@@ -10,6 +10,7 @@ from typing import Any
 from ..core.context import current_element
 from ..core.current_folder import current_folder, own_folders
 from ..errors import MissingFileError, PlanError
+from .folding import fold
 
 _MARK = ".copier-answers.yml"
 
@@ -25,6 +26,7 @@ class ProjectPath(type(Path())):  # type: ignore[misc]  # the class is another o
         return _arrived, (self._relative, os.fspath(self))
 
 
+@fold
 def path(relative: str | os.PathLike[str]) -> Path:
     """The path of a file or folder of the project, in the program and in elements.
 

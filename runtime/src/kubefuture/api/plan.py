@@ -14,8 +14,10 @@ from ..core.context import current_element
 from ..core.current_folder import current_folder
 from ..core.descriptors import require_descriptors
 from ..core.notice import say
+from ..core.numeric import whole
 from ..core.resources import available_cores
 from ..errors import NotUpError, PlanError
+from .folding import fold
 
 if TYPE_CHECKING:
     from ..backends.base import Backend
@@ -114,7 +116,7 @@ class Plan:
         if self.kind == "dask":
             from ..backends.dask import DaskBackend
 
-            return DaskBackend(self.address, self.workers, self.threads_per_slot)
+            return DaskBackend(self.address, self.workers, self.threads_per_slot, self.connection)
         from ..backends.cluster import ClusterBackend
 
         assert self.connection is not None
@@ -145,6 +147,7 @@ os.register_at_fork(after_in_child=_forked)
 _sequential = Plan("sequential", None, None)
 
 
+@fold
 def plan(
     kind: str | Plan | None = None, *, workers: int | None = None, connection: str | os.PathLike[str] | None = None,
     threads_per_slot: int = 1, address: Any = None,
@@ -152,16 +155,17 @@ def plan(
     """Chooses how work runs from now on.
 
     Args:
-        kind: "sequential" (in place), "local" (this machine's cores), "cluster" (what `make up` started),
-            "dask" (a Dask cluster), or a plan that an earlier call returned. Without it nothing changes.
+        kind: "sequential" (in place), "local" (this machine's cores), "cluster" (what `make up` started, also if
+            that runs Dask), "dask" (a Dask cluster), or a plan that an earlier call returned. Without it nothing
+            changes.
         workers: For "local", and for "dask" without an address: how many; by default `available_cores()`.
         connection: For "cluster": its connection file; by default the one that KUBEFUTURE_CONNECTION names,
-            or the project's.
+            or the project's. For "dask": the same, if that cluster runs Dask.
         threads_per_slot: For "local", and for "dask" without an address: threads of the numerical libraries in a
             slot.
         address: For "dask": the scheduler's address, as `tcp://host:8786`, or a `distributed.Client`, or a cluster
-            object of Dask's. By default the one that Dask's own settings name (`DASK_SCHEDULER_ADDRESS`), else
-            workers of this program's own on this machine.
+            object of Dask's. By default what `make up` started, if that runs Dask, else the one that Dask's own
+            settings name (`DASK_SCHEDULER_ADDRESS`), else workers of this program's own on this machine.
 
     Returns:
         The plan before, or the present one where nothing changes. As a context manager it is put back at the end of
@@ -172,10 +176,16 @@ def plan(
         NotUpError: There is no cluster, or it does not answer.
     """
     before = _effective()
+    settings = workers is not None or connection is not None or threads_per_slot != 1 or address is not None
     if isinstance(kind, Plan):
+        if settings:
+            raise PlanError(
+                f"{kind} is a plan with settings of its own; for others choose one by its kind, as "
+                "kf.plan('local', workers=4)."
+            )
         new = kind
     elif kind is None:
-        if (workers, connection, threads_per_slot, address) != (None, None, 1, None):
+        if settings:
             raise PlanError("Which plan? For example, kf.plan('local', workers=4).")
         return current_plan()
     else:
@@ -233,7 +243,8 @@ def _default() -> Plan:
             )
         return _checked(kind, int(number) if number else None, None, 1)
     found = _find_connection()
-    fallen_back = Plan("cluster", None, found) if found is not None else Plan("sequential", None, None)
+    kind = "sequential" if found is None else _kind_at(found)
+    fallen_back = Plan(kind, None, found)
     fallen_back.by_default = not os.environ.get("KUBEFUTURE_CONNECTION")
     return fallen_back
 
@@ -256,11 +267,12 @@ def _checked(
             raise PlanError(
                 f"plan({kind!r}) takes no workers=; that is for plan('local'). See kf.scale for clusters."
             )
-        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
-            raise PlanError(f"workers={workers!r} is no whole number of at least 1.")
-    if threads_per_slot < 1:
-        raise PlanError(f"threads_per_slot={threads_per_slot!r} is no whole number of at least 1.")
+        workers = _whole("workers", workers)
+    threads_per_slot = _whole("threads_per_slot", threads_per_slot)
     path = Path(connection) if connection is not None else None
+    if kind == "dask" and (address, workers, path) == (None, None, None):
+        found = _find_connection()
+        path = found if found is not None and _kind_at(found) == "dask" else None
     if kind == "cluster" and path is None:
         path = _find_connection()
         if path is None:
@@ -269,7 +281,24 @@ def _checked(
                 f"There is no cluster: no .kubefuture/connection.json in {folder} or above. "
                 "Start one with `make up`, and run the script with `make run`."
             )
+    if kind == "cluster":
+        assert path is not None
+        kind = _kind_at(path)
     return Plan(kind, workers, path, threads_per_slot, address)
+
+
+def _kind_at(path: Path) -> str:
+    """The plan for the cluster that a connection file leads to."""
+    from ..core.connection import DASK, Connection
+
+    return "dask" if Connection.engine_at(path) == DASK else "cluster"
+
+
+def _whole(name: str, value: Any) -> int:
+    number = whole(value, 1)
+    if number is None:
+        raise PlanError(f"{name}={value!r} is no whole number of at least 1.")
+    return number
 
 
 def _find_connection() -> Path | None:

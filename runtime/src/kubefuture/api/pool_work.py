@@ -128,7 +128,7 @@ class Work:
         self._changed = Condition()
         self._pending.clear()
         self._starting = 0
-        self._unshown.forget()
+        self._unshown.abandon()
 
     @property
     def _busy(self) -> bool:

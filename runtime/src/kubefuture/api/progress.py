@@ -33,6 +33,8 @@ class Meter:
         self._done = 0
         self._failed = 0
         self._bar: Any = None
+        self._tally: Tally | None = None
+        self._workers: int | None = None
         self._callback = progress if callable(progress) else None
         self._description = progress if isinstance(progress, str) else label
         asked = isinstance(progress, str) or progress is True
@@ -52,6 +54,8 @@ class Meter:
             self._failed += failed
             if self._is_there():
                 self._bar.update(self._done - self._bar.n)
+                if self._failed:
+                    self._describe()
 
     def look(self, tally: Tally | None, workers: int) -> None:
         """Shows what goes on, also while nothing is finished.
@@ -60,11 +64,16 @@ class Meter:
             tally: What the scheduler says of the map, None while it has said nothing.
             workers: How many are connected.
         """
-        if not self._is_there():
-            return
-        counts = [(workers, "worker" if workers == 1 else "workers")]
-        if tally is not None:
-            counts += [(tally.running, "running"), (tally.retried, "retried")]
+        self._tally, self._workers = tally, workers
+        if self._is_there():
+            self._describe()
+
+    def _describe(self) -> None:
+        counts: list[tuple[int, str]] = []
+        if self._workers is not None:  # None where elements run in this process
+            counts.append((self._workers, "worker" if self._workers == 1 else "workers"))
+        if self._tally is not None:
+            counts += [(self._tally.running, "running"), (self._tally.retried, "retried")]
         counts.append((self._failed, "failed"))
         said = [f"{count} {word}" for count, word in counts if count or word in ("workers", "running")]
         self._bar.set_postfix_str(", ".join(said))
@@ -111,4 +120,6 @@ def _has_no_size() -> bool:
 def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return any(
+        kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__
+    )  # Colab's is derived from it

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -17,13 +17,17 @@ from ..core.blame import kind_of
 from ..core.blobs import BlobFile
 from ..core.elements import FunctionRunner
 from ..core.in_place import run_packed
+from ..core.log_levels import wanted
 from ..core.packing import pack_function, unpack_result
 from ..core.raised import unpack_exception
-from ..core.relay import silence, wanted_level
+from ..core.relay import silence
 from ..core.unseeded import warn_unseeded
 from ..errors import PlanError, ResultError
 from ..protocol.messages import Function
 from .options import Output
+
+_NAME = 80
+"""Letters of a function's name at most."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,21 @@ def packed_function(
     if not callable(function):
         raise PlanError(f"{function!r} is {kind_of(function)}, not a function.")
     payload, shared, files = pack_function(function)
-    level = wanted_level()
+    level, levels = wanted()
     limit, blobs = task_timeout or 0.0, tuple(file.blob for file in files) if files else ()
+    inner = function.func if isinstance(function, partial) else function
+    name = str(getattr(inner, "__qualname__", "") or type(inner).__name__)[:_NAME]
     if root is None and not own_seeds:
-        return Function(0, payload, shared, limit=limit, blobs=blobs, level=level, live=live), files
+        message = Function(
+            0, payload, shared, limit=limit, blobs=blobs, level=level, live=live, levels=levels, name=name
+        )
+        return message, files
     wants = wants_rng(function, positional)
     packed = root.packed() if root is not None else b""
-    return Function(0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level, live), files
+    message = Function(
+        0, payload, shared, wants, packed, own_seeds, limit, blobs, False, level, live, levels, name
+    )
+    return message, files
 
 
 def with_blobs(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 from ..core.packing import pack_shared
+from .folding import fold
 
 T = TypeVar("T")
 
 
+@fold
 def share(x: T) -> T:
     """Makes large data cheap to use in many calls, as what functions capture or as arguments.
 

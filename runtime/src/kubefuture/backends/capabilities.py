@@ -18,7 +18,10 @@ class Capability(Enum):
     DRAIN = "workers that are too many finish what they run before they go"
     STOP = "an element that runs is stopped when it is cancelled"
     LIMIT = "an element that runs longer than `task_timeout=` is stopped; otherwise it fails when it is done"
-    STRIKES = "an element that ends its worker is known at once, and the report has its last lines"
+    STRIKES = (
+        "an element that ends its worker is known at once, and the report has the last that it printed, warned and "
+        "logged; otherwise that is lost"
+    )
     LIVE = '`output="live"` shows what elements print while they run; otherwise when they are done'
     CHILDREN = (
         "what C code and programs that an element starts print arrives as well, not only what Python does"

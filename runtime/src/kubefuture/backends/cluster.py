@@ -25,6 +25,7 @@ from ..client.mistakes import declared
 from ..client.quiet import Quiet
 from ..client.scaling import Scaling
 from ..client.session import Session
+from ..client.trying import Trying
 from ..core.blob_lane import Lane
 from ..core.connection import Connection
 from ..core.direct_link import DirectLink, connect_directly
@@ -32,8 +33,7 @@ from ..core.identity import hello
 from ..core.link import Link, connect, no_answer
 from ..core.notice import say
 from ..core.receiver import SUPPORTED, Receiver
-from ..core.settings import RECONNECT_SECONDS
-from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
+from ..errors import KubefutureError, VersionError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
 from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, Status, Welcome
@@ -79,7 +79,7 @@ class ClusterBackend:
         self._bits = Bits(session)
         self._quiet = Quiet(self.session, lambda: self.why_no_slots)
         self._thread = LoopThread("kubefuture-io")
-        started = asyncio.run_coroutine_threadsafe(self._connect(), self._thread.loop)
+        started = asyncio.run_coroutine_threadsafe(self._reach(first=True), self._thread.loop)
         try:
             started.result()
         except BaseException as error:
@@ -202,7 +202,7 @@ class ClusterBackend:
                 self._link = None
                 if link.failure is not None:  # over the next connection it would come again
                     raise link.failure
-                if self._closing or self.session.error is not None or not await self._reconnect():
+                if self._closing or self.session.error is not None or not await self._reach():
                     return
         except Exception as error:
             with self.session.lock:
@@ -216,31 +216,24 @@ class ClusterBackend:
         if isinstance(self._greeted, DirectLink):
             self._greeted.break_off()
 
-    async def _reconnect(self) -> bool:
-        """Connects again; False when the program ends meanwhile. The file is read anew, as its token may be.
+    async def _reach(self, *, first: bool = False) -> bool:
+        """Connects; False when the program ends meanwhile. The file is read anew, as its token may be.
 
         A program that ends tries once more, to say goodbye: who is only away keeps its work for a day (R10).
         """
-        give_up = time.monotonic() + RECONNECT_SECONDS
+        trying = Trying(self._connection, time.monotonic(), first=first)
         while True:
             ending = self._closing
             try:
                 self._connection = Connection.load(self._path)
                 await self._connect()
-                if self._closing and self._link is not None:
+                if self._closing:
                     self._leave()
-                    await self._link.lost
-                return not self._closing
-            except (LoginError, VersionError):
-                raise
+                return True
             except OSError as error:
                 if ending:
                     return False
-                if time.monotonic() > give_up:
-                    raise NoAnswerError(
-                        f"The scheduler of project {self._connection.project} went away and has not come back for "
-                        f"{RECONNECT_SECONDS:.0f} s ({error}). What had not finished is lost; `make up` and run again."
-                    ) from None
+                trying.failed(error, time.monotonic())
                 await asyncio.sleep(_PAUSE)
 
     def _send(self, messages: list[Message]) -> None:

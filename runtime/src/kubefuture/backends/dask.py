@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,50 +30,55 @@ from ..core.identity import hello
 from ..core.patience import wait_until
 from ..core.raised import pack_exception
 from ..core.resources import available_cores
-from ..errors import ClusterError, KubefutureError, NoAnswerError, PlanError
+from ..errors import ClusterError, KubefutureError, VersionError
 from ..protocol.messages import Cancel, Function, Message, Slots, TallyRequest
 from ..worker.in_dask import Answer, run_chunk, set_dask_apart
 from .dask_calls import DaskCalls
-from .dask_client import check_workers, connected, load_dask, named_by_settings
+from .dask_client import load_dask, named_by_settings
+from .dask_clusters import DaskCluster, FoundDask, OwnDask
 from .dask_parcels import DaskParcels
-from .dask_workers import DaskWorkers
+from .dask_project import DaskProject
 
 _TICK = 0.25
 _CLOSE_SECONDS = 10.0
 
 
 class DaskBackend:
-    """A Dask cluster: one that is there, or one of this program's own.
+    """A Dask cluster: the project's, another one that is there, or one of this program's own.
 
     Args:
         address: Its scheduler's, or a `distributed.Client` or cluster object; None for workers of our own.
         workers: How many of these; None for as many as there are cores, if Dask's own settings name no cluster.
         threads_per_slot: How many threads their numerical libraries may use.
+        connection: The connection file of the project's cluster, which runs Dask; None for any other.
 
     Raises:
         PlanError: Dask is not installed, or this cluster cannot be used.
         ClusterError: It does not answer, or does not fit.
     """
 
-    def __init__(self, address: Any, workers: int | None = None, threads_per_slot: int = 1) -> None:
+    def __init__(
+        self,
+        address: Any,
+        workers: int | None = None,
+        threads_per_slot: int = 1,
+        connection: Path | None = None,
+    ) -> None:
         self._distributed = load_dask()
         self.session = Session(threading.RLock(), self._send)
         self._pid = os.getpid()
         self._calls = DaskCalls()
         self._quiet = Quiet(self.session, lambda: self.why_no_slots)
         self._path = hello("client").sys_path
-        self._chosen = workers
-        self._wanted = workers or available_cores()
-        self._address = address
+        self._choice = address, workers, threads_per_slot, connection
         self._flying: dict[int, Any] = {}
         self._parcels = DaskParcels(self.session, self._path)
-        self._workers: DaskWorkers | None = None
+        self._cluster: DaskCluster | None = None
         self._client: Any = None
         self._own_client = True
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = False
         self._ready: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
-        self._threads_per_slot = threads_per_slot
         self._started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name="kubefuture-dask", daemon=True)
         self._thread.start()
@@ -85,14 +91,13 @@ class DaskBackend:
     @property
     def n_workers(self) -> int:
         """How many elements run at the same time: one a worker process."""
-        return self._wanted if self._workers is not None else self.session.slots
+        wanted = self._known.wanted
+        return self.session.slots if wanted is None else wanted
 
     @property
     def why_no_slots(self) -> str:
         """Why there is no worker."""
-        if self._workers is not None:
-            return "they are still starting; the machine may be busy"
-        return f"the Dask cluster at {self._client.scheduler.address} has no workers"
+        return self._known.why_no_slots(self._client)
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Calls a function in a thread when time has passed."""
@@ -101,14 +106,9 @@ class DaskBackend:
         timer.start()
 
     def scale(self, slots: int) -> None:
-        """Changes the number of workers of our own; returns when they are there, or told to go."""
-        if self._workers is None:
-            raise PlanError(
-                f"The Dask cluster at {self._client.scheduler.address} is not kubefuture's to scale; "
-                "use its own means, as cluster.scale(n)."
-            )
+        """Changes the number of workers; returns when they are there, or told to go."""
+        self._known.scale(slots)
         with self.session.lock:
-            self._wanted = slots
             self._events.put(self._look)
             wait_until(
                 self.session.slots_changed,
@@ -154,18 +154,23 @@ class DaskBackend:
         finally:
             self._disconnect()
 
+    @property
+    def _known(self) -> DaskCluster:
+        assert self._cluster is not None
+        return self._cluster
+
     def _connect(self) -> None:
         set_dask_apart()
-        distributed, address = self._distributed, self._address
-        if address is None:
-            address = named_by_settings() if self._chosen is None else None
-        if address is None:
-            self._workers = DaskWorkers(distributed, self._threads_per_slot)
-            self._workers.start(self._wanted)
-            address = self._workers.cluster
-        self._client, self._own_client = connected(distributed, address)
-        if self._workers is None:
-            check_workers(self._client)
+        address, workers, threads_per_slot, connection = self._choice
+        if address is None and workers is None and connection is None:
+            address = named_by_settings()
+        if connection is not None:
+            self._cluster = DaskProject(connection)
+        elif address is not None:
+            self._cluster = FoundDask(self._distributed, address)
+        else:
+            self._cluster = OwnDask(self._distributed, workers or available_cores(), threads_per_slot)
+        self._client, self._own_client = self._cluster.connect()
 
     def _disconnect(self) -> None:
         self._ready.put(None)
@@ -177,8 +182,8 @@ class DaskBackend:
         with suppress(Exception):
             if self._client is not None and self._own_client:
                 self._client.close(timeout=_CLOSE_SECONDS)
-        if self._workers is not None:
-            self._workers.close()
+        if self._cluster is not None:
+            self._cluster.close()
 
     def _work(self) -> None:
         look_at = time.monotonic()
@@ -193,30 +198,22 @@ class DaskBackend:
             self._give()
 
     def _look(self) -> None:
-        """Sees which workers there are, and makes those of our own as many as are wanted."""
-        status = self._client.status
-        if status in ("closed", "closing"):
-            raise NoAnswerError("The Dask scheduler has gone away. Start it again, and call kf.plan.")
+        """Sees which workers there are."""
+        cluster = self._known
+        client = self._client = cluster.kept(self._client)
         slots = 0
-        if status == "running":
-            with suppress(OSError):
-                self._mend()
-                slots = len(self._client.nthreads())
+        if client.status == "running":
+            try:
+                slots = cluster.slots(client)
+            except VersionError:
+                raise
+            except OSError:
+                pass  # the scheduler does not say now
+        else:
+            self._parcels.clear()  # Dask forgets what a client gave it that is gone
         if slots != self.session.slots:
             self._tell([Slots(slots)])
         self._quiet.look()
-
-    def _mend(self) -> None:
-        workers = self._workers
-        if workers is None:
-            return
-        workers.reap()
-        names, wanted = workers.names, self._wanted
-        if len(names) < wanted:
-            workers.start(wanted - len(names))
-        elif len(names) > wanted:
-            self._client.retire_workers(names=names[wanted:], close_workers=True)
-            workers.retired(names[wanted:])
 
     def _take(self, messages: list[Message]) -> None:
         for message in messages:
@@ -236,22 +233,26 @@ class DaskBackend:
 
     def _give(self) -> None:
         """Gives Dask the next chunks."""
+        if self._client.status != "running":
+            return
         for sent in self._calls.next(self.session.slots):
             try:
                 parcel, *contents = self._parcels.arguments(
                     self._client, self._calls.functions[sent.function]
                 )
-            except (OSError, self._distributed.comm.CommClosedError):  # who was to have it has gone
+                future = self._client.submit(
+                    run_chunk,
+                    parcel,
+                    msgspec.msgpack.encode(sent.chunk),
+                    *contents,
+                    key=f"kubefuture-{id(self)}-{sent.number}",
+                    pure=False,
+                )
+            # Who was to have it has gone, or the connection is lost, and with it what Dask was given before.
+            except (OSError, CancelledError, self._distributed.comm.CommClosedError):
+                self._parcels.lost(sent.function)
                 self._tell(self._calls.lost(sent.number))
                 continue
-            future = self._client.submit(
-                run_chunk,
-                parcel,
-                msgspec.msgpack.encode(sent.chunk),
-                *contents,
-                key=f"kubefuture-{id(self)}-{sent.number}",
-                pure=False,
-            )
             self._flying[sent.number] = future
             future.add_done_callback(partial(self._ended, sent.number))
 
@@ -261,18 +262,25 @@ class DaskBackend:
 
     def _fetch(self) -> None:
         """Fetches answers, in a thread of its own: while Dask makes one again that died with its worker, this waits."""
-        while (first := self._ready.get()) is not None:
-            ready = [first]
-            with suppress(queue.Empty):
-                while (more := self._ready.get_nowait()) is not None:
-                    ready.append(more)
-            good = [(number, future) for number, future in ready if future.status == "finished"]
-            contents: list[bytes | None] = [None] * len(good)
-            with suppress(Exception):  # then they are asked for one by one
-                contents = self._client.gather([future for _, future in good])
-            known = {number: content for (number, _), content in zip(good, contents, strict=True)}
-            for number, future in ready:
-                self._events.put(partial(self._landed, number, _ending(future, known.get(number))))
+        while self._fetch_some():
+            pass
+
+    def _fetch_some(self) -> bool:
+        """Those that are ready; False at the end. A function, as Dask keeps what a variable of the loop refers to."""
+        if (first := self._ready.get()) is None:
+            return False
+        ready = [first]
+        with suppress(queue.Empty):
+            while (more := self._ready.get_nowait()) is not None:
+                ready.append(more)
+        good = [(number, future) for number, future in ready if future.status == "finished"]
+        contents: list[bytes | None] = [None] * len(good)
+        with suppress(Exception):  # then they are asked for one by one
+            contents = self._client.gather([future for _, future in good])
+        known = {number: content for (number, _), content in zip(good, contents, strict=True)}
+        for number, future in ready:
+            self._events.put(partial(self._landed, number, _ending(future, known.get(number))))
+        return True
 
     def _landed(self, number: int, ending: bytes | BaseException) -> None:
         """What became of a chunk."""
@@ -282,7 +290,7 @@ class DaskBackend:
         if isinstance(ending, bytes):
             self._tell(calls.done(number, msgspec.msgpack.decode(ending, type=Answer)))
         elif isinstance(ending, distributed.KilledWorker):
-            deaths, host = ending.allowed_failures + 1, ending.last_worker.host
+            deaths, host = ending.allowed_failures + 1, self._known.host_of(ending.last_worker)
             self._tell(calls.died(number, deaths, "its Dask worker ended", host))
         elif isinstance(ending, (CancelledError, distributed.comm.CommClosedError)):
             self._parcels.lost(calls.function_of(number))

@@ -67,6 +67,7 @@ class _Call:
         again: Chunks that Dask has forgotten, to be sent once more.
         losses: How often Dask has forgotten a chunk, by its first element.
         flying: How many chunks are with Dask.
+        retried: How often an element ran again, as far as that is known.
     """
 
     id: int
@@ -83,6 +84,7 @@ class _Call:
     flying: int = 0
     ran: int = 0
     seconds: float = 0.0
+    retried: int = 0
 
 
 class DaskCalls:
@@ -142,9 +144,11 @@ class DaskCalls:
         return told
 
     def tally(self, message: TallyRequest, slots: int) -> list[Message]:
-        """How a map is doing: so many workers run its chunks, and so many of these were sent once more."""
+        """How a map is doing: so many workers run its chunks; what was sent once more or ran again is retried."""
         call = self._calls.get(message.call)
-        return [] if call is None else [Tally(call.id, min(call.flying, slots), sum(call.losses.values()))]
+        if call is None:
+            return []
+        return [Tally(call.id, min(call.flying, slots), call.retried + sum(call.losses.values()))]
 
     def next(self, slots: int) -> list[Sent]:
         """The chunks to give to Dask now, for so many workers: single futures first, then the maps in turn."""
@@ -184,6 +188,7 @@ class DaskCalls:
             return []
         call.ran += len(answer.payloads)
         call.seconds += answer.seconds
+        call.retried += answer.retried
         messages: list[Message] = [UnseededCall(call.id, answer.drew)] if answer.drew else []
         raised = set(answer.raised)
         at, last = 0, len(answer.payloads)

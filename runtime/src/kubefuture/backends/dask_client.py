@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..core.version import differences, own_environment
@@ -51,8 +52,15 @@ def connected(distributed: Any, address: Any) -> tuple[Any, bool]:
         ) from None
 
 
-def check_workers(client: Any) -> None:
+def check_workers(
+    client: Any, workers: Collection[str] | None = None, advice: str = "Give both the same versions."
+) -> None:
     """Looks whether the workers that are there can run our elements.
+
+    Args:
+        client: Dask's.
+        workers: The addresses of those to ask; None for all.
+        advice: What to do where versions differ.
 
     Raises:
         PlanError: They are threads of this program.
@@ -64,17 +72,18 @@ def check_workers(client: Any) -> None:
             "The workers of this Dask cluster are threads of this program, and elements need processes of their own. "
             "Start it with processes=True."
         )
-    try:
-        found = client.run(own_environment)
-    except ImportError as error:
-        raise VersionError(
-            f"The workers of the Dask cluster at {name} lack a package: {error}. Install kubefuture there, in the "
-            "version that this program has."
-        ) from None
+    found = client.run(own_environment, workers=None if workers is None else list(workers), on_error="return")
     own = own_environment()
     for worker, environment in found.items():
+        if isinstance(environment, ImportError):
+            raise VersionError(
+                f"The workers of the Dask cluster at {name} lack a package: {environment}. Install kubefuture there, "
+                "in the version that this program has."
+            )
+        if isinstance(environment, Exception):
+            continue  # it has just gone
         wrong = differences(own, environment)
         if wrong:
             raise VersionError(
-                f"This program and the Dask worker {worker} do not fit together: {wrong}. Give both the same versions."
+                f"This program and the Dask worker {worker} do not fit together: {wrong}. {advice}"
             )

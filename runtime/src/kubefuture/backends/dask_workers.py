@@ -30,7 +30,11 @@ _BOOTSTRAP = (
     "from distributed.cli.dask_worker import main; main()"
 )
 _SOURCE = str(Path(__file__).resolve().parents[2])
-_QUIET = {"DASK_LOGGING__DISTRIBUTED": "critical"}
+_SETTINGS = {
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+    # Looks at all threads a hundred times a second, in which Python 3.11 before 3.11.9 can hang for ever (gh-106883).
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
 _REAP_SECONDS = 5.0
 
 
@@ -45,11 +49,13 @@ class _Silence:
         self._clusters = 0
         self._end = ExitStack()
 
-    def begin(self, distributed: Any) -> None:
+    def begin(self) -> None:
         """A cluster begins."""
+        from distributed.utils import silence_logging_cmgr
+
         with self._lock:
             if not self._clusters:
-                self._end.enter_context(distributed.utils.silence_logging_cmgr("critical"))
+                self._end.enter_context(silence_logging_cmgr("critical"))
                 log = logging.getLogger("distributed")
                 self._end.callback(setattr, log, "propagate", log.propagate)
                 log.propagate = False  # to the root logger's handlers, where the program has set any
@@ -66,7 +72,8 @@ class _Silence:
                 self._end.close()
 
 
-_silence = _Silence()
+silence = _Silence()
+"""Begun and ended by each cluster of ours."""
 
 
 class DaskWorkers:
@@ -82,7 +89,7 @@ class DaskWorkers:
     """
 
     def __init__(self, distributed: Any, threads_per_slot: int) -> None:
-        self._environment: Mapping[str, str] = slot_environment(threads_per_slot, os.environ) | _QUIET
+        self._environment: Mapping[str, str] = slot_environment(threads_per_slot, os.environ) | _SETTINGS
         self._numbers = count()
         self._living: dict[str, subprocess.Popen[bytes]] = {}
         self._leaving: list[subprocess.Popen[bytes]] = []
@@ -91,7 +98,7 @@ class DaskWorkers:
         self._keys = self._write_keys()
         # Our workers are killed in the end, and Dask may notice after its own silence is over.
         logging.getLogger("distributed.batched").addFilter(_is_no_farewell)
-        _silence.begin(distributed)
+        silence.begin()
         self.cluster: Any = distributed.LocalCluster(
             n_workers=0,
             processes=True,
@@ -143,7 +150,7 @@ class DaskWorkers:
         self._living.clear()
         with suppress(Exception):  # the interpreter may be ending, and Dask with it
             self.cluster.close(timeout=_REAP_SECONDS)
-        _silence.end()
+        silence.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write_keys(self) -> list[str]:

@@ -35,16 +35,37 @@ _COMMANDS = {
     "logs": "show what keeper, scheduler and worker say",
     "trace": "show the life of a map, from the logs",
     "conformance": "check that everything behaves as it should on these workers",
+    "forward": "show a page for browsers at an address of this machine",
     "shell": "open Python with the project's packages and workers",
     "update": "bring in what is new in the template",
     "values": "check values.yaml",
     "environment": "make .venv what requirements.lock says",
     "record": "record what is about to be started (called by the playbooks)",
+    "rotate": "make a new token and certificate for what is up on a cluster",
+    "cluster": "one step of up or down on a cluster (called by the playbooks)",
     "keeper": "start, stop or look for the processes on this machine (called by the playbooks)",
 }
 
 _UNCHECKED = ("doctor", "down", "update", "keeper", "record")
 """Not stopped by a wrong values.yaml: doctor reports it, update may mend it, and down must always work."""
+
+
+_TARGETS = (
+    "doctor",
+    "up",
+    "run",
+    "status",
+    "scale",
+    "down",
+    "lock",
+    "logs",
+    "trace",
+    "shell",
+    "forward",
+    "rotate",
+    "update",
+)
+"""Commands that people call by make."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in _UNCHECKED and not in_venv:
             from ..project import values
 
-            values.load(project)
+            values.load(project, keep=not getattr(options, "check", False))
         if not getattr(module, "IN_VENV", False) or in_venv:
             return int(module.run(project, options))
         if hasattr(module, "check"):
@@ -100,14 +121,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what was not understood; argparse says it below its whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        command = self.prog.split()[-1]
+        how = f"{self.prog} --help" if command not in _TARGETS else f"make {command} ARGS=--help"
+        self.exit(2, f"error: {message[:1].upper()}{message[1:]}. Nothing was done. What it takes: {how}\n")
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
     program = "python -m kubefuture"
     if name:
-        return argparse.ArgumentParser(
-            prog=f"{program} {name}", description=f"{_COMMANDS[name].capitalize()}."
-        )
+        return _Parser(prog=f"{program} {name}", description=f"{_COMMANDS[name].capitalize()}.")
     rows = "\n".join(f"  {command:<12} {what}" for command, what in _COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=program,
         usage=f"{program} COMMAND [options]",
         description="The commands behind a project's make targets, run in the project's folder.",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from itertools import chain
 
-from ..project.checks import check_all, check_before_up
+from ..errors import KubefutureError
+from ..project import values
+from ..project.checks import Finding, check_all, check_before_up
 from ..project.errors import ProjectError
 from ..project.folder import Project
 
@@ -17,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--before-up", action="store_true", help="only say what keeps the workers from starting"
     )
+    parser.add_argument("--check", action="store_true", help="change nothing, which it never does")
 
 
 def run(project: Project, options: argparse.Namespace) -> int:
@@ -26,8 +31,9 @@ def run(project: Project, options: argparse.Namespace) -> int:
             if finding.state == "stop":
                 raise ProjectError(finding.words)
         return 0
-    findings = list(check_all(project))
-    for finding in findings:
+    findings: list[Finding] = []
+    for finding in chain(check_all(project), _of_cluster(project)):
+        findings.append(finding)
         print(_MARKS[finding.state] + finding.words)
     stops = sum(finding.state == "stop" for finding in findings)
     if stops:
@@ -42,3 +48,14 @@ def run(project: Project, options: argparse.Namespace) -> int:
     else:
         print(f"{verdict}. Next: make up")
     return 0
+
+
+def _of_cluster(project: Project) -> Iterator[Finding]:
+    try:
+        wanted = values.load(project)
+    except KubefutureError:
+        return  # it was reported
+    if wanted.provider != "local":
+        from ..kube.providers import provider_of
+
+        yield from provider_of(wanted.provider).check(project, wanted)

@@ -10,20 +10,28 @@ from pathlib import Path
 
 from ..keeper.places import Places
 from ..keeper.programs import BLOBS, journal_of
-from ..keeper.proof import Proof, look
-from ..project import record
+from ..keeper.proof import look
+from ..project import deployed, record
 from ..project.errors import ProjectError
 from ..project.folder import Project
 from ..project.mutex import project_lock
 from ..project.playbook import play
-from ..project.record import Record
+from ..project.proof import Proof
+from .down_check import check, refuse_half
 
 LEFT = 3
 UNKNOWN = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's options, of which there are none."""
+    """Adds the command's options."""
+    parser.add_argument(
+        "--project", default="", metavar="NAME", help="a project that another checkout has put on a cluster"
+    )
+    parser.add_argument("--provider", default="", help="where that one is")
+    parser.add_argument(
+        "--check", action="store_true", help="only say what would be deleted, and delete nothing"
+    )
     parser.epilog = (
         "exit codes: 0 nothing is left, 3 something is left (it is named), 4 that could not be told"
     )
@@ -32,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(project: Project, options: argparse.Namespace) -> int:
     """Ends everything and says what was looked at."""
     try:
-        with project_lock(project, "make down"):
+        with project_lock(project, "make down", looking=options.check):
+            if options.check:
+                return check(project, options.project, options.provider)
+            if options.project or options.provider:
+                _find(project, options.project, options.provider)
             return _down(project)
     except ProjectError as error:
         # Whatever stops us, nothing is proved.
@@ -41,24 +53,34 @@ def run(project: Project, options: argparse.Namespace) -> int:
 
 
 def _down(project: Project) -> int:
-    records = record.read_all(project)
-    if not records:
+    providers = [one.provider for one in deployed.read_all(project)]
+    if not providers:
         proof = look(Places.of(project))
         if not proof.left:
             return _verdict(proof, "Nothing was up.")
         # The record is gone, the processes are not: they carry the project's name.
-        records = [record.begin(project, "local", Places.of(project).sockets)]
-    worst = 0
-    for one in records:
+        providers = [record.begin(project, record.LOCAL, Places.of(project).sockets).provider]
+    for one in record.read_all(project):
         record.refuse_elsewhere(project, one)
-        proof = _end(project, one)
-        if not proof.left and not proof.unchecked:
+    worst = 0
+    for provider in providers:
+        proof = _end(project, provider)
+        if provider == record.LOCAL and not proof.left and not proof.unchecked:
             _delete_journal(project, proof)
         code = _verdict(proof, "Everything is down.")
         if code == 0:
-            record.remove(project, one.provider)
+            deployed.remove(project, provider)
         worst = max(worst, code)
     return worst
+
+
+def _find(project: Project, name: str, provider: str) -> None:
+    """Records what another checkout has put on a cluster, so that it can be ended from here."""
+    from ..kube.providers import provider_of
+
+    refuse_half(name, provider)
+    deployed.refuse_other(project, provider)  # which is this folder's own, and would be ended with it
+    provider_of(provider).adopt(project, name)
 
 
 def _delete_journal(project: Project, proof: Proof) -> None:
@@ -75,16 +97,20 @@ def _delete_journal(project: Project, proof: Proof) -> None:
             print("  deleted the journal with the results of named maps")
 
 
-def _end(project: Project, one: Record) -> Proof:
+def _end(project: Project, provider: str) -> Proof:
     with tempfile.TemporaryDirectory(prefix="kubefuture-") as folder:
         report = Path(folder, "proof.json")
-        told = {"provider": one.provider, "tools_python": sys.executable, "report": str(report)}
-        code = play(project, "down", told)
+        told = {"provider": provider, "tools_python": sys.executable, "report": str(report)}
+        played = play(project, "down", told)
         try:
             return Proof.from_json(report.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
-            why = "the playbook was interrupted" if code == 130 else "the playbook failed before it looked"
-            return Proof(unchecked=[why])
+            why = (
+                "the playbook was interrupted"
+                if played.interrupted
+                else "the playbook failed before it looked"
+            )
+            return Proof(unchecked=[f"{why}. {played.broken}".rstrip(". ")])
 
 
 def _verdict(proof: Proof, words: str) -> int:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 
 from ..keeper.places import Places
+from ..project.changes import Change, report, report_all
 from ..project.folder import Project
+
+_CHECK = "only say what would be done, and change nothing"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="start|stop|look")
-    actions.add_parser("start", help="start keeper, scheduler and worker, or keep those that run")
-    actions.add_parser("stop", help="end them")
+    start = actions.add_parser("start", help="start keeper, scheduler and worker, or keep those that run")
+    start.add_argument("--check", action="store_true", help=_CHECK)
+    stop = actions.add_parser("stop", help="end them")
+    stop.add_argument("--check", action="store_true", help=_CHECK)
     look = actions.add_parser("look", help="look for what is left of them")
     look.add_argument(
         "--report", metavar="FILE", help="write what was looked at and found to a file, as JSON"
@@ -29,13 +34,40 @@ def run(project: Project, options: argparse.Namespace) -> int:
 
         return serve(options.lock_fd, options.report_fd)
     if options.action == "start":
-        return _start(project)
+        return _start_check(project) if options.check else _start(project)
     if options.action == "stop":
-        from ..keeper.stop import stop
-
-        stop(_recorded(project))
-        return 0
+        return _stop(project, options.check)
     return _look(project, options.report)
+
+
+def _stop(project: Project, check: bool) -> int:
+    from ..keeper import foreseen
+    from ..keeper.proof import look
+    from ..keeper.stop import stop
+
+    places = _recorded(project)
+    if check:
+        report_all(foreseen.stop(places))
+        return 0
+    was_there = bool(look(places).left)
+    stop(places)
+    if was_there:
+        report(Change("the workers", "The workers on this machine are ended."))
+    return 0
+
+
+def _start_check(project: Project) -> int:
+    """Runs in the tools' environment, since the project's own may not be there yet."""
+    from ..keeper import foreseen
+    from ..keeper.programs import plan_for
+    from ..project import values
+    from ..project.foreseen import is_pending
+
+    wanted = values.load(project, keep=False)
+    places = Places.of(project)
+    plan = plan_for(project, wanted, places.sockets, str(project.venv_python))
+    report_all(foreseen.start(places, plan, wanted.count, anew=is_pending(project, wanted)))
+    return 0
 
 
 def _start(project: Project) -> int:
@@ -52,8 +84,12 @@ def _start(project: Project) -> int:
     if started.replaced:
         print("The ones that ran were ended first: their settings, packages or source have changed.")
     if started.mended:
-        print(".kubefuture/connection.json was damaged, and is written anew. What runs goes on.")
-    print(f"{slots} {'up already' if started.was_up else 'up'} on this machine ({project.name}).")
+        words = ".kubefuture/connection.json was damaged, and is written anew. What runs goes on."
+        report(Change("the connection file", words))
+    if started.was_up and not started.scaled:
+        print(f"{slots} up already on this machine ({project.name}).")
+    else:
+        report(Change("the workers", f"{slots} up on this machine ({project.name})."))
     return 0
 
 

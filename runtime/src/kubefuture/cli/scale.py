@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from ..core.connection import Connection
+from ..core.connection import DASK, Connection
+from ..kube.place import Place, place_of_connection
 from ..project import values
 from ..project.errors import ProjectError
 from ..project.folder import Project
 from ..project.launch import refuse_if_down
+from ..project.progress import Step
 
 IN_VENV = True
 
@@ -26,12 +28,32 @@ def check(project: Project, options: argparse.Namespace) -> None:
 
 def run(project: Project, options: argparse.Namespace) -> int:
     """Scales."""
-    from ..client.control import set_scale
-
     count = int(options.count)
-    set_scale(Connection.load(project.connection_file), count)
+    connection = Connection.load(project.connection_file)
+    place = place_of_connection(connection)
+    if place is None:
+        from ..client.control import set_scale
+
+        set_scale(connection, count)
+    else:
+        _on_cluster(connection, place, count)
     print(f"{'1 worker' if count == 1 else f'{count} workers'} from now on, until the next `make up`.")
     return 0
+
+
+def _on_cluster(connection: Connection, place: Place, count: int) -> None:
+    from ..kube.rollout import wait
+
+    if connection.engine == DASK:
+        from ..kube.scaling import set_replicas
+
+        set_replicas(place, count)
+    else:
+        from ..client.control import order_scale
+
+        order_scale(connection, count)
+    with Step("Waiting for the pods") as step:
+        wait(place, step, count=count)
 
 
 def _count(text: str, most: int) -> int:

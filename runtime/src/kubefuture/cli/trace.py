@@ -6,14 +6,17 @@ logs ──> the lines of the map, and of whom it depends on ──> times since
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from ..core.events import Event, Value, parse
+from ..kube import logs, pods, record
+from ..kube.logs import Choice
 from ..project.errors import ProjectError
 from ..project.folder import Project
+from .logs import kept_in
 
 _PROGRAMS = ("scheduler", "worker")
 _OPENED = ("map-opened", "map-restored")
@@ -37,15 +40,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(project: Project, options: argparse.Namespace) -> int:
     """Prints the map's life."""
-    for text in trace(read(project.logs), options.map):
+    for text in trace(_events(project), options.map):
         print(text)
     return 0
 
 
-def read(logs: Path) -> list[Line]:
-    """All events in a folder of logs, in order."""
+def _events(project: Project) -> list[Line]:
+    """All that there are of what is up, on a cluster or here, or of what was up last."""
+    if (known := record.up(project)) is not None:
+        said = logs.past(known.place, Choice(), pods.of(known.place), -1)
+        return sorted(_lines(f"{line.when[:23]}Z {line.words}" for line in said), key=lambda line: line.time)
+    kept = kept_in(project)
+    return read(project.logs) if kept is None else read(kept, [path.stem for path in kept.glob("*.log")])
+
+
+def read(logs: Path, programs: Iterable[str] = _PROGRAMS) -> list[Line]:
+    """All events in a folder of logs, in order.
+
+    Args:
+        logs: The folder.
+        programs: Whose logs.
+    """
     found: list[Line] = []
-    for name in _PROGRAMS:
+    for name in programs:
         path = logs / f"{name}.log"
         if path.exists():
             with path.open(encoding="utf-8", errors="replace") as file:
@@ -135,7 +152,7 @@ def _details(fields: Mapping[str, Value]) -> str:
     return ", ".join(told)
 
 
-def _lines(texts: Iterator[str]) -> Iterator[Line]:
+def _lines(texts: Iterable[str]) -> Iterator[Line]:
     for text in texts:
         stamp, _, rest = text.rstrip("\n").partition(" ")
         try:

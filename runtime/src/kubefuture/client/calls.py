@@ -84,11 +84,11 @@ class TaskCall:
                 warn_unseeded(self.unseeded)
         try:
             if isinstance(outcome, Span):
-                future.set_result(unpack_result(_without_printed(future, outcome.payloads[0])))
+                future.set_result(unpack_result(_without_printed(future, outcome.payloads[0], self.id)))
             elif isinstance(outcome, Failure) and outcome.kind == "withdrawn":
                 future.cancel()
             elif isinstance(outcome, Failure):
-                _without_printed(future, outcome.payload)
+                _without_printed(future, outcome.payload, self.id)
                 future.set_exception(_error_of(future, outcome))
             else:
                 future.set_exception(outcome)
@@ -258,11 +258,14 @@ class MapCall:
         self.changed.notify_all()
 
 
-def _without_printed(future: Future[Any], payload: bytes) -> bytes:
-    """A payload without what was printed, which the future has now."""
+def _without_printed(future: Future[Any], payload: bytes, number: int) -> bytes:
+    """A payload without what was printed, which the future has now. The number is its call's."""
     printed, rest = peel(payload)
     if printed is not None:
         future.printed = [printed]  # type: ignore[attr-defined]
+        unasked = getattr(future, "unasked", None)
+        if unasked is not None:
+            unasked.keep(future, number)
     return rest
 
 

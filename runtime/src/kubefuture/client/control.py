@@ -37,7 +37,20 @@ def set_scale(connection: Connection, slots: int) -> Status:
     return asyncio.run(_ask(connection, Scale(slots), _SCALE_SECONDS))
 
 
-async def _ask(connection: Connection, question: Message, seconds: float) -> Status:
+def order_scale(connection: Connection, slots: int) -> Status:
+    """The same, without waiting for them: whoever can see more of the cluster than the scheduler does that.
+
+    Args:
+        connection: The cluster.
+        slots: How many, at least 0.
+
+    Raises:
+        ClusterError: It cannot be reached.
+    """
+    return asyncio.run(_ask(connection, Scale(slots), _STATUS_SECONDS, StatusRequest()))
+
+
+async def _ask(connection: Connection, question: Message, seconds: float, *more: Message) -> Status:
     answer: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
 
     def receive(messages: list[AnyMessage]) -> None:
@@ -56,7 +69,7 @@ async def _ask(connection: Connection, question: Message, seconds: float) -> Sta
             f"The scheduler of project {connection.project} does not answer at {connection.address} "
             f"({error.strerror or error}). Start it with `make up`."
         ) from None
-    link.send([hello("control"), question])
+    link.send([hello("control"), question, *more])
     try:
         waiting: set[asyncio.Future[Any]] = {answer, link.lost}
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

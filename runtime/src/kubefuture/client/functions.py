@@ -12,8 +12,8 @@ from ..protocol.messages import Blob, Function
 _KEPT = 64
 """So many functions of futures stay on the other side without a call that uses them."""
 
-_Key = tuple[bytes, bool, bool, float, tuple[Blob, ...], int, bool]
-"""What makes two futures' functions the same: payload, rng, own_seeds, limit, blobs, level, live."""
+_Key = tuple[bytes, bool, bool, float, tuple[Blob, ...], int, bool, bytes]
+"""What makes two futures' functions the same: payload, rng, own_seeds, limit, blobs, level, live, levels."""
 
 
 class Functions:
@@ -112,4 +112,5 @@ def _key(function: Function) -> _Key:
         function.blobs,
         function.level,
         function.live,
+        function.levels,
     )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
+from weakref import WeakSet
 
 from ..errors import NamedMapError
 from ..protocol.messages import (
@@ -59,12 +60,22 @@ class Naming:
     again: bool = False
 
 
+_begun: WeakSet[NamedCall] = WeakSet()
+
+
+def going_on() -> list[str]:
+    """The names of this program's maps that are not over, and do not end with it."""
+    mine = (call for call in _begun if not call.forgets and (call.left or not call.finished))
+    return sorted({call.naming.name for call in mine if call.unfinished})
+
+
 class NamedCall(MapCall):
     """A named map that this client began, or attached to.
 
     Attributes:
         asked: It was begun by somebody else, or earlier.
         forgets: It is to be forgotten.
+        left: Nobody here waits for it any more, and it goes on.
         whole: How many elements it has, -1 while that is not known.
     """
 
@@ -85,7 +96,7 @@ class NamedCall(MapCall):
         self.naming = naming
         self.asked = asked
         self.complete = self.closed = asked
-        self.forgets = False
+        self.forgets = self.left = False
         self.whole = -1
         self._blobs = blobs
         self._unkept: set[bytes] = set()
@@ -95,6 +106,7 @@ class NamedCall(MapCall):
         self._named_as = 0
         self._cursor = 0
         self._under_way = 0
+        _begun.add(self)
 
     @property
     def finished(self) -> bool:

@@ -63,6 +63,11 @@ def _advice(report: PoisonReport) -> str:
             "It may be too long for workers that come and go, or close descriptors that are not its own: try it "
             "alone with kf.plan('sequential')."
         )
+    if all("memory" in strike.reason for strike in report.strikes):
+        return (
+            "It needs more memory than a worker has: raise workers.memory in values.yaml, or let an element do less at "
+            "once."
+        )
     return (
         "It probably crashes inside a compiled library, or needs more memory than there is: try it alone with "
         "kf.plan('sequential')."

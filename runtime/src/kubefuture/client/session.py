@@ -160,7 +160,7 @@ class Session:
         """The caller does not wait for a named map any more; it goes on."""
         with self.lock:
             if call.id in self._calls and isinstance(call, NamedCall) and call.accepted:
-                call.cancelled = True
+                call.cancelled = call.left = True
                 self._end(call)
 
     def add_elements(self, call: MapCall, payloads: list[bytes], *, last: bool) -> None:

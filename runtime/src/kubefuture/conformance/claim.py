@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +12,7 @@ from typing import Any
 
 from ..backends.capabilities import Capability
 
-SUBJECTS = ("values", "maps", "futures", "errors", "output", "seeds", "nesting", "capabilities")
+SUBJECTS = ("values", "maps", "futures", "errors", "output", "records", "seeds", "nesting", "capabilities")
 """The files beside this one that hold claims."""
 
 
@@ -52,3 +54,13 @@ def raised(kind: type[BaseException], function: Callable[..., Any], *args: Any, 
     except kind as error:
         return error
     raise AssertionError(f"no {kind.__name__} was raised")
+
+
+def relayed(call: Callable[[], object]) -> tuple[str, str]:
+    """What a call gives out in this program: stdout and stderr."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+    ):
+        call()
+    return stdout.getvalue(), stderr.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import kubefuture as kf
 from kubefuture.errors import UnpicklableError
@@ -25,6 +26,21 @@ def an_error_arrives_as_itself_with_its_remote_traceback(plan: Target) -> None:
     for error in (raised(_Refused, kf.map, _refuse, [418]), raised(_Refused, kf.future(_refuse, 418).result)):
         assert (error.code, error.reason) == (418, "code 418 is refused")
         assert "in _refuse" in str(error.__cause__)
+
+
+def a_call_that_does_not_fit_its_function_shows_no_code_of_ours(plan: Target) -> None:
+    def fit(x: float, alpha: float) -> float:
+        return x * alpha
+
+    wrong: Any = fit
+    for call in (
+        lambda: kf.map(wrong, [1]),
+        lambda: kf.map(wrong, [1], seed=1),
+        lambda: kf.map(len, [1]),
+        lambda: kf.future(wrong, 1).result(),
+    ):
+        error = raised(TypeError, call)
+        assert str(error.__cause__).strip() == f"TypeError: {error}"
 
 
 def an_error_says_which_element_it_was(plan: Target) -> None:

@@ -9,6 +9,7 @@ import enum
 import functools
 import math
 import pickle
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -163,6 +164,19 @@ def a_function_uses_the_modules_around_it_and_imports_others(plan: Target) -> No
         return numbers.sqrt(statistics.mean([x, x]))
 
     assert kf.map(far, [4, 9]) == [2.0, 3.0]
+
+
+def a_module_that_cannot_be_imported_travels_as_it_is_at_each_call(plan: Target) -> None:
+    """R28."""
+    made: Any = types.ModuleType("kubefuture_claims_made")
+
+    def use(x: int) -> tuple[int, int]:
+        made.log.append(x)
+        return made.factor * x, len(made.log)
+
+    for factor in (2, 5):
+        made.log, made.factor = [], factor
+        assert kf.map(use, [1, 2, 3], chunk_size=3) == [(factor * x, 1) for x in (1, 2, 3)]
 
 
 def functions_with_caches_and_dispatch_by_type_travel(plan: Target) -> None:

@@ -67,13 +67,23 @@ def _key(value: Any, seen: set[int]) -> Hashable:
         return _function_key(value, seen)
     if kind is tuple:
         return tuple(_key(part, seen) for part in value)
-    if kind is types.ModuleType or value is _EMPTY_CELL:
-        return cast(Hashable, value)
+    if kind is types.ModuleType:
+        return _module_key(value)
+    if value is _EMPTY_CELL:
+        return "empty"
     if isinstance(value, type) and is_by_reference(value):
         return value
     if kind is types.BuiltinFunctionType and isinstance(value.__self__, types.ModuleType):
         return cast(Hashable, value)
     raise _Mutable
+
+
+def _module_key(module: types.ModuleType) -> Hashable:
+    """A module stands for itself where it is imported anew; one that travels with what it holds can change."""
+    name = module.__dict__.get("__name__")
+    if not isinstance(name, str) or sys.modules.get(name) is not module or _is_by_value(name):
+        raise _Mutable
+    return module
 
 
 def _function_key(function: types.FunctionType, seen: set[int]) -> Hashable:
@@ -112,7 +122,7 @@ def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
-        return _EMPTY_CELL
+        return "empty"
 
 
 class _Facts:

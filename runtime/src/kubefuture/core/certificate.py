@@ -26,12 +26,15 @@ _DAYS = 3650
 _EXPIRED, _NOT_YET_VALID, _OTHER_NAME = 10, 9, 62  # X509_V_ERR_… of OpenSSL's x509_vfy.h
 
 
-def make_certificate(name: str = SERVER_NAME, starts: datetime | None = None) -> tuple[str, str]:
+def make_certificate(
+    name: str = SERVER_NAME, starts: datetime | None = None, *, mutual: bool = False
+) -> tuple[str, str]:
     """Makes a certificate and its key.
 
     Args:
         name: The server's name.
         starts: From when on it is valid, for ten years; by default since yesterday, as clocks differ.
+        mutual: Both sides of a connection show it, as Dask's do, and not only the one that is called.
 
     Returns:
         Certificate and key, both PEM. The key is a secret: whoever has it can pose as the scheduler.
@@ -42,6 +45,7 @@ def make_certificate(name: str = SERVER_NAME, starts: datetime | None = None) ->
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if mutual else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     starts = starts or datetime.now(UTC) - timedelta(days=1)
     certificate = (
@@ -54,7 +58,7 @@ def make_certificate(name: str = SERVER_NAME, starts: datetime | None = None) ->
         .not_valid_after(starts + timedelta(days=_DAYS))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )

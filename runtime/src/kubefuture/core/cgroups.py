@@ -131,7 +131,7 @@ def _quota(folder: Path, *, unified: bool) -> tuple[int, int]:
 def _folders(controller: str, root: Path) -> Iterator[tuple[Path, bool]]:
     """The folders that may limit this process, and whether they are of version 2."""
     try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return
     mount = root / "sys/fs/cgroup"

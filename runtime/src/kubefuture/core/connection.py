@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING
 
 from ..errors import LoginError, NotUpError
 from .current_folder import own_folders
+from .files import replace_private
+from .route import Route
 
 if TYPE_CHECKING:
     import socket
 
 FILE = Path(".kubefuture") / "connection.json"
 """Where a project keeps it, relative to the project's folder."""
+
+NATIVE, DASK = "native", "dask"
+"""The engines: whose scheduler hands out the work."""
+
+_OPTIONAL = ("certificate", "kubeconfig", "context", "private_key")
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,9 +33,14 @@ class Connection:
     Attributes:
         project: The project's name.
         provider: Which provider made the cluster, `local` for this machine.
-        address: `unix:PATH`, or `tcp:HOST:PORT`, for which there must be a certificate.
+        address: `unix:PATH`; or `tcp:HOST:PORT`, for which there must be a certificate, as for
+            `kubectl:NAMESPACE/SERVICE:PORT`, a service of Kubernetes that a forward of kubectl leads to.
         token: The secret that both sides prove to know, 64 hexadecimal digits.
         certificate: The only one that is trusted at a network address, PEM.
+        kubeconfig: For a service: the file that describes its Kubernetes; several have colons between.
+        context: For a service: which of the contexts in there.
+        engine: Whose scheduler it is: `native` is kubefuture's own, `dask` is Dask's.
+        private_key: For `dask`: the certificate's key, PEM. Who has it is let in; the token is not used.
     """
 
     project: str
@@ -36,6 +48,10 @@ class Connection:
     address: str
     token: str
     certificate: str = ""
+    kubeconfig: str = ""
+    context: str = ""
+    engine: str = NATIVE
+    private_key: str = ""
 
     def __repr__(self) -> str:
         return f"Connection(project={self.project!r}, provider={self.provider!r}, address={self.address!r})"
@@ -44,6 +60,24 @@ class Connection:
     def socket_path(self) -> str:
         """The Unix socket's path; empty for a network address."""
         return self.address.removeprefix("unix:") if self.address.startswith("unix:") else ""
+
+    @property
+    def route(self) -> Route | None:
+        """The way to a service of Kubernetes; None for any other address.
+
+        Raises:
+            ValueError: It is none.
+        """
+        scheme, _, place = self.address.partition(":")
+        if scheme != "kubectl":
+            return None
+        service, port = split_place(place)
+        namespace, _, service = service.partition("/")
+        if not namespace or not service or not self.context:
+            raise ValueError(
+                f"{self.address} is not of the form kubectl:NAMESPACE/SERVICE:PORT with a context"
+            )
+        return Route(self.kubeconfig, self.context, namespace, service, port)
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -57,6 +91,35 @@ class Connection:
             raise ValueError(f"{self.address} is no network address")
         return split_place(place)
 
+    def opened(self) -> tuple[str, int]:
+        """The network address, to which the way is opened first where it needs one; that may take seconds.
+
+        Raises:
+            NoAnswerError: It cannot be opened.
+        """
+        route = self.route
+        if route is None:
+            return self.host_and_port
+        from .tunnel import local_port
+
+        return "127.0.0.1", local_port(route)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a way that was opened before, which may lead nowhere by now."""
+        if (route := self.route) is None:
+            return False
+        from .tunnel import is_open
+
+        return is_open(route)
+
+    def broken(self) -> None:
+        """Says that the way leads nowhere, so that it is opened anew before the next use."""
+        if (route := self.route) is not None:
+            from .tunnel import close
+
+            close(route)
+
     def dial(self, seconds: float) -> socket.socket:
         """Connects, and no more: who answers has proved nothing yet.
 
@@ -69,7 +132,7 @@ class Connection:
         import socket
 
         if not self.socket_path:
-            return socket.create_connection(self.host_and_port, seconds)
+            return socket.create_connection(self.opened(), seconds)
         end = socket.socket(socket.AF_UNIX)
         end.settimeout(seconds)
         try:
@@ -93,17 +156,7 @@ class Connection:
         Raises:
             OSError: It cannot be written.
         """
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(self), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        replace_private(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def load(cls, path: Path) -> Connection:
@@ -146,10 +199,11 @@ class Connection:
                 content = json.loads(file.read())
                 connection = cls(
                     **{name: str(content[name]) for name in ("project", "provider", "address", "token")},
-                    certificate=str(content.get("certificate", "")),
+                    **{name: str(content.get(name, "")) for name in _OPTIONAL},
+                    engine=str(content.get("engine", NATIVE)),
                 )
                 connection.key  # noqa: B018 (raises when it is not hexadecimal)
-                connection.socket_path or connection.host_and_port  # noqa: B018 (raises when it is neither)
+                connection.socket_path or connection.route or connection.host_and_port  # noqa: B018 (raises when it is neither)
             except (ValueError, KeyError, TypeError):
                 raise NotUpError(f"{path} is damaged. Write it anew with `make up`.") from None
         if not connection.socket_path and not connection.certificate:
@@ -159,6 +213,14 @@ class Connection:
                 "`make up`."
             )
         return connection
+
+    @staticmethod
+    def engine_at(path: Path) -> str:
+        """The engine that a connection file names; `native` where it cannot be read, as whoever loads it will say."""
+        try:
+            return str(json.loads(path.read_bytes()).get("engine", NATIVE))
+        except (OSError, ValueError, AttributeError):
+            return NATIVE
 
     @staticmethod
     def find(start: Path | None = None) -> Path | None:
@@ -173,6 +235,11 @@ class Connection:
             Its path, or None.
         """
         return next((place / FILE for place in own_folders(start) if (place / FILE).exists()), None)
+
+
+def joined_place(host: str, port: int) -> str:
+    """The opposite of `split_place`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def split_place(place: str) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..protocol.messages import Blob, Function
@@ -10,7 +10,7 @@ from .context import Element
 from .given import Given, shown, without_own_seed
 from .packing import pack_result
 from .quiet import is_quiet
-from .raised import Place
+from .raised import Place, calls_users
 from .references import Loader
 from .rng import Root, generator, unpack_root
 from .scalars import BARE, unpack
@@ -23,10 +23,12 @@ class FunctionRunner:
 
     Args:
         message: The packed function and how its elements are called.
+        loaded: Called when it was unpickled for the first time, and what it needs was imported.
     """
 
-    def __init__(self, message: Function) -> None:
+    def __init__(self, message: Function, loaded: Callable[[], None] | None = None) -> None:
         self._message = message
+        self._loaded = loaded
         self._shared: Any = None
         self._root = unpack_root(message.seed) if message.seed else None
         self._seeds = SeedsAhead()
@@ -40,6 +42,8 @@ class FunctionRunner:
         self.limit = message.limit
         self.level = message.level
         """Log records of this level and above are wanted."""
+        self.levels = message.levels
+        """Other loggers' own levels."""
         self.quiet = False
         """Given numbers and text its elements cannot print; known once it was unpickled."""
         self._drawless = False
@@ -60,6 +64,7 @@ class FunctionRunner:
             return Element(unpack_root(payload[4 : 4 + length]).child(0)), without_own_seed(payload)
         return Element(self._root.child(index) if self._root is not None else None), payload
 
+    @calls_users
     def run(self, root: Root | None, payload: bytes) -> bytes:
         """Runs an element.
 
@@ -110,6 +115,8 @@ class FunctionRunner:
         if self._message.shared:
             self._shared = function
         if not self.name:
+            if self._loaded is not None:
+                self._loaded()
             self.name = getattr(function, "__name__", type(function).__name__)
             self._watched = self._watched and may_draw(function)
             quiet = self._message.shared and is_quiet(function)

@@ -51,6 +51,14 @@ def shown(given: Given, load: Callable[[bytes], Any]) -> str:
         return ""
 
 
+def line(*args: Any) -> str:
+    """Positional arguments on one line; empty if they cannot be shown."""
+    try:
+        return _line(args, None)
+    except (Exception, SystemExit):
+        return ""
+
+
 def _line(args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> str:
     given = [_SHORT.repr(arg) for arg in args]
     given += [f"{name}={_SHORT.repr(arg)}" for name, arg in (kwargs or {}).items()]

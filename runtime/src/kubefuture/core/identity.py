@@ -13,6 +13,9 @@ from .current_folder import current_folder
 from .luggage import path_told
 from .version import own_environment
 
+NODE_VARIABLE = "KUBEFUTURE_NODE"
+"""Environment variable: the node of the cluster that a pod is on."""
+
 
 def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
     """The first message of a connection.
@@ -35,6 +38,7 @@ def hello(role: str, *, slots: Iterable[int] = (), place: str = "") -> Hello:
         place=place,
         machine=this_machine(),
         started=_started(os.getpid()),
+        node=os.environ.get(NODE_VARIABLE, "") if role == "worker" else "",
     )
 
 

@@ -6,6 +6,7 @@ Such a process has generators and thread pools that others use, too: they are le
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -29,7 +30,12 @@ class Outcome(NamedTuple):
 
 
 def run_packed(
-    runner: FunctionRunner, index: int, payload: bytes, retries: int, process: str = ""
+    runner: FunctionRunner,
+    index: int,
+    payload: bytes,
+    retries: int,
+    process: str = "",
+    again: Callable[[], object] | None = None,
 ) -> tuple[Outcome, bool]:
     """Runs an element as a slot would, again if it raises.
 
@@ -41,6 +47,7 @@ def run_packed(
         payload: Its packed arguments.
         retries: How often it may run again.
         process: What to say of this process, for the message of an error.
+        again: Called before it runs again.
 
     Returns:
         How it ended, and whether it was seen to draw from the global generators without a seed (R25).
@@ -48,7 +55,9 @@ def run_packed(
     outer = current_element()
     seeded = outer is not None and outer.root is not None  # then the global generators are, too
     outcome, drew = Outcome(b"", False), False
-    for _ in range(retries + 1):
+    for attempt in range(retries + 1):
+        if attempt and again is not None:
+            again()
         started, before = time.monotonic(), None if seeded else runner.watch()
         element, content = runner.element(index, payload)
         with ExitStack() as stack:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
-from ..errors import KubefutureError, NoAnswerError
+from ..errors import KubefutureError, LoginError, NoAnswerError, VersionError
 from ..protocol.auth import ClientLogin
 from ..protocol.framing import Decoder, frame
 from ..protocol.limits import LOGIN_SECONDS
@@ -119,10 +119,24 @@ async def connect(connection: Connection, handle: Callable[[list[AnyMessage]], N
         LoginError: It could not prove that it knows the token, or has another certificate.
         VersionError: It speaks another version of the protocol.
     """
+    reused = connection.is_open
+    try:
+        return await _connected(connection, handle)
+    except OSError as error:
+        if connection.route is None or isinstance(error, LoginError | VersionError):
+            raise
+        await asyncio.to_thread(connection.broken)
+        if not reused:
+            raise
+    return await connect(connection, handle)  # the way was an old one, and had come to lead nowhere
+
+
+async def _connected(connection: Connection, handle: Callable[[list[AnyMessage]], None]) -> Link:
     link = Link(connection.key, handle)
+    place = None if connection.route is None else await asyncio.to_thread(connection.opened)
     try:
         async with answered(connection):
-            await _open(connection, link)
+            await _open(connection, link, place)
             await asyncio.shield(link.logged_in)
     except NoAnswerError:
         link.close()
@@ -147,14 +161,14 @@ async def answered(connection: Connection) -> AsyncIterator[None]:
         ) from None
 
 
-async def _open(connection: Connection, link: Link) -> None:
+async def _open(connection: Connection, link: Link, place: tuple[str, int] | None) -> None:
     loop = asyncio.get_running_loop()
     if connection.socket_path:
         await loop.create_unix_connection(lambda: link, connection.socket_path)
         return
     import ssl
 
-    host, port = connection.host_and_port
+    host, port = place or connection.host_and_port
     try:
         await loop.create_connection(
             lambda: link, host, port, ssl=client_context(connection.certificate), server_hostname=SERVER_NAME,

@@ -6,6 +6,7 @@ import io
 import pickle
 from collections import ChainMap
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, ClassVar
 
 import cloudpickle
@@ -15,11 +16,21 @@ from .reducers import REDUCERS, learn_numpy
 from .references import Reference, References, is_large, raw
 from .sharing import shared_part
 
+_reduce_code = cloudpickle.Pickler.dispatch_table[CodeType]
+_FILENAME = 10
+"""Where CodeType's constructor takes the file's name."""
+
+
+def _code(value: CodeType) -> tuple[Any, ...]:
+    """As cloudpickle does, but with the file, by which a traceback shows lines: from 3.1.3 on it leaves that out."""
+    kind, args = _reduce_code(value)
+    return kind, (*args[:_FILENAME], "".join(value.co_filename), *args[_FILENAME + 1 :])  # a copy, as it does
+
 
 class OwnWay(cloudpickle.Pickler):  # type: ignore[misc]
     """Packs some more of Python's own objects."""
 
-    dispatch_table: ClassVar = ChainMap(REDUCERS, cloudpickle.Pickler.dispatch_table)
+    dispatch_table: ClassVar = ChainMap({CodeType: _code}, REDUCERS, cloudpickle.Pickler.dispatch_table)
 
     def dump(self, obj: Any) -> None:
         """As pickle does."""

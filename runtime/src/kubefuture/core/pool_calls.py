@@ -10,6 +10,8 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from ..errors import BrokenPoolError
+from .given import line
+from .raised import calls_users, told_of
 from .resources import limited_threads, slot_environment
 from .scalars import unpack
 
@@ -46,6 +48,7 @@ class Prepared:
         self._function = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
+    @calls_users
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Calls the function, after the initializer.
 
@@ -90,6 +93,7 @@ class WithThreads:
         self._function = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
 
+    @calls_users
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Calls the function. Libraries that it loads itself find the variables that they read."""
         before = dict(os.environ)
@@ -105,9 +109,33 @@ class WithThreads:
                     os.environ.pop(name, None)
 
 
-def run_several(function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """Several elements of an executor's map in one call."""
-    return [function(*one) for one in arguments]
+class Several:
+    """Several elements of an executor's map in one call.
+
+    Args:
+        function: What each of them calls.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    @calls_users
+    def __call__(self, first: int, arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Calls it for one after the other.
+
+        Args:
+            first: The index of the first.
+            arguments: Of each.
+        """
+        results: list[Any] = []
+        try:
+            for one in arguments:
+                results.append(self._function(*one))
+        except BaseException as error:
+            told_of(error, f"element {first + len(results)} of {self.__name__}", line(*one))
+            raise
+        return results
 
 
 def _globals_of(function: Any) -> dict[str, Any]:

@@ -18,13 +18,17 @@ MOST_BYTES = 1 << 20
 """So much of each stream of an element is kept: as much of its beginning as of its end (R16)."""
 
 MOST_EVENTS = 1000
-"""So many warnings and log records of an element are kept."""
+"""So many warnings of an element are kept, and as many log records."""
+
+MOST_REPEATS = 100
+"""So often one warning is kept: the same text from the same line."""
 
 NOTICE = b"\n[kubefuture: this element printed more than 1 MiB; what stood here was left out]\n"
 """What takes the place of the middle."""
 
 LEFT_OUT = (
-    b"[kubefuture: this element gave more than 1,000 warnings and log records; the rest was left out]\n"
+    b"[kubefuture: this element gave more than 1,000 warnings or log records; where most of them came from, "
+    b"the rest was left out]\n"
 )
 """What is added to stderr then."""
 

@@ -6,6 +6,9 @@ import linecache
 import pickle
 import re
 import traceback
+from collections.abc import Callable
+from types import CodeType
+from typing import ParamSpec, TypeVar
 
 import msgspec
 
@@ -13,14 +16,28 @@ from ..errors import KubefutureError, ResultError
 from .given import Given
 from .packing import pack_object
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 _NO_BUGS = (KubefutureError, TimeoutError, ModuleNotFoundError)
 """What our own code raises on purpose, or unpickling in it: there is nothing to be seen in our frames."""
 
+_OF_SEVERAL = "_kubefuture_of_several"
+"""The attribute of an exception that says which of several elements raised it, until it is packed."""
 
 _LONGEST_CHAIN = 100
 """Causes of causes that are looked through; a chain may be a circle."""
 
+_callers: set[CodeType] = set()
+"""Code of ours that calls what the user gave. An error that begins there is about the call."""
+
 _FRAME = re.compile(r'(?P<indent> +)File "(?P<file>[^"]+)", line (?P<line>\d+)')
+
+
+def calls_users(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Marks a function of ours that calls the user's, and raises nothing itself."""
+    _callers.add(function.__code__)
+    return function
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -31,12 +48,14 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
         given: Its arguments, cut to a line.
         process: The process and its host.
         missing: The module that was not found, where the exception came from that.
+        what: What it was, where the caller knows only of the call that it was one of.
     """
 
     function: str = ""
     given: str = ""
     process: str = ""
     missing: str = ""
+    what: str = ""
 
     def __str__(self) -> str:
         given = f"given {self.given}" if self.given else ""
@@ -70,6 +89,17 @@ class RemoteTraceback(Exception):
         return f"\n\n{self.text}"
 
 
+def told_of(error: BaseException, what: str, given: str) -> None:
+    """An exception was raised by one of several elements that are one call.
+
+    Args:
+        error: The exception.
+        what: Which element, for people.
+        given: Its arguments, cut to a line.
+    """
+    error.__dict__[_OF_SEVERAL] = what, given
+
+
 def pack_exception(error: BaseException, place: Place | None = None, given: Given | None = None) -> bytes:
     """Packs an exception with its traceback; our own frames are left out.
 
@@ -80,10 +110,13 @@ def pack_exception(error: BaseException, place: Place | None = None, given: Give
         place: Where it was raised.
         given: What its element was given, where that is not to be unpacked here.
     """
+    place = place or Place()
+    of_several = error.__dict__.pop(_OF_SEVERAL, None)
+    if of_several is not None:
+        place, given = msgspec.structs.replace(place, what=of_several[0], given=of_several[1]), None
     text = _remote_text(error)
     summary = "".join(traceback.format_exception_only(error)).strip()
     content = _content(error)
-    place = place or Place()
     if missing := _missing(error):
         place = msgspec.structs.replace(place, missing=missing)
     return msgspec.msgpack.encode(_PackedException(content, summary, text, place, given))
@@ -119,7 +152,7 @@ def unpack_exception(payload: bytes) -> BaseException:
 def named(error: BaseException, what: str) -> BaseException:
     """Says in an exception's notes what it came from, where that ran, and of a missing module what to do about it."""
     place = error.__cause__.place if isinstance(error.__cause__, RemoteTraceback) else Place()
-    error.add_note(f"kubefuture: {what}{f', {place}' if str(place) else ''}")
+    error.add_note(f"kubefuture: {place.what or what}{f', {place}' if str(place) else ''}")
     if missing := place.missing or _missing(error):
         from .missing import note_missing  # it is a rare error
 
@@ -157,11 +190,12 @@ def _quoted(summary: str) -> ResultError:
 
 
 def _remote_text(error: BaseException) -> str:
-    """The traceback from the user's first frame on."""
-    trace = error.__traceback__
+    """The traceback from the user's first frame on; all of ours where the error is a bug of our own code."""
+    trace, last = error.__traceback__, error.__traceback__
     here = __name__.partition(".")[0]
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == here:
-        trace = trace.tb_next
-    if trace is None and not isinstance(error, _NO_BUGS):
+        trace, last = trace.tb_next, trace
+    of_the_call = last is not None and last.tb_frame.f_code in _callers
+    if trace is None and not of_the_call and not isinstance(error, _NO_BUGS):
         trace = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from ..protocol.messages import PrintedCall
 from .packing import unpack_result
 from .printed import Printed
+from .warn import is_ours, users_frame
 
 
 class InOrder:
@@ -108,11 +109,6 @@ def relay(printed: Printed, index: int, shown: tuple[int, int] = (0, 0)) -> None
         raise error
 
 
-def wanted_level() -> int:
-    """From which level on log records can matter to this program: the root logger's."""
-    return logging.getLogger().level
-
-
 @contextmanager
 def silence() -> Iterator[None]:
     """Drops what a block in this process prints, warns and logs; what other threads do meanwhile, too."""
@@ -149,6 +145,10 @@ def _pass_on(stream: TextIO, content: bytes) -> None:
 
 
 def _warn(message: Warning, filename: str, lineno: int, module: str) -> None:
+    if is_ours(module):  # stacklevel=2 in the function itself: who calls it is the line of the user's
+        frame, _ = users_frame()
+        filename, lineno = frame.f_code.co_filename, frame.f_lineno
+        module = frame.f_globals.get("__name__", "<unknown>")
     loaded = sys.modules.get(module)
     registry = vars(loaded).setdefault("__warningregistry__", {}) if loaded is not None else {}
     warnings.warn_explicit(message, type(message), filename, lineno, module, registry)

@@ -19,6 +19,7 @@ import msgspec
 from ..errors import PlanError
 from .context import current_element
 from .seed_pool import Pool, pool_of
+from .twisters import seed_numpy, seed_python
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,8 @@ Seed = Any
 
 NUMPY_WORDS, PYTHON_WORDS = 8, 16
 """Of 32 bits, to seed the global generators with."""
+
+_NUMPY, _PYTHON = struct.Struct(f"<{NUMPY_WORDS}I"), struct.Struct(f"<{PYTHON_WORDS}I")
 
 
 class Root(msgspec.Struct, frozen=True, array_like=True):
@@ -138,13 +141,9 @@ def generator(root: Root) -> np.random.Generator:
 
 def seed_globals(root: Root) -> None:
     """Seeds `numpy.random` and `random` for an element; two states, since one would give both the same numbers."""
-    import numpy as np
-
     pool = root.parents_pool().spawned(*root.key[-1:])
-    words = np.array(pool.words(NUMPY_WORDS), np.uint32)  # as from the list, in two thirds of the time
-    np.random.seed(words)
-    python = pool.spawned(1).words(PYTHON_WORDS)
-    random.seed(int.from_bytes(struct.pack(f"<{PYTHON_WORDS}I", *python), "little"))
+    seed_numpy(_NUMPY.pack(*pool.words(NUMPY_WORDS)))
+    seed_python(_PYTHON.pack(*pool.spawned(1).words(PYTHON_WORDS)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ in common is mixed once. NumPy promises that the algorithm stays as it is; M. E.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from itertools import cycle, islice
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class Pool(NamedTuple):
 
     def words(self, count: int) -> list[int]:
         """The first words that `generate_state(count)` gives."""
-        constants = _constants(count)
+        values = self.values * (count // len(self.values) + 1)
         return [
             (word := (value ^ before) * after & _WORD) ^ word >> 16
-            for value, (before, after) in zip(cycle(self.values), constants, strict=False)
+            for value, (before, after) in zip(values, _constants(count), strict=False)
         ]
 
 

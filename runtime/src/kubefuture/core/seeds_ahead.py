@@ -5,12 +5,11 @@ An element's words alone are a third of the time that seeding takes; NumPy makes
 
 from __future__ import annotations
 
-import random
-from typing import Any
-
 from .rng import NUMPY_WORDS, PYTHON_WORDS, Root, seed_globals
 from .seed_pool import words_of_many
+from .twisters import seed_numpy, seed_python
 
+_NUMPY, _PYTHON = 4 * NUMPY_WORDS, 4 * PYTHON_WORDS
 _MANY = 64
 _RUN = 4
 """So many elements in a row are reason enough to expect more."""
@@ -23,8 +22,7 @@ class SeedsAhead:
         self._parent: tuple[object, ...] = ()
         self._next = self._run = 0
         self._start = self._stop = 0
-        self._numpy: Any = ()
-        self._python = b""
+        self._numpy = self._python = b""
 
     def seed(self, root: Root) -> None:
         """The same as `seed_globals`, sooner.
@@ -42,18 +40,15 @@ class SeedsAhead:
                 seed_globals(root)
                 return
             self._make(root, index)
-        import numpy as np
-
         row = index - self._start
-        np.random.seed(self._numpy[row])
-        size = 4 * PYTHON_WORDS
-        random.seed(int.from_bytes(self._python[row * size : (row + 1) * size], "little"))
+        seed_numpy(self._numpy[row * _NUMPY : (row + 1) * _NUMPY])
+        seed_python(self._python[row * _PYTHON : (row + 1) * _PYTHON])
 
     def _make(self, root: Root, index: int) -> None:
         import numpy as np
 
         pool = root.parents_pool()
         indices = np.arange(index, index + _MANY, dtype=np.uint32)
-        self._numpy = words_of_many(pool, indices, (), NUMPY_WORDS)
+        self._numpy = words_of_many(pool, indices, (), NUMPY_WORDS).astype("<u4").tobytes()
         self._python = words_of_many(pool, indices, (1,), PYTHON_WORDS).astype("<u4").tobytes()
         self._start, self._stop = index, index + _MANY

@@ -106,6 +106,17 @@ ACCEPT_SECONDS: Final = 60.0
 RECONNECT_SECONDS: Final = 60.0
 """How long a client tries to reach a scheduler that stopped answering before it gives up."""
 
+FAR_RECONNECT_SECONDS: Final = 1800.0
+"""The same over a network: a lost node is noticed after a minute, and its scheduler is then started elsewhere; an API
+server may be away for longer."""
+
+REPLACED_SECONDS: Final = 15.0
+"""How long a client bears with a scheduler in a cluster that breaks off or has another certificate: its pod may just be
+replaced, and after `make rotate` the connection file and the pod change one after the other."""
+
+ENDED_SECONDS: Final = 30.0
+"""After so long without a connection file a client takes its cluster for ended, as by `make down`."""
+
 ORPHAN_SECONDS: Final = 600.0
 """How long work that a worker brought along is kept for a client that has not been heard of (R7)."""
 

@@ -15,6 +15,8 @@ import types
 from functools import cache
 from typing import Any
 
+from .names_used import LEADING_FURTHER, names_used
+from .scalars import BARE
 from .warn import warn_user
 
 _WORDS = 624
@@ -29,7 +31,7 @@ State = tuple[Any, bytes | None]
 def may_draw(function: Any) -> bool:
     """Whether a function could draw from a global generator: not if it uses nothing but built-in names.
 
-    One that names `seed` takes care of itself.
+    Those are left out with which code can be reached that is not seen here. One that names `seed` takes care of itself.
     """
     if isinstance(function, types.BuiltinFunctionType):
         return not (function.__self__ is None or isinstance(function.__self__, types.ModuleType))
@@ -40,8 +42,11 @@ def may_draw(function: Any) -> bool:
     names = names_used(function.__code__)
     if "seed" in names:
         return False
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    if function.__closure__ or not BARE.issuperset(map(type, defaults)):
+        return True
     own = function.__globals__
-    return bool(function.__closure__) or any(name in own or not hasattr(builtins, name) for name in names)
+    return any(name in own or not hasattr(builtins, name) or name in LEADING_FURTHER for name in names)
 
 
 def state() -> State:
@@ -64,15 +69,6 @@ def warn_unseeded(function: str) -> None:
         f"{function} drew from the global random generators without a seed, so its results cannot be reproduced. "
         "Give the call a seed, for example seed=1."
     )
-
-
-def names_used(code: types.CodeType) -> set[str]:
-    """All names that some code looks up, attributes too."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= names_used(constant)
-    return names
 
 
 def _python_state() -> Any:

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from ..protocol.messages import Environment
+from ..protocol.messages import PROTOCOL, Environment, Hello
 from .cpu_type import cpu_type
 
 
@@ -24,24 +24,49 @@ def own_environment() -> Environment:
     )
 
 
-def mismatch(client: Environment, worker: Environment) -> str:
-    """What does not fit between two sides, as a sentence, or an empty string."""
-    wrong = differences(client, worker)
+def mismatch(client: Environment, worker: Environment, *, packages: bool = True) -> str:
+    """What does not fit between two sides, as a sentence, or an empty string.
+
+    Args:
+        client: The one who asks.
+        worker: The other side.
+        packages: Whether these have to be the same, too; not for a worker that only hands over what it has run.
+    """
+    wrong = differences(client, worker, packages=packages)
     if not wrong:
         return ""
     return (
-        f"This program and the cluster do not fit together: {wrong}. Run the program with "
-        "`make run`, or `make down` and `make up` if packages have changed."
+        f"This program and the cluster do not fit together: {wrong}. Start the program anew with "
+        "`make run`; if that does not help, `make up` brings both up to date, or `make down` and then `make up`."
     )
 
 
-def differences(client: Environment, worker: Environment) -> str:
-    """What does not fit between two sides, as part of a sentence, or an empty string."""
+def refusal(hello: Hello, environment: Environment) -> str:
+    """Why a scheduler refuses somebody, or an empty string.
+
+    Args:
+        hello: What they said of themselves.
+        environment: The scheduler's.
+    """
+    if hello.protocol != PROTOCOL:
+        return (
+            f"The scheduler speaks version {PROTOCOL} of the protocol, the {hello.role} version {hello.protocol}. "
+            "Run `make down` and `make up`, so that all are of one version."
+        )
+    if hello.role == "control":
+        return ""
+    return mismatch(hello.environment, environment, packages=not hello.leaving)
+
+
+def differences(client: Environment, worker: Environment, *, packages: bool = True) -> str:
+    """What does not fit between two sides, as part of a sentence, or an empty string; see `mismatch`."""
     pairs = [
         ("Python", _first(client.python, 2), _first(worker.python, 2)),
         ("cloudpickle", _first(client.cloudpickle, 1), _first(worker.cloudpickle, 1)),
     ]
-    if client.lock and worker.lock:
+    if not packages:
+        pass
+    elif client.lock and worker.lock:
         pairs.append(("requirements.lock", client.lock[:12], worker.lock[:12]))
     else:
         pairs.append(("msgspec", _first(client.msgspec, 2), _first(worker.msgspec, 2)))

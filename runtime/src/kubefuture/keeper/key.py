@@ -30,8 +30,12 @@ def write(places: Places) -> None:
         connection.save(path)
 
 
-def mend(places: Places) -> bool:
+def mend(places: Places, *, check: bool = False) -> bool:
     """Writes the connection file of running programs anew, if it is not what they know.
+
+    Args:
+        places: The keeper's files.
+        check: Only see whether that is needed.
 
     Returns:
         Whether that was needed.
@@ -47,7 +51,7 @@ def mend(places: Places) -> bool:
         found = None
     try:
         known = Connection.load(places.spare)
-        if found != known:
+        if found != known and not check:
             known.save(path)
     except (NotUpError, LoginError):
         if found is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..core.runtime_dir import socket_folder
 from ..project.folder import Project
-from .programs import IN_FLIGHT
+from .programs import IN_FLIGHT, PAGE
 from .sockets import answers
 
 
@@ -66,6 +66,11 @@ class Places:
         return self.sockets / "scheduler.sock"
 
     @property
+    def page(self) -> Path:
+        """The socket of the scheduler's page for browsers."""
+        return self.sockets / PAGE
+
+    @property
     def in_flight(self) -> Path:
         """What the worker's slots run."""
         return self.project.folder / IN_FLIGHT
@@ -74,6 +79,14 @@ class Places:
     def spare(self) -> Path:
         """A second connection file, from which a damaged one is written anew."""
         return self.project.local / "connection.json"
+
+    @property
+    def slots(self) -> int:
+        """How many slots a keeper that runs keeps, -1 if that cannot be told."""
+        try:
+            return int(self.project.slots_file.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return -1
 
     def log(self, name: str) -> Path:
         """A program's log."""

@@ -23,6 +23,9 @@ BLOBS = Path(".kubefuture") / "local" / "blobs"
 IN_FLIGHT = Path(".kubefuture") / "local" / "in-flight"
 """What the worker's slots run, in the project's folder, for the worker that is started when that one was killed."""
 
+PAGE = "page.sock"
+"""The socket of the scheduler's page for browsers, in the folder of its sockets."""
+
 _SQLITE_PATH = 480
 """SQLite opens no file whose path is longer than 512 bytes, its own endings included."""
 
@@ -96,21 +99,22 @@ def journal_of(folder: Path) -> Path:
     return base / "kubefuture" / hashlib.sha256(path).hexdigest()[:16]
 
 
-def plan_for(project: Project, values: Values, sockets: Path) -> Plan:
+def plan_for(project: Project, values: Values, sockets: Path, python: str = sys.executable) -> Plan:
     """Scheduler and worker as values.yaml wants them.
 
     Args:
         project: The project.
         values: Its values.
         sockets: The folder of its sockets.
+        python: The project's Python; who calls this runs on it, as a rule.
     """
     # -P: a file of the user's that is called like a module of Python's must not take its place here.
     common = ["--connection", ".kubefuture/connection.json", "--slots-file", ".kubefuture/local/slots"]
     place = journal_of(project.folder)
     journal = str(_JOURNAL if place == project.folder / _JOURNAL else place)
-    scheduler = (sys.executable, "-P", "-m", "kubefuture.scheduler", *common, "--journal", journal)
-    scheduler += ("--blobs", str(BLOBS / "scheduler"))
-    worker = (sys.executable, "-P", "-m", "kubefuture.worker", *common, "--blobs", str(BLOBS / "worker"))
+    scheduler = (python, "-P", "-m", "kubefuture.scheduler", *common, "--journal", journal)
+    scheduler += ("--blobs", str(BLOBS / "scheduler"), "--page", f"unix:{sockets / PAGE}")
+    worker = (python, "-P", "-m", "kubefuture.worker", *common, "--blobs", str(BLOBS / "worker"))
     worker += ("--threads-per-slot", str(values.threads), "--memory-per-slot", str(values.memory))
     worker += ("--state", str(IN_FLIGHT), "--place", "the worker")
     programs = (Program("scheduler", scheduler, {}), Program("worker", worker, values.env))

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ..project.proof import Proof
 from . import processes
 from .places import Places
-
-
-@dataclass
-class Proof:
-    """What was looked at, and what was found.
-
-    Attributes:
-        looked: What was looked at, in words.
-        left: What is left, in words.
-        unchecked: What could not be looked at, and why.
-    """
-
-    looked: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        """The proof as text."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Proof:
-        """The proof in such a text."""
-        return cls(**json.loads(text))
 
 
 def look(places: Places) -> Proof:
@@ -46,10 +21,10 @@ def look(places: Places) -> Proof:
     proof.looked.append(f"sockets in {' and '.join(map(str, places.socket_folders))}")
     for folder in places.socket_folders:
         try:
-            proof.left += [f"socket {path}" for path in _sockets(folder)]
+            proof.left += [f"socket {path}" for path in sockets_in(folder)]
         except OSError as error:
             proof.unchecked.append(f"{folder} cannot be read ({error.strerror})")
-    files = [places.life, *places.transient(), places.in_flight]
+    files = files_of(places)
     proof.looked.append(", ".join(str(path.relative_to(places.project.folder)) for path in files))
     for path in files:
         try:
@@ -60,7 +35,13 @@ def look(places: Places) -> Proof:
     return proof
 
 
-def _sockets(folder: Path) -> list[Path]:
+def files_of(places: Places) -> list[Path]:
+    """All files that there are while a keeper lives."""
+    return [places.life, *places.transient(), places.in_flight]
+
+
+def sockets_in(folder: Path) -> list[Path]:
+    """What is in a folder for sockets, if there is one."""
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:

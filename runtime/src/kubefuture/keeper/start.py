@@ -45,11 +45,13 @@ class Started:
         was_up: Everything was up already and is as wanted.
         mended: Everything was up, but nothing could reach it: its connection file was damaged.
         replaced: A keeper with other settings, packages or source was ended first.
+        scaled: Everything was up, but with another number of slots.
     """
 
     was_up: bool
     mended: bool
     replaced: bool
+    scaled: bool
 
 
 def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connection, int], object]) -> Started:
@@ -71,8 +73,8 @@ def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connecti
         while (lock := life.take(places.life)) is None:
             if _is_as_wanted(places, plan):
                 mended = key.mend(places)
-                _rescale(places, slots, rescale)
-                return Started(was_up=True, mended=mended, replaced=False)
+                scaled = _rescale(places, slots, rescale)
+                return Started(was_up=True, mended=mended, replaced=False, scaled=scaled)
             replaced = end_keeper(places) or replaced
         try:
             _make_ready(places, slots)
@@ -89,7 +91,7 @@ def start(places: Places, plan: Plan, slots: int, *, rescale: Callable[[Connecti
         raise
     except OSError as error:
         raise ProjectError(f"Nothing was started. {explain(error, project.local)}") from None
-    return Started(was_up=False, mended=False, replaced=replaced)
+    return Started(was_up=False, mended=False, replaced=replaced, scaled=False)
 
 
 def _is_as_wanted(places: Places, plan: Plan) -> bool:
@@ -113,13 +115,11 @@ def _is_as_wanted(places: Places, plan: Plan) -> bool:
     return False
 
 
-def _rescale(places: Places, slots: int, rescale: Callable[[Connection, int], object]) -> None:
-    try:
-        current = int(places.project.slots_file.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        current = -1
-    if current != slots:
-        rescale(Connection.load(places.project.connection_file), slots)
+def _rescale(places: Places, slots: int, rescale: Callable[[Connection, int], object]) -> bool:
+    if places.slots == slots:
+        return False
+    rescale(Connection.load(places.project.connection_file), slots)
+    return True
 
 
 def _make_ready(places: Places, slots: int) -> None:

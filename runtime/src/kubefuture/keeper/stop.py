@@ -12,9 +12,10 @@ import sys
 import time
 
 from ..project.errors import explain
+from ..project.proof import Proof
 from . import life, processes
 from .places import Places
-from .proof import Proof, look
+from .proof import look
 
 KEEPER_SECONDS = 20.0
 """How long a keeper may take to end its programs one after the other, before it is killed."""

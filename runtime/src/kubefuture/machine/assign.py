@@ -35,7 +35,7 @@ def settle_slot(state: State, slot: SlotState) -> None:
         if not leases:
             replace(state, slot)
         return
-    if slot.worker is state.reserved:
+    if slot.worker is state.reserved or slot.worker.leaving:
         return
     if not leases:
         if slot.forget:  # that may be large data, and nobody knows when its next lease comes (R29)

@@ -19,6 +19,7 @@ from ..protocol.messages import (
     Done,
     Hello,
     Holding,
+    Leaving,
     Predecessor,
     PrintedLease,
     Raised,
@@ -34,6 +35,7 @@ from ..protocol.messages import (
 from . import aftermath, outcomes, requests
 from .assign import fill
 from .blob_uses import blob_holders, is_expecting, lack, used_blobs
+from .glance import Glance, glance_of, status_of
 from .holding import hold
 from .named import NamedMaps
 from .named_map import Restored
@@ -45,8 +47,8 @@ from .state import State
 from .trials import Trials
 
 _FromWorker: TypeAlias = (
-    SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor | PrintedLease
-)
+    SlotReady | SlotLost | Done | Raised | Returned | Holding | UnseededLease | Predecessor | PrintedLease | Leaving
+)  # fmt: skip
 _CLIENT_TYPES = frozenset(get_args(requests.Request))
 _WORKER_TYPES = frozenset(get_args(_FromWorker))
 
@@ -59,6 +61,7 @@ class Machine:
         round_trip: The host's estimate of a round trip to a slot, in seconds.
         ahead: Leases that are always fetched ahead for a slot (R1, R13).
         wanted: How many slots there are to be; None leaves it to the workers.
+        elastic: Slots come and go with their workers, which somebody else starts: see `Roster`.
         next_key: The journal's next number of a map; None where there is no journal.
         first_lease: The number of the first lease, higher than any that a scheduler before gave.
         now: The time, in seconds from any fixed point.
@@ -73,13 +76,14 @@ class Machine:
         round_trip: float = 0.002,
         ahead: int = 1,
         wanted: int | None = None,
+        elastic: bool = False,
         first_lease: int = 1,
         next_key: int | None = None,
         events: list[Event] | None = None,
     ) -> None:
         self._me = me
         self._state = State(round_trip=round_trip, ahead=ahead, first_lease=first_lease, events=events)
-        self._roster = Roster(self._state, wanted)
+        self._roster = Roster(self._state, wanted, elastic=elastic)
         self._started = now
         self.named = NamedMaps(self._state, next_key)
         self._trials = Trials(self._state)
@@ -200,21 +204,11 @@ class Machine:
 
     def status(self, now: float) -> Status:
         """The cluster at a glance."""
-        state = self._state
-        workers = [worker.status(now) for worker in state.workers.values()]
-        calls = [call for session in state.sessions.values() for call in session.calls.values()]
-        return Status(
-            scheduler_pid=self._me.pid,
-            host=self._me.host,
-            python=self._me.environment.python,
-            uptime_s=now - self._started,
-            wanted_slots=state.ready_slots if self.wanted is None else self.wanted,
-            workers=workers,
-            queued=sum(call.waiting for call in calls),
-            running=sum(lease.stop - lease.position for lease in state.leases.values()),
-            done=state.settled,
-            sessions=len(state.sessions),
-        )
+        return status_of(self._state, self._me, now - self._started, self.wanted, now)
+
+    def glance(self, now: float) -> Glance:
+        """The same, with maps and nodes one by one."""
+        return glance_of(self._state, self.named, self.status(now))
 
     def _from_worker(self, worker: WorkerState, message: _FromWorker, now: float) -> None:
         match message:
@@ -232,6 +226,8 @@ class Machine:
                 outcomes.returned(self._state, worker, message)
             case UnseededLease() | PrintedLease():
                 outcomes.aside(self._state, worker, message)
+            case Leaving():
+                self._roster.drain(worker, now)
             case SlotReady():
                 self._roster.ready(worker, message)
             case SlotLost():

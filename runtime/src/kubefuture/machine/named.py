@@ -8,8 +8,9 @@ The machine says what is to be recorded; its host commits it, and acknowledges n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from ..core.settings import LOSSES, STRIKES
 from ..protocol.messages import (
     PROTOCOL,
     Attach,
@@ -51,6 +52,11 @@ class NamedMaps:
         self._next_key = next_key
         self._by_name: dict[str, NamedMap] = {}
         self._by_key: dict[int, NamedMap] = {}
+
+    @property
+    def all(self) -> Collection[NamedMap]:
+        """All of them."""
+        return self._by_key.values()
 
     @property
     def blobs(self) -> Iterator[Blob]:
@@ -268,6 +274,7 @@ def trouble(state: State, lease: LeaseState, kind: str, index: int, reason: str 
     count = call.count(kind, index, lease.id)
     if call.key:
         state.records.append(TroubleCounted(call.key, kind, index, count, lease.id))
+    state.retried += count <= {"retry": call.retries, "strike": STRIKES - 1, "loss": LOSSES - 1}[kind]
     word = _WORDS.get(kind) or ("element-retried" if count <= call.retries else "element-failed")
     state.happened(
         word, lease.session, call, element=index, count=count, worker=lease.slot.worker.hello.identity,

@@ -244,6 +244,7 @@ def _fail(state: State, session: SessionState, call: Call, index: int, kind: str
     if not call.settle(index, index + 1):
         return
     state.settled += 1
+    state.failed += 1
     if call.key:
         state.records.append(FailureRecorded(call.key, index, kind, payload))
     else:

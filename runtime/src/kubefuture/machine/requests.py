@@ -68,7 +68,8 @@ def handle(state: State, named: NamedMaps, session: SessionState, message: Reque
             call = session.open(message)
             if message.total != 1:  # which is treated as a future is
                 total = message.total if message.total >= 0 else None
-                state.happened("map-opened", session, call, elements=total)
+                name = call.function.message.name or None
+                state.happened("map-opened", session, call, function=name, elements=total)
         case Cancel(waiting=True):
             for call_id in message.calls:
                 if call_id in session.calls:

@@ -17,12 +17,18 @@ DRAIN_SECONDS = 300.0
 class Roster:
     """Adds and removes workers and slots.
 
+    Args:
+        state: What is shared.
+        wanted: See the attribute.
+        elastic: Slots come and go with their workers, as pods do: the wanted number is only waited for.
+
     Attributes:
         wanted: How many slots there are to be; None leaves it to the workers.
     """
 
-    def __init__(self, state: State, wanted: int | None) -> None:
+    def __init__(self, state: State, wanted: int | None, *, elastic: bool = False) -> None:
         self._state = state
+        self._elastic = elastic
         self.wanted = wanted
 
     def join(self, peer: Peer, hello: Hello, now: float) -> WorkerState:
@@ -93,13 +99,16 @@ class Roster:
     def scale(self, now: float) -> None:
         """Brings the number of slots nearer to the wanted one; busy slots drain."""
         state = self._state
-        if self.wanted is None or not state.workers:
+        if self.wanted is None or self._elastic:
+            return
+        workers = [worker for worker in state.workers.values() if not worker.leaving]
+        if not workers:
             return
         if not all(worker.told for worker in state.workers.values()):
             return  # which slots are busy is not known yet
         staying = state.staying_slots
         for _ in range(self.wanted - len(staying)):
-            worker = min(state.workers.values(), key=lambda worker: len(worker.slots))
+            worker = min(workers, key=lambda worker: len(worker.slots))
             index = next(number for number in range(len(worker.slots) + 1) if number not in worker.slots)
             worker.slots[index] = SlotState(worker, index)
             state.outbox.send_slot(worker.peer, index, StartSlot(index))
@@ -107,14 +116,27 @@ class Roster:
         if surplus > 0:
             staying.sort(key=lambda slot: (len(slot.leases), -slot.index))
             for slot in staying[:surplus]:
-                state.set_stage(slot, Stage.LEAVING)
-                slot.leaving_at = now
-                if len(slot.leases) > 1:
-                    state.outbox.send_slot(
-                        slot.worker.peer, slot.index, Revoke(slot.index, tuple(slot.leases)[1:])
-                    )
+                self._drain(slot, now)
         self.retire(now)
         self.announce()
+
+    def drain(self, worker: WorkerState, now: float) -> None:
+        """A worker was told to go: none of its slots is given anything more."""
+        worker.leaving = True
+        for slot in worker.slots.values():
+            if slot.stage is not Stage.LEAVING:
+                self._drain(slot, now)
+        self.scale(now)
+        self.retire(now)
+        self.announce()
+
+    def _drain(self, slot: SlotState, now: float) -> None:
+        """A slot finishes what it runs, and hands back the rest."""
+        self._state.set_stage(slot, Stage.LEAVING)
+        slot.leaving_at = now
+        if len(slot.leases) > 1:
+            revoke = Revoke(slot.index, tuple(slot.leases)[1:])
+            self._state.outbox.send_slot(slot.worker.peer, slot.index, revoke)
 
     def retire(self, now: float) -> None:
         """Ends draining slots that have nothing left, and interrupts those that take too long."""

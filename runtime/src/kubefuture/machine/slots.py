@@ -113,15 +113,17 @@ class WorkerState:
     Attributes:
         told: The scheduler knows what its slots have.
         dropped: It has told of a lease that it never had, which the log says once.
+        leaving: It was told to go.
     """
 
-    __slots__ = ("away", "connected_at", "dropped", "hello", "peer", "slots", "told")
+    __slots__ = ("away", "connected_at", "dropped", "hello", "leaving", "peer", "slots", "told")
 
     def __init__(self, peer: Peer, hello: Hello, now: float) -> None:
         self.peer = peer
         self.hello = hello
         self.connected_at = now
         self.away = self.dropped = False
+        self.leaving = hello.leaving
         self.told = not hello.epoch  # who has talked to a scheduler before brings its work along
         self.slots = {index: SlotState(self, index) for index in hello.slots}
 
@@ -135,4 +137,5 @@ class WorkerState:
             busy=sum(bool(slot.leases) for slot in self.slots.values()),
             connected_s=now - self.connected_at,
             away=self.away,
+            node=self.hello.node,
         )

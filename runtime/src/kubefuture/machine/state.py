@@ -28,6 +28,9 @@ class State:
         stacked: Slots that have more than they run.
         leaving: Slots that drain.
         ready_slots: How many slots can run something.
+        settled: How many elements have had their outcome.
+        retried: How many runs of elements ended without one, and were begun once more.
+        failed: How many elements' outcome was none that they wanted: an exception, or that they were given up.
         evened_at: When work was last looked for that could be moved.
         records: What is to be journaled, in order.
         events: What happened that is worth a line in the log, in order; None where nobody reads it.
@@ -60,7 +63,7 @@ class State:
         self.replaced_slots = 0
         self.cpus: Counter[str] = Counter()
         self.reserved: WorkerState | None = None
-        self.settled = 0
+        self.settled = self.retried = self.failed = 0
         self.evened_at = 0.0
         self.records: list[Record] = []
         self.events = events

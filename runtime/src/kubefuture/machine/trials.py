@@ -86,7 +86,9 @@ class Trials:
         workers = [
             worker
             for worker in state.workers.values()
-            if worker.told and any(slot.stage is Stage.READY for slot in worker.slots.values())
+            if worker.told
+            and not worker.leaving
+            and any(slot.stage is Stage.READY for slot in worker.slots.values())
         ]
         return min(workers, key=_leases, default=None)
 

@@ -5,18 +5,19 @@ Each check is a small function that returns what it found: fine, worth knowing, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..core.connection import Connection
 from ..core.resources import available_cores
 from ..core.runtime_dir import make_socket_folder, socket_folder
 from ..errors import KubefutureError
-from . import environment, lock, record, values
+from . import deployed, environment, lock, values
 from .errors import explain
 from .folder import Project
 from .launch import refuse_if_down
@@ -54,14 +55,19 @@ def check_all(project: Project) -> Iterator[Finding]:
         _packages,
         _deployed,
     )
-    for check in checks:
-        yield check(project)
+    return _found(project, checks)
 
 
 def check_before_up(project: Project) -> Iterator[Finding]:
-    """Only what would keep the workers from starting on this machine."""
-    for check in (_folder, _disk, _sockets):
-        yield check(project)
+    """Only what would keep the workers from starting."""
+    return _found(project, (_folder, _disk, _sockets))
+
+
+def _found(project: Project, checks: Iterable[Callable[[Project], Finding]]) -> Iterator[Finding]:
+    wanted = _wanted(project)
+    for check in checks:
+        if check not in _ONLY_HERE or wanted is None or wanted.provider == "local":
+            yield check(project)
 
 
 def _python(project: Project) -> Finding:
@@ -86,12 +92,13 @@ def _values(project: Project) -> Finding:
 
 
 def _folder(project: Project) -> Finding:
+    place = next(one for one in (project.local, project.state, project.folder) if one.is_dir())
     try:
-        project.local.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=project.local) as file:
+        # A file without a name, of which nothing is left.
+        with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"\0" * 4096)
     except OSError as error:
-        return Finding("stop", explain(error, project.local))
+        return Finding("stop", explain(error, place))
     return Finding("ok", f"{project.folder} can be written.")
 
 
@@ -111,15 +118,19 @@ def _disk(project: Project) -> Finding:
 
 def _sockets(project: Project) -> Finding:
     folder = socket_folder(project.folder)
-    existed = folder.exists()
+    existed, shared_existed = folder.exists(), folder.parent.exists()
     try:
         make_socket_folder(project.folder)
+        usable = os.access(folder, os.W_OK | os.X_OK)
     except KubefutureError as error:
         return Finding("stop", str(error))
     finally:
         if not existed and folder.exists():
             folder.rmdir()
-    if not os.access(folder if existed else folder.parent, os.W_OK | os.X_OK):
+        if not shared_existed:
+            with contextlib.suppress(OSError):  # another project of this user's needs it by now
+                folder.parent.rmdir()
+    if not usable:
         return Finding(
             "stop", f"Sockets cannot be made in {folder}: it is not writable. Run: chmod u+rwx {folder}"
         )
@@ -166,12 +177,12 @@ def _packages(project: Project) -> Finding:
 
 def _deployed(project: Project) -> Finding:
     try:
-        records = record.read_all(project)
+        records = deployed.read_all(project)
     except KubefutureError as error:
         return Finding("stop", str(error))
     if not records:
         return Finding("ok", "Nothing is up.")
-    told = "; ".join(f"{one.provider} since {one.since} on {one.host}" for one in records)
+    told = "; ".join(f"{one.provider} since {one.since} on {one.where}" for one in records)
     if project.connection_file.exists():
         try:
             Connection.load(project.connection_file)
@@ -186,6 +197,10 @@ def _deployed(project: Project) -> Finding:
 
 def _wanted(project: Project) -> values.Values | None:
     try:
-        return values.load(project)
+        return values.load(project, keep=False)  # `make up CHECK=1` looks, too, and writes nothing
     except KubefutureError:
         return None
+
+
+_ONLY_HERE = (_sockets, _cores, _memory)
+"""What matters only where the workers are on this machine."""

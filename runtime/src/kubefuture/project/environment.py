@@ -24,11 +24,12 @@ STAMP = "kubefuture-lock.sha256"
 """Holds the digest of the lock that the environment was made from; written last, read by handshakes (R12)."""
 
 
-def outdated(project: Project) -> str:
+def outdated(project: Project, lock: str | None = None) -> str:
     """Why the environment has to be made anew, or an empty string.
 
     Args:
         project: The project, whose lock is current.
+        lock: What the lock is going to be; None for what it is.
     """
     venv = project.venv
     if not venv.exists():
@@ -43,7 +44,8 @@ def outdated(project: Project) -> str:
         recorded = (venv / STAMP).read_text(encoding="utf-8").strip()
     except OSError:
         return "it is not whole"
-    return "" if recorded == _lock_digest(project) else "the packages changed"
+    wanted = _lock_digest(project) if lock is None else hashlib.sha256(lock.encode()).hexdigest()
+    return "" if recorded == wanted else "the packages changed"
 
 
 def refresh(project: Project, *, before_swap: Callable[[], None]) -> str:
@@ -63,11 +65,7 @@ def refresh(project: Project, *, before_swap: Callable[[], None]) -> str:
     why = outdated(project)
     if not why:
         return ""
-    if project.venv.exists() and not _is_ours(project.venv):
-        raise ProjectError(
-            f"{project.venv} was not made by `make up`, so it is left alone. "
-            "Move it away (mv .venv .venv.mine) and try again."
-        )
+    refuse_foreign(project)
     new, old = project.folder / ".venv.new", project.folder / ".venv.old"
     try:
         _remove(new)
@@ -87,6 +85,19 @@ def refresh(project: Project, *, before_swap: Callable[[], None]) -> str:
     return why
 
 
+def refuse_foreign(project: Project) -> None:
+    """Sees that an environment that is there may be replaced.
+
+    Raises:
+        ProjectError: Somebody else made it.
+    """
+    if project.venv.exists() and not _is_ours(project.venv):
+        raise ProjectError(
+            f"{project.venv} was not made by `make up`, so it is left alone. "
+            "Move it away (mv .venv .venv.mine) and try again."
+        )
+
+
 def _make(project: Project, venv: Path) -> None:
     python = base_python()
     with Step("Making the Python environment") as step:
@@ -96,8 +107,14 @@ def _make(project: Project, venv: Path) -> None:
         packages = next((venv / "lib").glob("python*")) / "site-packages"
         link_runtime(packages)
         doing = "The packages could not be installed, and the old environment, if any, is unchanged"
-        options = ["--require-hashes", "--python", str(venv / "bin" / "python")]
-        uv.run(project, ["pip", "sync", *options, project.lock_file], doing=doing, step=step)
+        sync = ["pip", "sync", "--require-hashes", "--python", f"{venv}/bin/python", str(project.lock_file)]
+        try:
+            uv.run(project, sync, doing=doing, step=step)
+        except uv.UvError as error:
+            if "no version of" not in error.reason:
+                raise
+            # What uv remembers of the package index can be older than the lock, as when a version came out just now.
+            uv.run(project, [*sync, "--refresh"], doing=doing, step=step)
     (venv / STAMP).write_text(_lock_digest(project) + "\n", encoding="utf-8")
 
 

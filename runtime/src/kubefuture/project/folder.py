@@ -43,6 +43,11 @@ class Project:
         return self.folder / "requirements.lock"
 
     @property
+    def tools_lock(self) -> Path:
+        """The exact packages of the tools."""
+        return self.folder / "tools.lock"
+
+    @property
     def venv(self) -> Path:
         """The environment for the user's code."""
         return self.folder / ".venv"

@@ -84,6 +84,11 @@ def refuse_if_down(project: Project) -> None:
     try:
         connection.dial(5.0).close()
     except OSError as error:
+        if connection.route is not None:
+            raise NotUpError(
+                f"The scheduler on the cluster cannot be reached: {error.strerror or error} If its pod is only "
+                "starting, try again in a moment. See: make status"
+            ) from None
         raise NotUpError(
             f"The workers that `make up` started do not answer any more ({error.strerror or error}); "
             "they were ended, or the machine was restarted. Start them again: make up"

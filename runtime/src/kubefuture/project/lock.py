@@ -1,6 +1,6 @@
 """requirements.lock: the exact packages for laptop, scheduler and workers, from one source.
 
-    runtime/pyproject.toml, dependencies ──┐
+    runtime/pyproject.toml, dependencies ──┐                    (for `engine: dask` also what its extra dask needs)
                                            ├─ uv pip compile ─> requirements.lock
     values.yaml, packages.pip ─────────────┘                    (its header: a digest of both)
 
@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.connection import DASK
+from ..core.files import replace_text
 from . import uv
 from .errors import ProjectError, explain
 from .folder import Project
@@ -29,6 +32,7 @@ _HEADER = """\
 # Made by `make lock` from packages.pip in values.yaml and from the runtime's own needs: do not edit.
 # inputs: sha256:{digest}
 """
+_UNBUILT = re.compile(r"Failed to build `?([A-Za-z0-9][A-Za-z0-9._-]*)==")
 _DIGEST = re.compile(r"^# inputs: sha256:([0-9a-f]{64})$", re.MULTILINE)
 
 
@@ -63,7 +67,10 @@ def inputs(project: Project, values: Values) -> Inputs:
     try:
         described = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
         floor = re.search(r">=\s*(\d+\.\d+)", described["requires-python"])
-        return Inputs(tuple(described["dependencies"]), values.pip, floor[1] if floor else "3.11")
+        runtime = [*described["dependencies"]]
+        if values.engine == DASK:
+            runtime += described["optional-dependencies"][DASK]
+        return Inputs(tuple(runtime), values.pip, floor[1] if floor else "3.11")
     except OSError as error:
         raise ProjectError(
             f"{explain(error)} It came with the project: get it back with `git checkout`."
@@ -102,7 +109,28 @@ def compile_lock(project: Project, values: Values, *, upgrade: bool = False) -> 
         raise ProjectError(explain(error, project.lock_file)) from None
 
 
-def _compile_draft(project: Project, values: Values, wanted: Inputs, folder: Path, upgrade: bool) -> Path:
+def drafted(project: Project, values: Values) -> str:
+    """What the lock would be if it were compiled now. Nothing is written in the project, nor kept anywhere.
+
+    Args:
+        project: The project.
+        values: What it wants.
+
+    Raises:
+        ProjectError: It could not be compiled.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="kubefuture-") as folder:
+            wanted = inputs(project, values)
+            draft = _compile_draft(project, values, wanted, Path(folder), upgrade=False, traceless=True)
+            return draft.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ProjectError(explain(error)) from None
+
+
+def _compile_draft(
+    project: Project, values: Values, wanted: Inputs, folder: Path, upgrade: bool, traceless: bool = False
+) -> Path:
     source, output, draft = folder / "requirements.in", folder / "output.lock", folder / "draft.lock"
     source.write_text("\n".join([*wanted.runtime, *wanted.pip]) + "\n", encoding="utf-8")
     if project.lock_file.is_file() and not upgrade:
@@ -120,7 +148,8 @@ def _compile_draft(project: Project, values: Values, wanted: Inputs, folder: Pat
     try:
         with Step("Choosing the versions of the packages") as step:
             doing = "The versions of the packages could not be chosen, so nothing was changed"
-            uv.run(project, ["pip", "compile", *options, source], doing=doing, step=step)
+            command: list[str | Path] = ["pip", "compile", *options, source]
+            uv.run(project, command, doing=doing, step=step, traceless=traceless)
     except uv.UvError as error:
         raise _name_the_line(values, error) from None
     with open(draft, "w", encoding="utf-8") as file:
@@ -144,6 +173,51 @@ def _name_the_line(values: Values, error: uv.UvError) -> ProjectError:
         if not error.missing and requirement in error.reason:
             return ProjectError(f"values.yaml, line {line}: packages.pip names {requirement}. {error}")
     return error
+
+
+def content(project: Project) -> bytes | None:
+    """What the lock is; None if there is none."""
+    try:
+        return project.lock_file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ProjectError(explain(error)) from None
+
+
+def put_back(project: Project, before: bytes | None) -> None:
+    """Makes the lock what it was.
+
+    Args:
+        project: The project.
+        before: See `content`.
+
+    Raises:
+        ProjectError: It cannot be written.
+    """
+    try:
+        if before is None:
+            project.lock_file.unlink(missing_ok=True)
+        else:
+            replace_text(project.lock_file, before.decode("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(
+            f"requirements.lock could not be put back ({error}); git has it: git checkout."
+        ) from None
+
+
+def cannot_be_installed(values: Values, error: uv.UvError) -> ProjectError:
+    """Points to values.yaml where a version that was chosen for it cannot be installed."""
+    unchanged, here = "requirements.lock is as it was.", ".".join(map(str, sys.version_info[:2]))
+    found = _UNBUILT.search(error.reason)
+    if found is not None:
+        for requirement, line in zip(values.pip, values.pip_lines, strict=True):
+            if package_name(requirement) == package_name(found[1]):
+                return ProjectError(
+                    f"values.yaml, line {line}: packages.pip names {requirement}, and what was chosen for it cannot be "
+                    f"installed. Allow one that is made for Python {here}. {unchanged} {error}"
+                )
+    return ProjectError(f"{error} {unchanged}")
 
 
 def package_name(requirement: str) -> str:

@@ -75,7 +75,7 @@ def _sentences(schema: Mapping[str, Any], document: Document, error: Any) -> Ite
         return
     found = _found(document, key, error.instance)
     allowed = _allowed(error.schema)
-    if error.validator == "minimum" and "x-minimum" in error.schema:
+    if error.validator == "minimum" and error.instance == 0 and "x-minimum" in error.schema:
         allowed += f", since {error.schema['x-minimum']}"
     yield document.line(key), f"{_dotted(key) or 'the file'} is {found}; allowed is {allowed}."
 

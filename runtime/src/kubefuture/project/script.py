@@ -34,13 +34,24 @@ def main() -> None:
     except KeyboardInterrupt:
         # A terminal shows ^C, and stays on that line.
         start = "\n" if sys.stderr.isatty() else ""
-        print(f"{start}kubefuture: interrupted; the workers are free again.", file=sys.stderr)
+        print(f"{start}kubefuture: interrupted; {_what_goes_on()}.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BaseException as error:
         # The script's own frames only, as if nothing stood around them.
         frames = error.__traceback__ and error.__traceback__.tb_next
         sys.excepthook(type(error), error.with_traceback(frames), frames)
         sys.exit(1)
+
+
+def _what_goes_on() -> str:
+    """What the workers do now: unnamed work is over, and named maps are not."""
+    named = sys.modules.get("kubefuture.client.named")
+    names = named.going_on() if named is not None else []
+    if not names:
+        return "the workers are free again"
+    first = repr(names[0])
+    what = f"the map {first} goes on" if len(names) == 1 else f"the maps {', '.join(map(repr, names))} go on"
+    return f"{what}: kf.attach({first}) has its results, kf.forget({first}) ends it"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import index
 from .errors import ProjectError
 from .folder import Project
 from .progress import Step
@@ -40,7 +41,9 @@ class UvError(ProjectError):
         self.reason = reason
 
 
-def run(project: Project, arguments: Sequence[str | Path], *, doing: str, step: Step) -> None:
+def run(
+    project: Project, arguments: Sequence[str | Path], *, doing: str, step: Step, traceless: bool = False
+) -> None:
     """Runs a uv command.
 
     Args:
@@ -48,6 +51,7 @@ def run(project: Project, arguments: Sequence[str | Path], *, doing: str, step: 
         arguments: What follows `uv`.
         doing: What this is for, as in "the packages could not be installed".
         step: What is shown while it takes long.
+        traceless: Leave neither a cache nor a log behind.
 
     Raises:
         UvError: It failed; the message gives its reason.
@@ -56,7 +60,7 @@ def run(project: Project, arguments: Sequence[str | Path], *, doing: str, step: 
         process = subprocess.Popen(
             [find_uv(), *arguments],
             cwd=project.folder,
-            env=_environment(),
+            env=_environment(project.folder) | ({"UV_NO_CACHE": "1"} if traceless else {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,7 +72,8 @@ def run(project: Project, arguments: Sequence[str | Path], *, doing: str, step: 
     with process:
         said = _follow(process, step)
     if process.returncode:
-        raise _error(project, arguments, said, doing)
+        log = "" if traceless else _write_log(project, arguments, said)
+        raise _error(said, doing, log)
 
 
 def find_uv() -> str:
@@ -128,7 +133,7 @@ def _follow(process: subprocess.Popen[bytes], step: Step) -> str:
     return said.decode(errors="replace")
 
 
-def _error(project: Project, arguments: Sequence[str | Path], said: str, doing: str) -> UvError:
+def _error(said: str, doing: str, log: str) -> UvError:
     why = reason(said)
     missing = tuple(dict.fromkeys(_NOT_FOUND.findall(said)))
     hint = ""
@@ -140,7 +145,6 @@ def _error(project: Project, arguments: Sequence[str | Path], said: str, doing: 
         hint = " Make that place writable, or name another one with UV_CACHE_DIR."
     if len(why) > 600:
         why = why[:600] + " ..."
-    log = _write_log(project, arguments, said)
     where = f" All of what uv said: {log}" if log else ""
     return UvError(f"{doing}: {why.rstrip('.')}.{hint}{where}", missing, why)
 
@@ -155,9 +159,9 @@ def _write_log(project: Project, arguments: Sequence[str | Path], said: str) -> 
     return str(log.relative_to(project.folder))
 
 
-def _environment() -> dict[str, str]:
+def _environment(folder: Path) -> dict[str, str]:
     """The user's settings for uv stay (mirrors, cache), but not those that would aim it elsewhere."""
-    keep = {name: value for name, value in os.environ.items() if name not in _AIMS}
+    keep = {name: value for name, value in index.for_uv(folder).items() if name not in _AIMS}
     keep = without_a_cache_if_need_be(keep)
     # Wrapped at the width of a terminal, its sentences could not be read.
     return {

@@ -16,11 +16,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.connection import DASK
 from .errors import ProjectError, explain
 from .folder import Project
 from .yaml_nodes import Document, Key, YamlProblem, parse
 
 _FORMAT = "1"
+_NEEDED = {
+    "context": "the cluster's name in your kubeconfig (`kubectl config get-contexts` lists them)",
+    "registry": "the registry that the workers' image is pushed to, such as registry.example.org/ann, or else "
+    "packages.at_start: true",
+}
+"""Keys of `cluster` that the provider `existing` cannot do without, and what they are."""
+
 _UNITS = {"Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 
 
@@ -44,6 +52,11 @@ class Values:
         return str(self.data["provider"])
 
     @property
+    def engine(self) -> str:
+        """Whose scheduler hands out the work."""
+        return str(self.data["engine"])
+
+    @property
     def count(self) -> int:
         """How many slots."""
         return int(self.data["workers"]["count"])
@@ -52,6 +65,16 @@ class Values:
     def memory(self) -> int:
         """Bytes that a slot may use."""
         return in_bytes(self.data["workers"]["memory"])
+
+    @property
+    def apt(self) -> tuple[str, ...]:
+        """The Debian packages of the image."""
+        return tuple(self.data["packages"]["apt"])
+
+    @property
+    def at_start(self) -> bool:
+        """Whether pods on a cluster install the packages themselves, without an image."""
+        return self.provider != "local" and bool(self.data["packages"]["at_start"])
 
     @property
     def threads(self) -> int:
@@ -74,11 +97,12 @@ class Values:
         return int(self.data["limits"]["max_workers"])
 
 
-def load(project: Project) -> Values:
+def load(project: Project, *, keep: bool = True) -> Values:
     """Reads and checks values.yaml.
 
     Args:
         project: The project.
+        keep: Remember that this very file was checked; not for who must change nothing.
 
     Raises:
         ProjectError: It is missing, broken, or asks for what is not allowed.
@@ -95,13 +119,18 @@ def load(project: Project) -> Values:
     except ImportError:
         raise ProjectError("values.yaml has changed since it was last checked: run `make up`.") from None
     values = _check(project, text, json.loads(schema_text), digest)
-    _keep(project, values)
+    if keep:
+        _keep(project, values)
     return values
 
 
 def in_bytes(size: str) -> int:
     """A size such as 512Mi or 2Gi in bytes."""
     return int(float(size[:-2]) * _UNITS[size[-2:]])
+
+
+_LEAST_MEMORY = 64 << 20
+"""Bytes of a container below which no worker comes up."""
 
 
 def _check(project: Project, text: str, schema: Mapping[str, Any], digest: str) -> Values:
@@ -125,13 +154,44 @@ def _check(project: Project, text: str, schema: Mapping[str, Any], digest: str) 
 
 def _contradictions(document: Document, data: Mapping[str, Any]) -> list[tuple[int, str]]:
     """What a schema cannot say: keys that do not go together."""
+    found = []
     count, most = int(data["workers"]["count"]), int(data["limits"]["max_workers"])
-    if count <= most:
-        return []
-    limit: Key = ("limits", "max_workers")
-    where = f"see line {document.line(limit)}" if limit in document.lines else "its default"
-    sentence = f"workers.count is {count}; allowed is at most limits.max_workers, {most} ({where})."
-    return [(document.line(("workers", "count")), sentence)]
+    if count > most:
+        limit: Key = ("limits", "max_workers")
+        where = f"see line {document.line(limit)}" if limit in document.lines else "its default"
+        sentence = f"workers.count is {count}; allowed is at most limits.max_workers, {most} ({where})."
+        found.append((document.line(("workers", "count")), sentence))
+    if data["provider"] != "local" and in_bytes(data["workers"]["memory"]) < _LEAST_MEMORY:
+        sentence = (
+            f"workers.memory is {data['workers']['memory']}; on a cluster allowed is at least "
+            f"{_LEAST_MEMORY >> 20}Mi, since Python alone takes about as much."
+        )
+        found.append((document.line(("workers", "memory")), sentence))
+    if data["provider"] == "local" and data["engine"] == DASK:
+        sentence = (
+            "engine is dask; that is for a cluster, and the provider is local. Here, leave engine out, add distributed "
+            "to packages.pip, and let the script say kf.plan('dask'): it starts workers of Dask's by itself."
+        )
+        found.append((document.line(("engine",)), sentence))
+    if data["provider"] == "local" and data["workers"]["env_from"]:
+        sentence = (
+            "workers.env_from names secrets of a cluster, and the provider is local. Here, leave it out, and set the "
+            "variables before `make up`: workers start with its environment."
+        )
+        found.append((document.line(("workers", "env_from")), sentence))
+    at_start = data["provider"] != "local" and data["packages"]["at_start"]
+    if at_start and data["packages"]["apt"]:
+        sentence = (
+            "packages.apt needs an image, since nobody in a pod may install Debian packages: "
+            "leave it empty, or write packages.at_start: false."
+        )
+        found.append((document.line(("packages", "apt")), sentence))
+    if data["provider"] == "existing":
+        for key, what in _NEEDED.items():
+            if not data["cluster"][key] and not (at_start and key == "registry"):
+                line = document.line(("cluster", key))
+                found.append((line, f"cluster.{key} is empty; the provider {data['provider']} needs {what}."))
+    return sorted(found)
 
 
 def _read(path: os.PathLike[str], why: str) -> str:

@@ -23,6 +23,8 @@ class Function(Message, frozen=True):
         bare: Each element has one argument, and its payload is that alone.
         level: Log records of this level and above are wanted, as `logging` numbers them.
         live: What elements print is told while they run, too.
+        levels: Other levels of some loggers, packed; empty for none.
+        name: What it is called, for people.
     """
 
     id: int
@@ -36,6 +38,8 @@ class Function(Message, frozen=True):
     bare: bool = False
     level: int = 30
     live: bool = False
+    levels: bytes = b""
+    name: str = ""
 
 
 class Release(Message, frozen=True):
@@ -207,6 +211,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, array_like=True, gc=False):
     busy: int
     connected_s: float
     away: bool = False
+    node: str = ""
 
 
 class Status(Message, frozen=True):
@@ -222,3 +227,5 @@ class Status(Message, frozen=True):
     running: int
     done: int
     sessions: int
+    retried: int = 0
+    failed: int = 0

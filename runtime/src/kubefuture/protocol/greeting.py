@@ -43,6 +43,8 @@ class Hello(Message, frozen=True):
         received: How many of its messages have arrived.
         machine: Where its process id counts, and `started` when it began there, so that somebody in the
             same place can tell whether it lives.
+        node: The node of the cluster that a worker is on; empty where there are none.
+        leaving: A worker is to be given nothing, and only hands over what it has.
     """
 
     role: str
@@ -59,6 +61,8 @@ class Hello(Message, frozen=True):
     received: int = 0
     machine: str = ""
     started: int = 0
+    node: str = ""
+    leaving: bool = False
 
 
 class Welcome(Message, frozen=True):
@@ -95,4 +99,4 @@ class Refused(Message, frozen=True):
 
 
 class Bye(Message, frozen=True):
-    """An orderly end: the session's unnamed work is cancelled (R10)."""
+    """An orderly end: a session's unnamed work is cancelled (R10); a worker has drained."""

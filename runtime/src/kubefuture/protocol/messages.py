@@ -9,7 +9,7 @@ other content that the scheduler passes on without looking inside.
     client ── KeepBlob ──> scheduler ── BlobKept BlobRefused ──> client
     worker ── BlobWanted ──> scheduler ── BlobWanted ──> client ── BlobPart BlobMissing ──> scheduler ──> worker
     client ── StatusRequest Scale TallyRequest ──> scheduler ── Status Tally ──> client
-    worker ── Hello Predecessor SlotReady SlotLost Done Raised Returned UnseededLease PrintedLease ──> scheduler
+    worker ── Hello Predecessor SlotReady SlotLost Done Raised Returned UnseededLease PrintedLease Leaving ──> scheduler
     worker <── Welcome Refused Bind Run Revoke Interrupt StartSlot RetireSlot ReplaceSlot ── scheduler
     slot   <── Bind Run ── worker          slot ── Ready Done Raised UnseededLease ──> worker
 """
@@ -72,6 +72,7 @@ from .worker_messages import (
     Holding,
     Interrupt,
     Lease,
+    Leaving,
     Part,
     Predecessor,
     PrintedLease,
@@ -119,6 +120,7 @@ __all__ = (
     "Interrupt",
     "KeepBlob",
     "Lease",
+    "Leaving",
     "Message",
     "Named",
     "NotNamed",
@@ -168,7 +170,7 @@ AnyMessage = (
     | Failure | Slots | StatusRequest | Scale | Status | Bind | Run | Revoke | Returned | Interrupt | StartSlot
     | RetireSlot | ReplaceSlot | Holding | Ready | SlotReady | SlotLost | Done | Raised | UnseededCall
     | UnseededLease | BlobWanted | BlobPart | BlobKept | BlobMissing | BlobRefused | KeepBlob | Predecessor
-    | TallyRequest | Tally | PrintedLease | PrintedCall
+    | TallyRequest | Tally | PrintedLease | PrintedCall | Leaving
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=loaded)

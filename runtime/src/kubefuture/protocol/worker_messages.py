@@ -143,6 +143,10 @@ class Predecessor(Message, frozen=True):
     elements: list[Struck]
 
 
+class Leaving(Message, frozen=True):
+    """The worker was told to go: it is to be given nothing more, and its slots end when they have finished (R17)."""
+
+
 class Ready(Message, frozen=True):
     """A slot process is up."""
 

@@ -24,6 +24,7 @@ class _Worker:
     machine: str
     pid: int
     started: int
+    host: str = ""
 
 
 class Expected:
@@ -46,7 +47,7 @@ class Expected:
 
     def joined(self, hello: Hello) -> None:
         """A worker is here."""
-        worker = _Worker(hello.identity, hello.machine, hello.pid, hello.started)
+        worker = _Worker(hello.identity, hello.machine, hello.pid, hello.started, hello.host)
         self._known[hello.identity] = worker
         self._note(asdict(worker))
 
@@ -58,6 +59,14 @@ class Expected:
         """A worker is gone for good."""
         if self._known.pop(hello.identity, None) is not None:
             self._note({"identity": hello.identity})
+
+    def missing(self, now: float) -> dict[str, str]:
+        """Workers that are still to come: identity and host."""
+        return {one.identity: one.host for one in self._missing.values()} if self.waits(now) else {}
+
+    def gone(self, identity: str) -> None:
+        """A worker that was missing does not exist any more."""
+        self._missing.pop(identity, None)
 
     def waits(self, now: float) -> bool:
         """Whether a worker that may have work is still to come."""

@@ -87,6 +87,8 @@ class Gate:
         except TimeoutError:
             self._server.strangers(f"ended {peer.name}: it did not log in within {LOGIN_SECONDS:.0f} s")
         except OSError as error:
+            if not str(error):
+                return  # it said nothing of its own: somebody who only looks whether we listen, as Kubernetes does
             self._server.strangers(f"ended {peer.name} before its login: {error}")
         finally:
             if not peer.settled.done():

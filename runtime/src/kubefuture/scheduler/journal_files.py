@@ -18,7 +18,7 @@ import sqlite3
 import zlib
 from pathlib import Path
 
-from ..errors import JournalError
+from ..errors import JournalBusyError, JournalError
 
 _MARK_BYTES = 30
 
@@ -123,7 +123,7 @@ class JournalLock:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 pid = content[_MARK_BYTES:].decode(errors="replace").strip()
-                raise JournalError(
+                raise JournalBusyError(
                     f"The journal of named work in {files.folder} is open in another process"
                     f"{f' (pid {pid})' if pid else ''}. Two schedulers cannot share one: run `make down` "
                     "or end that process, then start again."

@@ -54,6 +54,7 @@ class Party:
         presence: Whether it is there.
         since: Since when it has been away, in the machine's seconds.
         arrivals: How often something came from it.
+        is_gone: Where it ran, it is known not to be any more.
     """
 
     def __init__(self, peer: Peer, hello: Hello, storage: Storage | None = None) -> None:
@@ -63,6 +64,7 @@ class Party:
         self.presence = Presence.CONNECTED
         self.since = 0.0
         self.arrivals = 0
+        self.is_gone = False
         self.conversation = Conversation()
         self._pending: list[tuple[int, int]] = []
         self._unwritten: deque[Message] = deque()
@@ -75,7 +77,7 @@ class Party:
 
     def is_over(self, now: float) -> bool:
         """Whether it will not come back: it is dead for sure, or has been away for too long."""
-        return is_gone(self.hello) or now - self.since > _PATIENCE.get(self.hello.role, 0.0)
+        return self.is_gone or is_gone(self.hello) or now - self.since > _PATIENCE.get(self.hello.role, 0.0)
 
     def leave(self, now: float) -> None:
         """Its connection ended."""

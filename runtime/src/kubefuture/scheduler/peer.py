@@ -68,7 +68,7 @@ class Peer(asyncio.Protocol):
         keep_alive(transport)
         address = transport.get_extra_info("peername")
         if isinstance(address, tuple):
-            self.name += f" from {address[0]}"
+            self.name += f" from {address[0].removeprefix('::ffff:')}"  # as a socket for both shows IPv4
         self._transport.write(self._login.greeting)
 
     def data_received(self, data: bytes) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from ..core.events import Event, line
 from ..core.trim import Trimmer
-from ..core.version import mismatch, own_environment
+from ..core.version import own_environment, refusal
 from ..errors import KubefutureError, ProtocolError
 from ..machine.machine import Machine
 from ..protocol.blob_messages import apart
 from ..protocol.limits import MOST_SLOTS
-from ..protocol.messages import PROTOCOL, AnyMessage, Bye, Fetch, Hello, KeepBlob, Refused, Scale, Welcome
+from ..protocol.messages import AnyMessage, Bye, Fetch, Hello, KeepBlob, Refused, Scale, Welcome
 from .answers import Answers
 from .blob_traffic import blob_traffic
 from .collecting import Collector
@@ -40,7 +40,7 @@ class Server:
         key: The token's bytes.
         machine: The state.
         log: Takes one line for the log.
-        scaled: Told the wanted number of slots when a client changed it.
+        scaled: Told the wanted number of slots when a client says it.
         journal: Holds named work; None where there is none.
         events: What the machine says that happened.
         expected: The workers to wait for, since a scheduler before this one had them.
@@ -71,7 +71,6 @@ class Server:
         self.strangers = Quiet(log)
         self._scaled = scaled
         self._epoch = machine.epoch
-        self._wanted = machine.wanted
         self._numbers = count(1)
         self._parties: dict[int, Party] = {}
         self._by_identity: dict[str, Party] = {}
@@ -97,7 +96,7 @@ class Server:
 
     def joined(self, peer: Peer, hello: Hello) -> None:
         """A peer logged in and said who it is."""
-        reason = self._refusal(hello)
+        reason = refusal(hello, self._environment)
         if reason:
             self._diary.about("refused", hello, host=hello.host, pid=hello.pid, reason=reason)
             peer.send([Refused(reason)])
@@ -172,6 +171,9 @@ class Server:
             if self._store is not None:
                 message = self._store.arguments(message, self._machine, party.number)
             self._machine.received(party.number, message, now)
+            if isinstance(message, Scale):
+                self._log(line("scaled", slots=message.slots))
+                self._scaled(message.slots)
         if of_blobs and self._blobs is not None and party.number in self._parties:
             self._blobs.received(party, of_blobs)
         if self._expected is not None and self._machine.waits:
@@ -197,10 +199,6 @@ class Server:
             party = self._parties.get(number)
             if party is not None:
                 self._answers.send(party, messages)
-        if self._machine.wanted != self._wanted and self._machine.wanted is not None:
-            self._wanted = self._machine.wanted
-            self._log(line("scaled", slots=self._wanted))
-            self._scaled(self._wanted)
 
     def trouble(self, peer: Peer, error: Exception) -> None:
         """A peer did what it may not; only its own connection ends, and all that belongs to it."""
@@ -219,13 +217,18 @@ class Server:
             self._forget(party, time.monotonic())
             self.flush()
 
+    def absent(self) -> list[Party]:
+        """Those who are away, and may come back."""
+        return [party for party in self._parties.values() if party.peer is None]
+
     def tick(self) -> None:
         """Tells the machine that time passes."""
         asyncio.get_running_loop().call_later(_TICK, self.tick)
         now = time.monotonic()
-        for party in list(self._parties.values()):
-            if party.peer is None and party.is_over(now):
+        for party in self.absent():
+            if party.is_over(now):
                 self._forget(party, now, Presence.EXPIRED)
+        for party in self._parties.values():
             party.acknowledge()
         self._silence.look(self._parties.values(), now)
         if self._store is not None:
@@ -303,16 +306,6 @@ class Server:
             self._expected.left(party.hello)
         self._machine.disconnected(party.number, now)
         self._record()
-
-    def _refusal(self, hello: Hello) -> str:
-        if hello.protocol != PROTOCOL:
-            return (
-                f"The scheduler speaks version {PROTOCOL} of the protocol, the {hello.role} version {hello.protocol}. "
-                "Run `make down` and `make up`, so that all are of one version."
-            )
-        if hello.role == "control":
-            return ""
-        return mismatch(hello.environment, self._environment)
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[int], None], number: int) -> None:

@@ -21,18 +21,24 @@ from .supervisor import Supervisor
 
 async def _work(connection: Connection, options: argparse.Namespace, readiness: Readiness) -> str:
     environment = slot_environment(options.threads_per_slot, os.environ)
+
+    def ready() -> None:
+        readiness.ready()
+        if options.ready_file is not None:
+            options.ready_file.touch()
+
     supervisor = Supervisor(
         connection,
         options.slots_file,
         environment,
-        readiness.ready,
+        ready,
         log,
         options.place,
         options.blobs,
         options.state,
     )
     supervisor.limit_memory(options.memory_per_slot)
-    end_on_signals(options.lifeline_fd, supervisor.end)
+    end_on_signals(options.lifeline_fd, supervisor.drain if options.drain else supervisor.end)
     try:
         return await supervisor.run()
     finally:
@@ -60,6 +66,10 @@ def main() -> int:
     )
     arguments.add_argument(
         "--state", type=Path, help="a folder that a restart of the container survives, for what is in flight"
+    )
+    arguments.add_argument("--ready-file", type=Path, help="a file that is made when its slots are ready")
+    arguments.add_argument(
+        "--drain", action="store_true", help="told to end, finish what runs first; told twice, end at once"
     )
     options = arguments.parse_args()
     readiness = Readiness(options.ready_fd)

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
+from ..core.log_levels import take_on
 from ..core.printed import MOST_BYTES, NOTICE
-from .capture import Capture
+from .capture import Capture, writes_to
 
 
 class DaskCapture(Capture):
@@ -25,13 +26,16 @@ class DaskCapture(Capture):
 
     Args:
         level: Log records of this level and above are wanted.
+        levels: Other loggers' own levels, packed.
     """
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, level: int, levels: bytes) -> None:
         super().__init__()
         own = threading.get_ident()
-        self._others = frozenset(thread for thread in sys._current_frames() if thread != own)
-        self._level = level
+        # Not `sys._current_frames()`: Python 3.11 before 3.11.9 can hang in it for ever (gh-106883).
+        living = [thread.ident for thread in threading.enumerate() if thread.ident is not None]
+        self._others = frozenset(thread for thread in living if thread != own)
+        self._levels = level, levels
         self._sinks = _Sink(sys.stdout, self._others), _Sink(sys.stderr, self._others)
         self._texts = _text(self._sinks[0]), _text(self._sinks[1])
 
@@ -39,15 +43,17 @@ class DaskCapture(Capture):
     def hearing(self) -> Iterator[None]:
         """In this block."""
         stdout, stderr = self._texts
-        before = self._root.level
+        level, handlers = self._root.level, self._root.handlers[:]
         with redirect_stdout(stdout), redirect_stderr(stderr), warnings.catch_warnings():
             self.install()
-            self.listen(self._level)
+            self.listen(*self._levels)
             try:
                 yield
             finally:
-                self._root.removeHandler(self)
-                self._root.setLevel(before)
+                take_on(level, b"")
+                added = [one for one in self._root.handlers if one is not self and one not in handlers]
+                handlers += [one for one in added if not writes_to(one, self._texts)]
+                self._root.handlers[:] = handlers
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a log record is an element's."""

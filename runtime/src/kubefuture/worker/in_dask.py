@@ -23,6 +23,7 @@ from ..core.blobs import BlobFile, keep
 from ..core.context import Element, enter_slot_element
 from ..core.elements import FunctionRunner
 from ..core.in_place import run_packed
+from ..core.log_levels import take_on_again, without
 from ..core.raised import pack_exception
 from ..protocol.messages import Function, decode, encode
 from .dask_modules import modules_of
@@ -49,12 +50,14 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         raised: Which of them are exceptions, counted from the chunk's first.
         seconds: How long they ran together.
         drew: The function's name, if it drew from the global generators without a seed.
+        retried: How often one of them ran again.
     """
 
     payloads: list[bytes]
     raised: list[int]
     seconds: float
     drew: str
+    retried: int = 0
 
 
 class Parcel:
@@ -93,7 +96,7 @@ class Parcel:
             assert isinstance(function, Function)
             self._files = [keep([memoryview(content)]) for content in contents]
             blobs = tuple(file.blob for file in self._files)
-            self._runner = FunctionRunner(msgspec.structs.replace(function, blobs=blobs))
+            self._runner = FunctionRunner(msgspec.structs.replace(function, blobs=blobs), take_on_again)
         return self._runner
 
 
@@ -127,17 +130,23 @@ def run_chunk(parcel: Parcel, packed: bytes, *contents: bytes) -> bytes:
     chunk = msgspec.msgpack.decode(packed, type=Chunk)
     payloads: list[bytes] = []
     raised: list[int] = []
-    drew = ""
+    drew, retried = "", 0
     process = os.getpid()
+
+    def again() -> None:
+        nonlocal retried
+        retried += 1
+        capture.clear()
+
     here = f"in worker process {process} on {platform.node()}"
     with _one_at_a_time, _inside():
         started = time.monotonic()
         runner = parcel.runner(contents)
-        capture = DaskCapture(runner.level)
+        capture = DaskCapture(runner.level, without(runner.levels, _DASK))
         for index, payload in enumerate(chunk.payloads, chunk.start):
             try:
                 with capture.hearing():
-                    outcome, unseeded = run_packed(runner, index, payload, chunk.retries, here)
+                    outcome, unseeded = run_packed(runner, index, payload, chunk.retries, here, again)
             except BaseException as error:  # not even a KeyboardInterrupt of the user's is Dask's business
                 payloads.append(capture.over(pack_exception(error, runner.place(payload, here))))
                 raised.append(index - chunk.start)
@@ -149,7 +158,7 @@ def run_chunk(parcel: Parcel, packed: bytes, *contents: bytes) -> bytes:
                 raised.append(index - chunk.start)
             drew = runner.name if unseeded else drew
         seconds = time.monotonic() - started
-    return msgspec.msgpack.encode(Answer(payloads, raised, seconds, drew))
+    return msgspec.msgpack.encode(Answer(payloads, raised, seconds, drew, retried))
 
 
 @contextmanager

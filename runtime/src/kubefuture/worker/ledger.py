@@ -32,6 +32,11 @@ class Ledger:
         self._held: dict[int, tuple[int, Held]] = {}
         self._lost: dict[int, tuple[Message, int, list[int]]] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every lease's end is acknowledged."""
+        return not self._held
+
     def ordered(self, message: Message) -> None:
         """The scheduler wants something."""
         if isinstance(message, Run):

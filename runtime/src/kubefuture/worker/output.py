@@ -3,6 +3,8 @@
     slot ══ files ══> the slot itself, after each element ──> the element's outcome
               ╚═════> supervisor, when it is dead ── queue ──> a thread ──> our stdout and stderr, or the log
 
+There are three: its stdout, its stderr, and one with its warnings and log records as lines, which goes with stderr.
+
 A terminal or a log that takes nothing for a while stops neither the loop nor what it schedules.
 """
 
@@ -86,7 +88,7 @@ class Outlet:
 
 
 class SlotOutput:
-    """What one slot prints: two files, which it empties itself after each element.
+    """What one slot prints, warns and logs: three files, which it empties itself after each element.
 
     Args:
         outlet: Where that goes which no element's outcome takes along.
@@ -94,6 +96,7 @@ class SlotOutput:
     Attributes:
         stdout: The descriptor to give to the slot.
         stderr: The same.
+        lines: The same for the lines of its warnings and log records.
         last_lines: The last lines that it printed on its element, of both streams; known after `drain`.
     """
 
@@ -103,22 +106,22 @@ class SlotOutput:
         self._rest = b"", b""
         made: list[int] = []
         try:
-            for _ in range(2):
+            for _ in range(3):
                 made.append(make_stream())
                 made.append(own_view(made[-1]))
         except BaseException:  # there are no descriptors left
             for handle in made:
                 os.close(handle)
             raise
-        self.stdout, first, self.stderr, second = made
+        self.stdout, first, self.stderr, second, self.lines, self._lines_view = made
         self._views: tuple[int, ...] = (first, second)
 
     def __enter__(self) -> SlotOutput:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        os.close(self.stdout)
-        os.close(self.stderr)
+        for handle in (self.stdout, self.stderr, self.lines):
+            os.close(handle)
         if kind is not None:
             self.close()
 
@@ -135,11 +138,13 @@ class SlotOutput:
         """The slot is dead: takes what it had printed on its element. Processes that it has left may go on."""
         if not self._views:
             return
-        tail = b"\n".join(look(view, OUTPUT_BYTES).rstrip(b"\n") for view in self._views).strip(b"\n")
+        lines = self._take_lines()
+        stdout, stderr = (look(view, OUTPUT_BYTES) for view in self._views)
+        tail = b"\n".join(part.rstrip(b"\n") for part in (stdout, lines, stderr)).strip(b"\n")
         self.last_lines = "\n".join(
             tail[-OUTPUT_BYTES:].decode(errors="replace").splitlines()[-OUTPUT_LINES:]
         )
-        self._rest = take(self._views[0]), take(self._views[1])
+        self._rest = take(self._views[0]), lines + take(self._views[1])
         self._outlet.keep(self)
 
     def claim(self) -> tuple[bytes, bytes]:
@@ -161,8 +166,19 @@ class SlotOutput:
 
     def close(self) -> None:
         """Nobody prints to it any more, or is heard."""
+        self._take_lines()
         views, self._views = self._views, ()
         for view in views:
+            os.close(view)
+
+    def _take_lines(self) -> bytes:
+        """The warnings and log records that no outcome took along. Only the slot itself adds to them, so once."""
+        view, self._lines_view = self._lines_view, -1
+        if view < 0:
+            return b""
+        try:
+            return take(view)
+        finally:
             os.close(view)
 
 

@@ -24,8 +24,9 @@ from types import FrameType
 
 from ..core.context import Element, enter_slot_element
 from ..core.elements import FunctionRunner
+from ..core.log_levels import take_on_again
 from ..core.packing import pack_result
-from ..core.raised import pack_exception
+from ..core.raised import calls_users, pack_exception
 from ..core.scalars import NUMBERS, PICKLED, decode, encode, unpack
 from ..core.settings import HANDOVER_SECONDS
 from ..core.unseeded import State
@@ -36,17 +37,12 @@ from ..protocol.messages import (
     Ready,
     Run,
     UnseededLease,
-    decode_lease,
-    encode_lease,
 )
 from .capture import Capture
 from .handover import Handover
+from .lease_record import RECORD_BYTES, unpack_record
 from .lifetime import die_with_parent
 from .page import PLACE
-
-RECORD_BYTES = 256
-"""Every record has this length, so that any number of them is one write, and each read gets a whole one."""
-
 
 _UNSEEDED = Element()
 
@@ -68,23 +64,10 @@ def _is_import(frame: FrameType | None) -> bool:
     return False
 
 
-def pack_record(lease: Lease) -> bytes | None:
-    """A lease as a record, or None when it is too long for one."""
-    content = encode_lease(lease)
-    if len(content) > RECORD_BYTES - 2:
-        return None
-    return (len(content).to_bytes(2, "little") + content).ljust(RECORD_BYTES, b"\0")
-
-
-def unpack_record(record: bytes) -> Lease:
-    """The lease in a record."""
-    return decode_lease(record[2 : 2 + int.from_bytes(record[:2], "little")])
-
-
 class Slot:
     """The loop and what it keeps between elements."""
 
-    def __init__(self, data: socket.socket, leases: socket.socket, page: mmap) -> None:
+    def __init__(self, data: socket.socket, leases: socket.socket, page: mmap, lines: int) -> None:
         self._data = data
         self._leases = leases
         self._page = page
@@ -94,7 +77,7 @@ class Slot:
         self._long: dict[int, Lease] = {}
         self._bound = False
         self._handover = Handover(data)
-        self._capture = Capture()
+        self._capture = Capture(lines)
         self._armed = False
         self._interrupted = False
         self._running = 0
@@ -147,7 +130,7 @@ class Slot:
                 for forgotten in message.forget:
                     self._functions.pop(forgotten, None)
                 for function in message.functions:
-                    self._functions[function.id] = FunctionRunner(function)
+                    self._functions[function.id] = FunctionRunner(function, take_on_again)
                 for lease in message.leases:
                     self._long[lease.id] = lease
             elif isinstance(message, Bind):
@@ -162,7 +145,7 @@ class Slot:
         if handover.holds:
             handover.watch()
         self._had_blobs = runner.has_blobs
-        self._capture.listen(runner.level, lease.id)
+        self._capture.listen(runner.level, runner.levels, lease.id)
         before = runner.watch()
         if runner.plain:
             self._run_plain(lease, runner, before)
@@ -195,6 +178,7 @@ class Slot:
             if self._interrupted:
                 return
 
+    @calls_users
     def _run_plain(self, lease: Lease, runner: FunctionRunner, before: State | None) -> None:
         """The same for trivial elements at full speed: a microsecond each, so everything is at hand."""
         handover, waiting, append = self._handover, self._handover.waiting, self._handover.waiting.append
@@ -276,6 +260,7 @@ class Slot:
         self._forked = True
         self._data.close()
         self._leases.close()
+        self._capture.leave()
 
     def _on_interrupt(self, _signum: int, frame: FrameType | None) -> None:
         self._interrupted = True
@@ -300,18 +285,21 @@ def _bind(message: Bind) -> None:
         if message.folder:  # none was there
             os.chdir(message.folder)
     except OSError:
-        print(f"kubefuture: the folder {message.folder} of the calling program is not here", file=sys.stderr)
+        if "KUBEFUTURE_NODE" not in os.environ:  # no pod has the folders of a laptop
+            print(
+                f"kubefuture: the folder {message.folder} of the calling program is not here", file=sys.stderr
+            )
     known = set(sys.path)
     sys.path[:0] = [entry for entry in message.sys_path if entry not in known]
 
 
 def main() -> None:
-    """The bootstrap: three descriptors and the supervisor's pid as arguments."""
-    data, leases, page, parent = map(int, sys.argv[1:5])
+    """The bootstrap: four descriptors and the supervisor's pid as arguments."""
+    data, leases, page, lines, parent = map(int, sys.argv[1:6])
     die_with_parent(parent)
     sys.argv = [""]
     shared = mmap(page, PLACE.size)
     os.close(page)
-    for handle in (data, leases):  # programs that the user's code starts have nothing to do with them
+    for handle in (data, leases, lines):  # programs that the user's code starts have nothing to do with them
         os.set_inheritable(handle, False)
-    Slot(socket.socket(fileno=data), socket.socket(fileno=leases), shared).serve()
+    Slot(socket.socket(fileno=data), socket.socket(fileno=leases), shared, lines).serve()

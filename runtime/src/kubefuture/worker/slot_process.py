@@ -19,11 +19,11 @@ from ..core.settings import MAX_CREDITS
 from ..errors import ProtocolError
 from ..protocol.framing import Decoder, frame
 from ..protocol.messages import AnyMessage, Bind, Lease, PrintedLease, Run
+from .lease_record import RECORD_BYTES, pack_record, unpack_record
 from .limits import Overrun, Stopwatch
 from .live import LiveOutput
 from .output import Outlet, SlotOutput
 from .page import MemoryPage, Page
-from .slot import RECORD_BYTES, pack_record, unpack_record
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
 _REAP_SECONDS = 1.0
@@ -82,7 +82,7 @@ class SlotProcess:
         self._output = SlotOutput(outlet)
         self._page = page if page is not None else MemoryPage()
         with self._output, _released_unless_started(self._page):
-            handles = (data.fileno(), self._untaken.fileno(), self._page.fileno())
+            handles = (data.fileno(), self._untaken.fileno(), self._page.fileno(), self._output.lines)
             self._process = subprocess.Popen(
                 [
                     sys.executable,

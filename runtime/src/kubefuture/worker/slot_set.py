@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Concatenate, ParamSpec
 
 from ..core.receiver import Receiver
 from ..core.settings import INTERRUPT_GRACE, SLOT_START_SECONDS
@@ -34,24 +33,13 @@ from ..protocol.messages import (
 from .blob_cache import BlobCache
 from .held_back import HeldBack
 from .limits import judged, verdict
+from .locked import locked
 from .output import Outlet
 from .page import MemoryPage, Page
 from .slot_process import SlotProcess
 
-_P = ParamSpec("_P")
-
 _LONGEST_PAUSE = 10.0
 _FINISH_SECONDS = 2.0
-
-
-def _locked(method: Callable[Concatenate[SlotSet, _P], None]) -> Callable[Concatenate[SlotSet, _P], None]:
-    """For what the loop's thread calls by itself."""
-
-    def wrapper(self: SlotSet, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
-        with self._lock:
-            method(self, *args, **kwargs)
-
-    return wrapper
 
 
 class SlotSet:
@@ -108,7 +96,7 @@ class SlotSet:
         """The slots that there are, those that start or are to be tried again included."""
         return sorted({*self._slots, *self._starts})
 
-    @_locked
+    @locked
     def start(self, number: int) -> None:
         """Starts a slot. Call it in the loop's thread: the slot ends with the thread that started it."""
         self._cancel_start(number)
@@ -156,14 +144,14 @@ class SlotSet:
             case _:
                 raise ProtocolError(f"A {type(message).__name__} does not belong here.")
 
-    @_locked
+    @locked
     def go_on(self) -> None:
         """Blobs have arrived, or cannot be had: passes on what waited for them."""
         for message in self._held.released():
             if message.slot in self._slots:
                 self._slots[message.slot].run(message)
 
-    @_locked
+    @locked
     def check(self) -> None:
         """Notices deaths that no socket told, elements that run too long (R22), and what is to be seen live.
 
@@ -172,6 +160,8 @@ class SlotSet:
         self._outlet.look()
         for slot in list(self._numbers):
             slot.check()
+            if slot not in self._numbers:  # it was seen to be dead, and nothing is to be asked of it
+                continue
             self._report([said for said in [slot.printed_so_far()] if said is not None])
             overrun = slot.too_long(self._loop.time())
             if overrun is None or overrun == slot.overrun or self._slots.get(self._numbers[slot]) is not slot:
@@ -186,24 +176,25 @@ class SlotSet:
             slot.cause = cause
             slot.kill()
 
-    @_locked
+    @locked
     def close(self) -> None:
         """Kills all slots at once."""
         self._closed = True
         for slot in list(self._numbers):
             slot.kill()
 
-    @_locked
+    @locked
     def reap(self) -> None:
         """After `close`, in the loop's thread: waits for their ends, and leaves neither zombies nor sockets.
 
         What they had printed is passed on.
         """
-        for slot in list(self._numbers):
+        slots, self._numbers = list(self._numbers), {}  # a look at them may be due already
+        for slot in slots:
             slot.reap()
         self._outlet.close()
 
-    @_locked
+    @locked
     def _retire(self, number: int) -> None:
         slot = self._slots.get(number)
         if slot is None:  # the process before died, and the next one waits to be tried again
@@ -214,7 +205,7 @@ class SlotSet:
         slot.retired = True
         self._finish(slot)
 
-    @_locked
+    @locked
     def _replace(self, number: int, pid: int) -> None:
         slot = self._slots.get(number)
         if slot is None or slot.pid != pid:
@@ -248,7 +239,7 @@ class SlotSet:
             self._loop.call_later, INTERRUPT_GRACE, self._kill_if_running, slot, lease
         )
 
-    @_locked
+    @locked
     def _kill_if_running(self, slot: SlotProcess, lease: int) -> None:
         if lease in slot.leases:
             slot.ending, slot.cause = True, slot.cause or "killed some time after it was interrupted"
@@ -277,7 +268,7 @@ class SlotSet:
             slot.overrun = None
         self._report(messages)
 
-    @_locked
+    @locked
     def _ended(self, slot: SlotProcess) -> None:
         number = self._numbers.pop(slot)
         was_ready = slot in self._ready
@@ -313,7 +304,7 @@ class SlotSet:
         if waiting is not None:
             waiting.cancel()
 
-    @_locked
+    @locked
     def _give_up(self, number: int, pid: int) -> None:
         slot = self._slots.get(number)  # a timer that held the slot would keep what it had read for a minute
         if slot is not None and slot.pid == pid and slot not in self._ready:

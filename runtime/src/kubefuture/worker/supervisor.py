@@ -30,7 +30,9 @@ from ..protocol.conversation import Conversation
 from ..protocol.messages import (
     Ack,
     AnyMessage,
+    Bye,
     Done,
+    Leaving,
     Message,
     Predecessor,
     PrintedLease,
@@ -92,7 +94,7 @@ class Supervisor:
         self._joined: Link | None = None
         self._guard: MemoryGuard | None = None
         self._trimmer = Trimmer()
-        self._busy = False
+        self._busy = self._leaving = False
         self._signed = 0.0
         self._hello = hello("worker", place=place)
         self._diary = Diary(log, self._hello.identity)
@@ -157,14 +159,9 @@ class Supervisor:
     def _greet(self, link: Link) -> None:
         """Says over a new connection who we are."""
         self._link = link
-        self._told = tuple(self._slots.numbers)
-        link.send(
-            [
-                msgspec.structs.replace(
-                    self._hello, slots=self._told, epoch=self._epoch, received=self._conversation.received
-                )
-            ]
-        )
+        self._told, received = tuple(self._slots.numbers), self._conversation.received
+        changes = {"slots": self._told, "epoch": self._epoch, "received": received, "leaving": self._leaving}
+        link.send([msgspec.structs.replace(self._hello, **changes)])
 
     def _parted(self) -> None:
         """The connection has ended."""
@@ -189,6 +186,7 @@ class Supervisor:
             self._blobs.collect(now)
         self._trimmer.look(busy=self._busy, now=now)
         self._busy = False
+        self._end_if_empty()
         acknowledgement = self._conversation.acknowledgement(soon=True)
         if acknowledgement is None and now - self._signed >= SIGN_SECONDS:
             acknowledgement = Ack(self._conversation.vouched)  # which says nothing new but that we live
@@ -210,6 +208,28 @@ class Supervisor:
             self._remains.clear()
         if not self.ended.done():
             self.ended.set_result(reason)
+
+    def drain(self) -> None:
+        """Makes `run` return when nothing is left that only this worker has; told twice, at once (R17)."""
+        if self._leaving:
+            self.end()
+            return
+        self._leaving = True
+        self._diary.happened("leaving")
+        self._report([Leaving()])
+        self._end_if_empty()
+
+    def _end_if_empty(self) -> None:
+        if not self._leaving:
+            return
+        if self._joined is None:
+            over = self._ledger.is_empty
+        else:
+            over = not self._slots.numbers and not self._conversation.kept
+        if over:
+            if self._joined is not None:
+                self._joined.send([Bye()])  # so that nobody waits for it to come back
+            self.end()
 
     def _page(self, slot: int) -> Page:
         return MemoryPage() if self._remains is None else self._remains.page(slot)
@@ -250,7 +270,11 @@ class Supervisor:
     def _handle(self, messages: list[AnyMessage]) -> None:
         first = messages[0]
         if isinstance(first, Refused):
-            self.end(first.reason)
+            # Packages have changed, and others come in our place. What is here is finished, and handed over.
+            if self._leaving or self._ledger.is_empty:
+                self.end(first.reason)
+            else:
+                self.drain()
             return
         if isinstance(first, Welcome):
             self._join(first)
@@ -276,6 +300,8 @@ class Supervisor:
             missed = self._ledger.brought_along(
                 self._told, self._slots.numbers, self._slots.ready, self._conversation.kept
             )
+            if self._leaving:
+                missed.append(Leaving())
             self._conversation = Conversation(self._ledger.acknowledged)
             self._conversation.send(missed)
         self._diary.happened("scheduler-joined", epoch=welcome.epoch, messages=len(missed))

@@ -1,0 +1,205 @@
+"""Ends a deployment on a cluster: what its pods said is kept, then everything goes, and it is waited for.
+
+connection file ─> logs ─> release ─> pods ─> secret ─> claim and its volume ─> namespace, if it is the recorded one
+                                                                              ─> images in the registry
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..core.connection import Connection
+from ..errors import KubefutureError
+from ..project.changes import Change, Say
+from ..project.errors import ProjectError
+from ..project.folder import Project
+from ..project.progress import Step
+from . import logs, namespace, owner, pods, registry, release
+from .commands import KubeError, find, kubectl, kubectl_json
+from .engine import forget
+from .place import LABEL, Place
+from .record import ClusterRecord
+
+DRAINING_SECONDS = 8.0
+"""How long pods may take before what runs in them is killed."""
+
+GONE_SECONDS = 180.0
+"""How long volumes and the namespace may take to go if the playbooks say nothing; clouds detach disks slowly."""
+
+
+def end(project: Project, record: ClusterRecord, say: Say, seconds: float = GONE_SECONDS) -> None:
+    """Deletes everything that was recorded. What is gone already is fine.
+
+    Args:
+        project: The project.
+        record: What was put where.
+        say: Takes what was done.
+        seconds: How long volumes, and then the namespace, may take to go.
+
+    Raises:
+        ProjectError: Something cannot be deleted.
+    """
+    try:
+        _end_in_cluster(project, record, say, seconds)
+    finally:
+        # A cluster that cannot be reached is no reason to keep the rest.
+        forget_connection(project, record.place, say)
+        _delete_images(record, say)
+
+
+def _end_in_cluster(project: Project, record: ClusterRecord, say: Say, seconds: float) -> None:
+    place = record.place
+    there = namespace.look_at(place)
+    if there is None:
+        return
+    if not record.is_of(there):
+        if record.uid:
+            say(f"The namespace {place.namespace} is another one than was made, and is left alone.")
+        return
+    if not there.ending and owner.is_others(record):
+        say(f"The release {place.release} was made by another checkout, and is left alone.")
+        return
+    if not there.ending:
+        keep_logs(project, place, say)
+        if _end_release(place, seconds):
+            say(Change("the release", f"The release {place.release} is deleted."))
+    if record.made or there.mark == record.mark:
+        with Step("Deleting the namespace") as step:
+            namespace.delete(place, there.uid)
+            _wait(step, lambda: _is_there(place, there.uid), f"the namespace {place.namespace}", seconds)
+        say(Change("the namespace", f"The namespace {place.namespace} is deleted."))
+
+
+def _delete_images(record: ClusterRecord, say: Say) -> None:
+    for image in record.images:
+        for engine in forget(image):
+            say(Change("the image here", f"The image {image} is deleted from {engine} on this machine."))
+        try:
+            was_there = registry.delete(image)
+        except ProjectError:
+            continue  # who looks for leftovers says why it is still there
+        if was_there:
+            say(Change("the image", f"The image {image} is deleted from its registry."))
+
+
+def _is_there(place: Place, uid: str) -> bool:
+    there = namespace.look_at(place)
+    return there is not None and there.uid == uid
+
+
+def _end_release(place: Place, seconds: float) -> bool:
+    """Deletes what the chart has made, and returns whether there was anything."""
+    was_there = bool(release.status(place)[0] or _left_of(place))
+    volumes = _volumes(place)
+    options = ["--selector", place.selector, "--ignore-not-found", "--wait=false"]
+    # Whoever deletes a pod first says how long it may take, and a worker's own time is that of an element. So what
+    # would make pods anew goes first, without the pods.
+    kubectl(place, "delete", "deployments,replicasets", "--cascade=orphan", *options)
+    kubectl(place, "delete", "pods", "--grace-period=2", *options)
+    release.uninstall(place)
+    for kind in ("persistentvolumeclaims", "services", "networkpolicies"):
+        kubectl(place, "delete", kind, *options)
+    kubectl(
+        place, "delete", "secrets,configmaps", "--selector", f"{LABEL}={place.slug}", "--ignore-not-found"
+    )
+    with Step("Waiting until the pods and the volume are gone") as step:
+        patient = time.monotonic() + DRAINING_SECONDS
+        ended: set[str] = set()
+
+        def still() -> bool:
+            if time.monotonic() > patient:
+                _end_draining(place, ended)
+            return bool(_left_of(place))
+
+        _wait(step, still, f"pods and claims in {place.namespace}", seconds)
+        _wait(step, lambda: any(_volume(place, name) for name in volumes), "the volume", seconds)
+    return was_there
+
+
+def _end_draining(place: Place, ended: set[str]) -> None:
+    """Ends what runs in pods that were told to go before, with a long time that not every node lets be shortened."""
+    names = {pod.name for pod in pods.of(place)} - ended
+    ended |= names
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: _kill_in(place, name), sorted(names)))
+
+
+def _kill_in(place: Place, pod: str) -> None:
+    try:
+        kubectl(place, "exec", pod, "--", "sh", "-c", "kill -9 -1")
+    except KubeError:
+        pass  # it is gone meanwhile, as is the program that was asked to kill itself too
+
+
+def _left_of(place: Place) -> list[str]:
+    chosen = kubectl_json(place, "get", "pods,persistentvolumeclaims", "--selector", place.selector)
+    return [f"{one['kind']} {one['metadata']['name']}" for one in chosen["items"]]
+
+
+def _volumes(place: Place) -> list[str]:
+    claims = kubectl_json(place, "get", "persistentvolumeclaims", "--selector", place.selector)["items"]
+    return [one["spec"]["volumeName"] for one in claims if one["spec"].get("volumeName")]
+
+
+def _volume(place: Place, name: str) -> bool:
+    """Whether a volume is still there and being deleted; one that is to be kept is not waited for."""
+    try:
+        found = find(place, "persistentvolume", name, namespaced=False)
+    except KubeError as error:
+        if error.is_unreachable:
+            raise
+        return False  # whoever may not see volumes cannot wait for them; what is left names it
+    return found is not None and found["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+
+
+def _wait(step: Step, still: Callable[[], bool], what: str, seconds: float) -> None:
+    began = time.monotonic()
+    while still():
+        if time.monotonic() - began > seconds:
+            raise ProjectError(f"Still there after {seconds:.0f} s: {what}. Run `make down` again later.")
+        step.tick(f"waiting for {what}")
+        time.sleep(0.5)
+
+
+def keep_logs(project: Project, place: Place, say: Say) -> bool:
+    """Writes what the pods have said to files; returns whether that could be done.
+
+    Args:
+        project: The project.
+        place: Which release.
+        say: Takes what was done, or why not.
+    """
+    folder = logs_folder(project, place)
+    try:
+        count = logs.save(place, folder)
+    except (KubefutureError, OSError) as error:
+        say(f"The pods' logs could not be kept: {error}")
+        return False
+    if count:
+        where = folder.relative_to(project.folder)
+        say(Change("the pods' logs", f"What the pods said is in {where}."))
+    return True
+
+
+def logs_folder(project: Project, place: Place) -> Path:
+    """Where the logs of pods that are gone are kept."""
+    return project.state / place.provider / "logs"
+
+
+def forget_connection(project: Project, place: Place, say: Say) -> None:
+    """Removes the connection file if it is this deployment's."""
+    if leads_there(project, place):
+        project.connection_file.unlink(missing_ok=True)
+        say(Change("the connection file", "The connection file is removed."))
+
+
+def leads_there(project: Project, place: Place) -> bool:
+    """Whether the connection file is this deployment's."""
+    try:
+        route = Connection.load(project.connection_file).route
+    except KubefutureError:
+        return False
+    return route is not None and (route.context, route.namespace) == (place.context, place.namespace)
