@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from typing import NoReturn
 
 import pytest
@@ -20,6 +21,14 @@ def command(name: str, why: str) -> str:
     if found is None:
         missing(f"{name} ({why})")
     return found
+
+
+def ipv6() -> None:
+    """The machine has to have IPv6, without which the test cannot run."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        missing("IPv6 (connects to ::1)")
 
 
 def missing(what: str) -> NoReturn:

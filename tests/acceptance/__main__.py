@@ -1,15 +1,17 @@
 """The acceptance: 500 seeded elements on a real project, while everything that can die or break does.
 
-    make run ── map ── wire ── scheduler ── supervisor ── slots
-                        │          │            │           │
-                     cut 15 s    kill -9      kill -9     kill -9, and scaled 1, 4, 1; one element is poison
+    make run ── map ── way in ── scheduler ── worker ── slots
+                         │           │          │         │
+                      cut 15 s    kill -9    kill -9   kill -9, and scaled 1, 4, 1; one element is poison
 
 Every element comes by a checkpoint and may have to wait there, so that all slots stand still when something is done
-to them: how long anything takes does not matter. Run by `make acceptance`.
+to them: how long anything takes does not matter. Run by `make acceptance`, on a cluster by
+`make acceptance PROVIDER=existing`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -17,32 +19,34 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.faults import processes
 from tests.faults.checkpoint import Checkpoint, Visit
-from tests.faults.waiting import LIMIT, eventually
-from tests.faults.wire import Wire
+from tests.faults.waiting import eventually
 
-from .project import StudyProject
+from .cluster import Cluster
+from .here import Here
+from .place import Place
 from .verdict import differences
 
 ELEMENTS = 500
 POISON = 300
 AWAY_SECONDS = 15.0
+PATIENCE = 120.0
+"""Seconds after which what is waited for is not going to happen: a cluster starts pods."""
 
 
 class Acceptance:
     """The steps, in their order.
 
     Args:
-        folder: Where everything is made.
+        place: The project, not up yet.
         checkpoint: Where elements wait.
     """
 
-    def __init__(self, folder: Path, checkpoint: Checkpoint) -> None:
-        self._folder = folder
+    def __init__(self, place: Place, checkpoint: Checkpoint) -> None:
+        self._place = place
         self._checkpoint = checkpoint
         self._began = self._since = time.monotonic()
         self._visits = dict.fromkeys(range(ELEMENTS), 0)
@@ -60,85 +64,82 @@ class Acceptance:
         Returns:
             What is not as it has to be, as sentences.
         """
-        project = StudyProject(self._folder)
+        place = self._place
+        left: list[str] = []
         try:
-            project.make("up")
+            place.up()
             self.say("a new project is up, with 1 worker")
-            with Wire(project.connection, self._folder) as wire:
-                results = self._folder / "results.json"
-                script = project.run(
-                    "--connection", wire.connection, "--port", self._checkpoint.port, "--elements", ELEMENTS,
-                    "--poison", POISON, "--results", results,
-                )  # fmt: skip
-                try:
-                    self._faults(project, wire)
-                    code = script.wait(LIMIT)
-                except (AssertionError, OSError) as error:
-                    return [f"{error}. The script said: {project.said or 'nothing'}"]
-                finally:
-                    script.kill()
-                    script.wait()
+            results = place.outside / "results.json"
+            script = place.run(
+                "--checkpoint", place.checkpoint, "--elements", ELEMENTS, "--poison", POISON, "--results", results
+            )  # fmt: skip
+            try:
+                self._faults()
+                code = script.wait(PATIENCE)
+            except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+                return [f"{error}. The script said: {place.said or 'nothing'}"]
+            finally:
+                script.kill()
+                script.wait()
             if code:
-                return [f"the script ended with exit code {code}: {project.said}"]
+                return [f"the script ended with exit code {code}: {place.said}"]
             self.say("the map is finished")
-            return [*self._of_visits(), *differences(json.loads(results.read_text()), ELEMENTS, POISON)]
         finally:
-            said = project.make("down")
+            left = place.down()
             self.say("the project is down")
-            if "Nothing is left" not in said or project.alive:
-                raise AssertionError(f"`make down` left {project.alive}, and said: {said}")
+        return [*left, *self._of_visits(), *differences(json.loads(results.read_text()), ELEMENTS, POISON)]
 
-    def _faults(self, project: StudyProject, wire: Wire) -> None:
-        (visit,) = self._hold(20, 1, project)
-        visit.kill()
-        self._killed[int(visit.label)] += 1
+    def _faults(self) -> None:
+        place = self._place
+        (visit,) = self._hold(20, 1)
+        place.kill(visit)
+        self._count_killed([visit])
         visits = self._next(1)
         self.say("killed a slot; its element runs again")
 
-        project.make("scale", "N=4")
+        place.make("scale", "N=4")
         _go(visits)
         self.say("scaled to 4 workers")
 
-        visits = self._hold(100, 4, project)
-        supervisor = project.supervisor
-        processes.kill(supervisor)
-        for visit in visits:
-            visit.left()
-            self._killed[int(visit.label)] += 1
-        visits = self._next(4)
-        assert project.supervisor != supervisor
-        self.say("killed the supervisor, and 4 slots with it; their elements run again")
-        _go(visits)
+        visits = self._hold(100, 4)
+        ended = place.end_worker(visits)
+        self._count_killed(ended)
+        again = self._next(len(ended))
+        self.say(f"killed a worker with {len(ended)} of the 4 slots; what they ran runs again")
+        _go([*(visit for visit in visits if visit not in ended), *again])
 
-        visits = self._hold(200, 4, project)
-        scheduler = project.status.scheduler_pid
-        processes.kill(scheduler)
-        eventually(lambda: _answers(project, scheduler), "the start of another scheduler")
-        assert project.supervisor
+        visits = self._hold(200, 4)
+        place.end_scheduler()
         self.say("killed the scheduler; what ran goes on under the next one")
         _go(visits)
 
-        self._pass_until(lambda: self._visits[POISON] == 3, project)
+        self._pass_until(lambda: self._visits[POISON] == 3, all_arrive=True)
         self.say(f"element {POISON} is poison: it ended its third worker")
 
         visits = self._next(4)
         began = time.monotonic()
-        wire.part()
+        place.part()
         _go(visits)
-        visits = self._hold(400, 4)
+        visits = self._hold(400, 4, all_arrive=False)
         self.say("cut the connection; the map went on without its client")
         threading.Event().wait(AWAY_SECONDS - (time.monotonic() - began))
-        carried = wire.carried
-        wire.mend()
-        eventually(lambda: wire.carried > carried, "the client's return")
-        self._arrived(self._passed - 4 - 1, project)  # the poison's report waits for its siblings
+        carried = place.carried
+        place.mend()
+        eventually(lambda: place.carried > carried, "the client's return", PATIENCE)
+        self._arrived(self._passed - 4 - 1)  # the poison's report waits for its siblings
         self.say(f"joined the connection again after {AWAY_SECONDS:.0f} s")
 
-        project.make("scale", "N=1")
+        place.make("scale", "N=1")
         _go(visits)
         self._pass_until(lambda: self._passed == ELEMENTS)
-        eventually(lambda: [worker.slots for worker in project.status.workers] == [1], "the end of 3 slots")
+        eventually(
+            lambda: [worker.slots for worker in place.status.workers] == [1], "the end of 3 slots", PATIENCE
+        )
         self.say("scaled to 1 worker; the others ended after what they ran")
+
+    def _count_killed(self, visits: Sequence[Visit]) -> None:
+        for visit in visits:
+            self._killed[_element(visit)] += 1
 
     @property
     def _passed(self) -> int:
@@ -149,41 +150,43 @@ class Acceptance:
         """Waits until so many more elements are at the checkpoint, which is as many as there are slots."""
         visits = self._checkpoint.take(slots)
         for visit in visits:
-            self._visits[int(visit.label)] += 1
+            self._visits[_element(visit)] += 1
         return visits
 
-    def _pass_until(self, condition: Callable[[], bool], project: StudyProject | None = None) -> None:
+    def _pass_until(self, condition: Callable[[], bool], *, all_arrive: bool = False) -> None:
         """Lets elements go on, one by one.
 
-        Before the poison goes on, the results of all others have to be there, if the project is given: a slot keeps
+        Before the poison goes on, the results of all others have to be there, if that is asked for: a slot keeps
         those of the last millisecond back (R14), and they would end with it, and run again.
         """
         while not condition():
             visits = self._next(1)
-            if project is not None and visits[0].label == str(POISON):
-                self._arrived(self._passed - 1, project)
+            if all_arrive and _element(visits[0]) == POISON:
+                self._arrived(self._passed - 1)
             _go(visits)
 
-    def _hold(self, passed: int, slots: int, project: StudyProject | None = None) -> list[Visit]:
+    def _hold(self, passed: int, slots: int, *, all_arrive: bool = True) -> list[Visit]:
         """Lets elements go on until so many have; then all slots stand still.
 
         Args:
             passed: How many elements.
             slots: How many slots there are.
-            project: If it is given, its script has the results of all that went on.
+            all_arrive: The script has the results of all that went on.
 
         Returns:
             The elements that stand still.
         """
-        self._pass_until(lambda: self._passed >= passed)
+        self._pass_until(lambda: self._passed >= passed, all_arrive=all_arrive)
         visits = self._next(slots)
-        if project is not None:
-            self._arrived(self._passed - slots, project)
+        if all_arrive:
+            self._arrived(self._passed - slots)
         return visits
 
-    def _arrived(self, results: int, project: StudyProject) -> None:
+    def _arrived(self, results: int) -> None:
         """Waits until the script has so many results."""
-        eventually(lambda: f"\n{results}\n" in project.said, f"the arrival of {results} results")
+        eventually(
+            lambda: f"\n{results}\n" in self._place.said, f"the arrival of {results} results", PATIENCE
+        )
 
     def _of_visits(self) -> list[str]:
         """Nothing ran more often than what it ran in was killed."""
@@ -195,27 +198,29 @@ class Acceptance:
         return [f"elements ran more often than they had to: {wrong}"] if wrong else []
 
 
-def _go(visits: list[Visit]) -> None:
+def _go(visits: Sequence[Visit]) -> None:
     for visit in visits:
         visit.go()
 
 
-def _answers(project: StudyProject, before: int) -> bool:
-    """Whether there is a scheduler, which is not the one before."""
-    try:
-        return project.status.scheduler_pid != before
-    except ConnectionError:
-        return False
+def _element(visit: Visit) -> int:
+    return int(visit.label.split()[0])
 
 
 def main() -> int:
     """Runs the acceptance; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.acceptance", description=__doc__)
+    parser.add_argument(
+        "--provider", choices=("local", "existing"), default="local", help="where the workers are"
+    )
+    provider = parser.parse_args().provider
     print(f"The acceptance: {ELEMENTS} seeded elements, and all that can go wrong", flush=True)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="kubefuture-"))
     try:
-        with Checkpoint() as checkpoint:
-            found = Acceptance(folder, checkpoint).run()
+        with Checkpoint(PATIENCE) as checkpoint:
+            place = Here(folder, checkpoint.port) if provider == "local" else Cluster(folder, checkpoint.port)
+            found = Acceptance(place, checkpoint).run()
     except (AssertionError, OSError, subprocess.SubprocessError) as error:
         found = [f"{type(error).__name__}: {error}"]
     took = f"{time.monotonic() - began:.0f} s"

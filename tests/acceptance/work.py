@@ -22,12 +22,12 @@ import numpy as np
 SEED = 2026
 
 
-def element(index: int, port: int, poison: int, rng: np.random.Generator) -> list[str]:
+def element(index: int, checkpoint: str, poison: int, rng: np.random.Generator) -> list[str]:
     """Draws from all three generators.
 
     Args:
         index: Which element.
-        port: The checkpoint's; 0 to compute without stopping and without dying.
+        checkpoint: Where it is, `HOST:PORT`; empty to compute without stopping and without dying.
         poison: The element that ends its slot.
         rng: Its own generator.
 
@@ -35,9 +35,10 @@ def element(index: int, port: int, poison: int, rng: np.random.Generator) -> lis
         The numbers, bit by bit.
     """
     drawn = rng.standard_normal(1000)
-    if port:
-        with socket.create_connection(("127.0.0.1", port)) as link:
-            link.sendall(f"{os.getpid()} {index}\n".encode())
+    if checkpoint:
+        host, _, port = checkpoint.rpartition(":")
+        with socket.create_connection((host, int(port))) as link:
+            link.sendall(f"{os.getpid()} {index} {os.uname().nodename}\n".encode())
             link.makefile().readline()
         if index == poison:
             print(f"element {index} has drawn")
@@ -50,7 +51,7 @@ def main() -> None:
     """Computes everything twice and writes what came out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--connection", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--elements", type=int, required=True)
     parser.add_argument("--poison", type=int, required=True)
     parser.add_argument("--results", type=Path, required=True)
@@ -61,14 +62,16 @@ def main() -> None:
         counted.append(done)
         print(done, flush=True)
 
-    def compute(port: int, **more: object) -> list[object]:
+    def compute(checkpoint: str, **more: object) -> list[object]:
         one = kf.options(seed=SEED, on_error="return", **more)
-        return one.map(lambda index, rng: element(index, port, options.poison, rng), range(options.elements))
+        return one.map(
+            lambda index, rng: element(index, checkpoint, options.poison, rng), range(options.elements)
+        )
 
     with kf.plan("cluster", connection=options.connection):
-        found = compute(options.port, chunk_size=1, progress=count)
+        found = compute(options.checkpoint, chunk_size=1, progress=count)
     with kf.plan("sequential"):
-        expected = compute(0)
+        expected = compute("")
     errors = [
         {
             "place": place,

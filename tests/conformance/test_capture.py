@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import sys
 
+import cloudpickle
 import kubefuture as kf
 import pytest
 
@@ -144,3 +147,29 @@ def test_builtins_methods_partials_and_classes_can_be_called(plan):
     assert kf.map("{}-{}".format, [1], [2]) == ["1-2"]
     assert kf.map(functools.partial(pow, 2), range(4)) == [1, 2, 4, 8]
     assert kf.map(complex, [1], [2]) == [1 + 2j]
+
+
+STEPS = "PARAMETER = 1\ndef scale(x): return x * PARAMETER\n"
+
+
+@CHUNKS
+def test_a_module_that_is_sent_by_value_is_what_it_is_at_each_call(plan, chunk_size, tmp_path, monkeypatch):
+    file = tmp_path / "sent_by_value.py"
+    file.write_text(STEPS)
+    monkeypatch.syspath_prepend(tmp_path)
+    import sent_by_value as steps
+
+    cloudpickle.register_pickle_by_value(steps)
+    try:
+        for value in (1, 5):
+            steps.PARAMETER = value
+            assert kf.map(lambda x: (steps.scale(x), steps.PARAMETER), [1, 2], chunk_size=chunk_size) == [
+                (value, value),
+                (2 * value, value),
+            ]
+        file.write_text(STEPS.replace("1", "90"))
+        importlib.reload(steps)
+        assert kf.map(lambda x: steps.scale(x), [1], chunk_size=chunk_size) == [90]
+    finally:
+        cloudpickle.unregister_pickle_by_value(steps)
+        del sys.modules[steps.__name__]

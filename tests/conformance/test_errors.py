@@ -132,6 +132,18 @@ def of_ours(error):
         lambda: kf.value([kf.future(explain_refusal, 1)]),
         lambda: kf.map(threading.Lock().__enter__, []),
         lambda: kf.map(lambda _: threading.Lock(), [1]),
+        lambda: kf.map(abs, [1], chunk_size=0),
+        lambda: kf.imap(abs, [1], chunk_size=0),
+        lambda: kf.options(chunk_size=0),
+        lambda: list(kf.options(seed=[1]).imap(abs, [1, 2])),
+        lambda: list(kf.ClusterExecutor().map(explain_refusal, [1, 2])),
+        lambda: list(kf.ClusterExecutor().map(explain_refusal, [1, 2], chunksize=2)),
+        lambda: kf.plan("multicore"),
+        lambda: kf.scale(-1),
+        lambda: kf.path("no such file"),
+        lambda: kf.share(threading.Lock()),
+        lambda: kf.attach(""),
+        lambda: kf.forget(""),
     ],
 )
 def test_the_traceback_goes_from_the_callers_line_to_the_error_without_our_frames(plan, call):
@@ -146,10 +158,21 @@ def test_what_the_inputs_raise_keeps_its_own_frames(plan):
         yield 1
         raise OSError("no such row")
 
-    with pytest.raises(OSError, match="no such row") as caught:
-        kf.map(abs, inputs())
-    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
-    assert names[-1] == "inputs" and of_ours(caught.value) == []
+    for call in (kf.map, kf.imap, kf.options(label="rows").map, kf.options(label="rows").imap):
+        with pytest.raises(OSError, match="no such row") as caught:
+            list(call(abs, inputs()))
+        names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert names[-1] == "inputs" and of_ours(caught.value) == []
+
+
+def test_time_that_runs_out_while_values_are_waited_for_shows_no_frames_of_ours(pool, checkpoint):
+    future = kf.future(reach, checkpoint.port)
+    visit = checkpoint.next()
+    with pytest.raises(TimeoutError, match="1 of 1 futures") as caught:
+        kf.value([future], timeout=0.01)
+    assert of_ours(caught.value) == []
+    visit.go()
+    future.result()
 
 
 @pytest.mark.parametrize("call", ["map", "imap"])

@@ -93,6 +93,24 @@ def test_a_buffered_map_of_an_executor_that_was_shut_down_submits_no_more(plan):
         list(results)
 
 
+@pytest.mark.parametrize("set_up", [{}, {"initializer": abs, "initargs": (1,)}])
+def test_an_error_in_a_chunk_says_which_element_it_was_and_what_that_was_given(plan, set_up):
+    def check(number):
+        if number == 13:
+            raise ValueError("unlucky")
+        return number
+
+    with kf.ClusterExecutor(**set_up) as executor:
+        results = executor.map(check, range(10, 20), chunksize=2)
+        assert [next(results), next(results)] == [10, 11]
+        with pytest.raises(ValueError, match="unlucky") as caught:
+            next(results)
+    (note,) = caught.value.__notes__
+    assert note.startswith("kubefuture: element 3 of check, given 13")
+    assert vars(caught.value).keys() == {"__notes__"}
+    assert str(caught.value.__cause__).count("unlucky") == 2, "in the line of code, and as the error"
+
+
 @pytest.mark.parametrize("wrong", [{"chunksize": 0}, {"chunksize": -1}, {"buffersize": 0}])
 def test_numbers_that_cannot_be_are_refused_as_in_the_standard_library(plan, wrong):
     with kf.ClusterExecutor() as executor, pytest.raises(ValueError, match=next(iter(wrong))):

@@ -98,7 +98,7 @@ def test_without_a_plan_it_is_a_pool_of_its_own_that_ends_with_it(own_slots):
     with kf.ClusterExecutor(3) as executor:
         assert executor.submit(os.getpid).result() in set(slots()) - own_slots
         eventually(lambda: len(set(slots()) - own_slots) == 3, "three slots")
-    eventually(lambda: set(slots()) == own_slots, "their end")
+    eventually(lambda: set(slots()) <= own_slots, "their end")
     assert repr(kf.plan("sequential")) == "plan('sequential')", "nothing was chosen by that"
 
 
@@ -120,7 +120,7 @@ def test_an_executor_that_nobody_has_any_more_ends_when_its_work_has(own_slots, 
     assert known() is None and not future.done()
     visit.go("finished")
     assert future.result() == "finished"
-    eventually(lambda: set(slots()) == own_slots, "its slot's end")
+    eventually(lambda: set(slots()) <= own_slots, "its slot's end")
 
 
 def test_several_pools_do_not_know_each_other(own_slots):

@@ -16,8 +16,10 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import kubefuture as kf
 import pytest
+from kubefuture.errors import PoisonError
 
 from tests.faults.checkpoint import reach
+from tests.faults.programs import environment
 from tests.faults.waiting import eventually
 
 
@@ -259,6 +261,52 @@ def test_r19_what_a_slot_printed_before_it_died_arrives(pool, printed, tmp_path,
     assert printed()[0].count("x") >= 300_000  # a line of the worker's own log may stand in between
 
 
+def test_R19_what_a_slot_logged_and_warned_before_it_died_arrives_and_is_in_the_report(
+    pool, printed, all_slots_work
+):
+    def crash(_):
+        print("printed before")
+        logging.getLogger("of.the.user").warning("about to call %s", "the library")
+        warnings.warn("careful", stacklevel=1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(PoisonError) as caught:
+        kf.map(crash, [0])
+    _, _, said = str(caught.value).partition("The last that its worker printed:\n")
+    before, record, warning = (line.strip() for line in said.splitlines()[:3])
+    assert (before, record) == ("printed before", "WARNING:of.the.user:about to call the library")
+    assert warning.startswith(f"{__file__}:") and warning.endswith(": UserWarning: careful")
+    eventually(lambda: printed()[1].count("about to call the library") >= 3, "the lines of each run")
+
+
+def test_what_was_logged_before_an_element_had_to_be_killed_comes_with_its_timeout(pool, all_slots_work):
+    def hold(_):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        logging.getLogger("of.the.user").warning("going in")
+        signal.sigwait([signal.SIGUSR1])
+
+    def call():
+        with pytest.raises(TimeoutError):
+            kf.options(task_timeout=0.3).map(hold, [0])
+
+    assert relayed(call) == ("", "WARNING:of.the.user:going in\n")
+
+
+def test_what_a_fork_of_an_element_logs_is_no_slots_last_word(pool, all_slots_work):
+    def fork(_):
+        child = os.fork()
+        if child == 0:
+            logging.getLogger("of.the.user").warning("in the fork")
+            os._exit(0)
+        os.waitpid(child, 0)
+        logging.getLogger("of.the.user").warning("in the element")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(PoisonError, match="in the element") as caught:
+        kf.map(fork, [0])
+    assert "in the fork" not in str(caught.value)
+
+
 def test_r19_a_child_that_keeps_the_output_open_delays_nothing_and_can_go_on(
     pool, printed, checkpoint, tmp_path, all_slots_work
 ):
@@ -282,3 +330,29 @@ def test_r19_a_child_that_keeps_the_output_open_delays_nothing_and_can_go_on(
     assert future.result() == "again"
     visits["daemon"].go()
     eventually(lambda: "said later" in printed()[0], "the output of what was left")
+
+
+UNASKED = """
+import sys
+import kubefuture as kf
+
+plans = []
+for word in ("first", "second"):
+    kf.plan("local", workers=1)
+    future = kf.future(print, word)
+    assert future.exception() is None
+    plans.append(future)
+live = kf.options(output="live").future(print, "live")
+quiet = kf.options(output=False).future(print, "quiet")
+assert live.exception() is quiet.exception() is None
+print("the program ends")
+"""
+
+
+def test_what_futures_printed_that_nobody_asked_is_shown_when_the_program_ends():
+    done = subprocess.run(
+        [sys.executable, "-c", UNASKED], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["first", "live", "second", "the program ends"]
+    assert done.stdout.index("ends") < done.stdout.index("first")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import kubefuture as kf
+import numpy as np
 import pytest
 from kubefuture.errors import ClusterError, NotUpError, PlanError
 
@@ -64,7 +65,49 @@ def test_plans_that_cannot_be_are_refused_and_change_nothing(plan):
     ]:
         with pytest.raises(PlanError, match=reason):
             kf.plan(arguments[0], workers=arguments[1] if len(arguments) > 1 else None)
+    for threads in (0, "2", 1.5, True):
+        with pytest.raises(PlanError, match=f"threads_per_slot={threads!r}"):
+            kf.plan("local", threads_per_slot=threads)
+    with pytest.raises(PlanError, match="settings of its own"):
+        kf.plan(plan.plan, workers=3)
     assert kf.plan(plan.plan) is plan.plan
+
+
+def test_numbers_may_be_of_numpys_types(plan):
+    with kf.plan("local", workers=np.int64(2), threads_per_slot=np.int8(1)):
+        assert kf.n_workers() == 2 and repr(kf.plan()) == "plan('local', workers=2)"
+        options = kf.options(
+            chunk_size=np.int64(2), retries=np.int32(0), timeout=np.float32(60), task_timeout=np.int64(60)
+        )
+        assert options.map(abs, [-1, 2, -3]) == [1, 2, 3]
+        kf.scale(np.int64(1))
+        assert kf.n_workers() == 1
+        with pytest.raises(PlanError, match="whole number"):
+            kf.scale(np.float64(2))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": float("nan")},
+        {"timeout": True},
+        {"timeout": "5"},
+        {"task_timeout": float("nan")},
+        {"task_timeout": 0},
+        {"retries": 1.0},
+        {"retries": False},
+        {"chunk_size": np.float64(2)},
+        {"progress": 5},
+        {"progress": ["bar"]},
+        {"label": 5},
+        {"label": b"text"},
+    ],
+)
+def test_options_that_cannot_be_are_refused(plan, wrong):
+    (name, value), *_ = wrong.items()
+    with pytest.raises(PlanError, match=rf"^{name}=.*; it can be|^{name}=.* is no .*number") as caught:
+        kf.options(**wrong)
+    assert repr(value) in str(caught.value)
 
 
 def test_a_cluster_that_is_not_there_is_an_error_that_names_make_up(plan, tmp_path):
@@ -76,6 +119,7 @@ def test_a_cluster_that_is_not_there_is_an_error_that_names_make_up(plan, tmp_pa
 
 PROGRAM = """
 import kubefuture as kf
+import numpy as np
 print(repr(kf.plan("sequential")).partition(",")[0])
 """
 

@@ -169,8 +169,19 @@ def test_what_elements_print_does_not_break_the_bar(pool, checkpoint, monkeypatc
     assert [line for line in lines if "element" in line] == [f"element {number}" for number in range(4)]
 
 
-def test_a_notebook_has_a_bar(plan, monkeypatch, capfd):
-    shell = type("ZMQInteractiveShell", (), {})()
+def test_a_bar_of_the_sequential_plan_shows_what_failed(monkeypatch):
+    terminal = look(monkeypatch)
+    monkeypatch.setattr("kubefuture.api.progress._FIRST_SHOWN", 0.0)
+    monkeypatch.setattr("tqdm.std.tqdm.mininterval", 0.0, raising=False)
+    with kf.plan("sequential"):
+        assert len(kf.options(on_error="return").map(lambda x: 1 // x, [1, 0, 0, 1])) == 4
+    assert "2 failed]" in terminal.getvalue() and "worker" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize("name", ["ZMQInteractiveShell", "Shell"])
+def test_a_notebook_has_a_bar(plan, monkeypatch, capfd, name):
+    jupyters = type("ZMQInteractiveShell", (), {})
+    shell = jupyters() if name == jupyters.__name__ else type(name, (jupyters,), {})()  # as Colab's
     monkeypatch.setattr("kubefuture.api.progress._FIRST_SHOWN", 0.0)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     with patch("tqdm.auto.tqdm") as tqdm:

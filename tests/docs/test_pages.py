@@ -23,7 +23,10 @@ WITH_PYTHON = [
     for page in PAGES
     if page not in (TUTORIAL, NAMED_MAPS) and any(block.language == "python" for block in blocks(page))
 ]
-WITH_VALUES = [page for page in PAGES if any(block.language == "yaml" for block in blocks(page))]
+CHART = DOCS / "reference" / "chart.md"
+WITH_VALUES = [
+    page for page in PAGES if page != CHART and any(block.language == "yaml" for block in blocks(page))
+]
 SCHEMA = json.loads((ROOT / "template" / "values.schema.json").read_text(encoding="utf-8"))
 
 

@@ -72,13 +72,17 @@ class Visit:
 class Checkpoint:
     """Where elements stop.
 
+    Args:
+        limit: Seconds after which no further element is going to come.
+
     Attributes:
         port: What elements give to `reach`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = LIMIT) -> None:
+        self._limit = limit
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self._listener.settimeout(LIMIT)
+        self._listener.settimeout(limit)
         self.port: int = self._listener.getsockname()[1]
         self._opened: threading.Thread | None = None
 
@@ -99,7 +103,7 @@ class Checkpoint:
         except BlockingIOError:
             return False
         finally:
-            self._listener.settimeout(LIMIT)
+            self._listener.settimeout(self._limit)
         return True
 
     def open(self) -> None:

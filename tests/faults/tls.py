@@ -34,6 +34,7 @@ class TlsCluster(Cluster):
     Args:
         slots: How many.
         local: Whether it listens at its Unix socket as well.
+        host: Where it is reached, if it is to listen everywhere.
 
     Attributes:
         connection: Leads to the port, once the scheduler has started.
@@ -41,8 +42,9 @@ class TlsCluster(Cluster):
         port: The scheduler's, which stays the same when it is started again.
     """
 
-    def __init__(self, slots: int = 2, *, local: bool = False) -> None:
+    def __init__(self, slots: int = 2, *, local: bool = False, host: str = "") -> None:
         super().__init__(slots)
+        self._place, self._listen = host or "127.0.0.1", "[::]" if host else "127.0.0.1"
         certificate, key = make_certificate()
         self.pair = write_pair(self.folder, certificate, key)
         self.own = self.folder / "own.json"
@@ -55,7 +57,7 @@ class TlsCluster(Cluster):
         if role != "scheduler":
             return super().program(role, *arguments, **changes)
         own = [
-            "--connection", str(self.own), "--listen", f"127.0.0.1:{self.port}",
+            "--connection", str(self.own), "--listen", f"{self._listen}:{self.port}",
             "--tls-certificate", str(self.pair[0]), "--tls-key", str(self.pair[1]),
         ]  # fmt: skip
         return super().program(role, *own, *arguments, **changes)
@@ -64,9 +66,9 @@ class TlsCluster(Cluster):
         """Starts a scheduler, anew at the same port after it was killed."""
         super().start_scheduler()
         assert self.scheduler is not None
-        found = re.findall(r"tcp:127\.0\.0\.1:(\d+)", self.scheduler.text())
+        found = re.findall(rf"tcp:{re.escape(self._listen)}:(\d+)", self.scheduler.text())
         self.port = int(found[-1])
-        self.reachable_at(f"tcp:127.0.0.1:{self.port}")
+        self.reachable_at(f"tcp:{self._place}:{self.port}")
 
     def reachable_at(self, address: str) -> None:
         """Writes the connection file of workers and clients."""
@@ -84,6 +86,7 @@ class Impostor:
     Attributes:
         address: Where it is.
         heard: What was sent to it after TLS, or without it.
+        met: How many connections it has had.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Impostor:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp:127.0.0.1:{self._listener.getsockname()[1]}"
         self.heard = b""
+        self.met = 0
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -115,6 +119,7 @@ class Impostor:
                 end, _ = self._listener.accept()
             except OSError:
                 return
+            self.met += 1
             end.settimeout(LIMIT)
             with end:
                 try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = {"template/runtime": "runtime", "template/playbooks": "playbooks"}
+SHARED = {f"template/{name}": name for name in ("runtime", "playbooks", "chart", "docker")}
 
 
 def links() -> dict[str, Path]:

@@ -11,8 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILES = ["Makefile", "template/Makefile"]
 TARGETS = {
-    "Makefile": "setup test acceptance lint docs bench soak demo lock clean help",
-    "template/Makefile": "doctor up run status scale down lock logs trace shell update test lint hooks clean help",
+    "Makefile": "setup test test-kubernetes acceptance lint docs bench soak demo lock clean help",
+    "template/Makefile": (
+        "doctor up run status scale down lock logs trace shell forward rotate update test lint hooks clean help"
+    ),
 }
 # Each came with 3.82 or later.
 NEWER = [

@@ -10,13 +10,13 @@ from kubefuture.keeper import processes
 from kubefuture.keeper.places import Places
 from kubefuture.keeper.proof import look
 from kubefuture.keeper.stop import stop
-from kubefuture.project import record
+from kubefuture.project import deployed
 from kubefuture.project.folder import Project
 
 from tests.project import kit
-from tests.project.conftest import installed
+from tests.project.conftest import installed, project
 
-__all__ = ["installed"]
+__all__ = ["installed", "project"]
 
 
 def pids(project: Project) -> set[int]:
@@ -31,6 +31,6 @@ def study(tmp_path: Path, installed: Project) -> Iterator[Project]:
     project = kit.with_environment(kit.make_project(tmp_path / "a study é"), installed)
     yield project
     stop(Places.of(project))
-    for one in record.read_all(project):
-        record.remove(project, one.provider)
+    for one in deployed.read_all(project):
+        deployed.remove(project, one.provider)
     assert look(Places.of(project)).left == []

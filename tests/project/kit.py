@@ -34,8 +34,9 @@ def make_project(folder: Path, values: str = VALUES) -> Project:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "values.yaml").write_text(values, encoding="utf-8")
     (folder / "values.schema.json").write_bytes((ROOT / "template" / "values.schema.json").read_bytes())
-    (folder / "runtime").symlink_to(ROOT / "runtime")
-    (folder / "playbooks").symlink_to(ROOT / "playbooks")
+    for shared in ("runtime", "playbooks", "chart", "docker"):
+        (folder / shared).symlink_to(ROOT / shared)
+    (folder / "tools.lock").symlink_to(ROOT / "template" / "tools.lock")
     return Project(Path(os.path.realpath(folder)))
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from kubefuture.cli.logs import _File
-from kubefuture.cli.status import duration, table
 from kubefuture.core.runtime_dir import socket_folder
-from kubefuture.project import record
+from kubefuture.project import deployed, record
 from kubefuture.project.errors import ProjectError
 from kubefuture.project.mutex import project_lock
+from kubefuture.project.words import duration, table
 
 from tests.project import kit
 
@@ -172,7 +172,7 @@ def test_a_record_is_there_before_anything_starts_and_grows_with_every_start(pro
     second = record.begin(project, "local", Path("/run/two"))
     assert second.sockets == ("/run/one", "/run/two")
     assert second.since == first.since
-    record.remove(project, "local")
+    deployed.remove(project, "local")
     assert record.read_all(project) == []
 
 
@@ -193,7 +193,38 @@ def test_what_another_machine_started_cannot_be_told_from_here(project):
 def test_a_damaged_record_cannot_be_told(project, text):
     project.records.mkdir(parents=True)
     (project.records / "local.yaml").write_text(text)
-    assert "is damaged" in kit.one_sentence(kit.kubefuture(project, "down", status=4))
+    sentence = kit.one_sentence(kit.kubefuture(project, "down", status=4))
+    assert "is damaged" in sentence and "what `ps` shows" in sentence
+
+
+@pytest.mark.parametrize("provider", ["existing", "kind"])
+@pytest.mark.parametrize("text", ["{", "provider: existing\n"])
+def test_a_damaged_record_of_a_cluster_says_how_to_find_what_is_there(project, provider, text):
+    project.records.mkdir(parents=True)
+    (project.records / f"{provider}.yaml").write_text(text)
+    sentence = kit.one_sentence(kit.kubefuture(project, "down", status=4))
+    assert f"deployed/{provider}.yaml is damaged" in sentence
+    assert sentence.endswith(f"by its label: make down PROJECT='{project.name}' PROVIDER={provider}")
+
+
+@pytest.fixture
+def taken(project, monkeypatch):
+    """The folder for the project's sockets is one that others may write to."""
+    base = Path("/tmp") / f"kf-{os.getpid()}"
+    base.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    socket_folder(project.folder).mkdir()
+    socket_folder(project.folder).chmod(0o777)
+    yield
+    socket_folder(project.folder).rmdir()
+    base.rmdir()
+
+
+def test_a_folder_for_sockets_that_cannot_be_is_in_the_way_of_workers_here_alone(project, taken):
+    assert "not private" in kit.one_sentence(kit.kubefuture(project, "doctor", "--before-up", status=1))
+    text = project.values_file.read_text()
+    project.values_file.write_text(text.replace("provider: local", "provider: kind"))
+    kit.kubefuture(project, "doctor", "--before-up")
 
 
 def test_tables_are_aligned_and_spans_are_as_people_say_them():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 
 import pytest
-from kubefuture.project import lock, values
+from kubefuture.cli import environment
+from kubefuture.project import lock, uv, values
+from kubefuture.project.errors import ProjectError
 
 from tests.project import kit
 
@@ -44,6 +47,17 @@ def test_it_is_out_of_date_when_packages_change_but_not_when_they_are_ordered_an
     assert ready_project.lock_file.stat().st_mtime_ns == before
 
 
+def test_with_the_engine_dask_it_has_dasks_package_and_otherwise_not(tmp_path):
+    cluster = "provider: existing\ncluster: {context: lab, registry: registry.example.org}\n"
+    project = kit.make_project(tmp_path / "study", cluster)
+    native = lock.inputs(project, values.load(project))
+    project.values_file.write_text(cluster + "engine: dask\n")
+    dask = lock.inputs(project, values.load(project))
+    (more,) = set(dask.runtime) - set(native.runtime)
+    assert more.startswith("distributed") and set(native.runtime) < set(dask.runtime)
+    assert dask.digest != native.digest
+
+
 def test_compiling_again_keeps_versions_that_still_fit(ready_project):
     older = re.sub(r"^tqdm==\S+", "tqdm==4.66.5", ready_project.lock_file.read_text(), flags=re.MULTILINE)
     ready_project.lock_file.write_text(older)
@@ -63,6 +77,25 @@ def test_a_package_that_does_not_exist_is_named_on_any_terminal_and_nothing_chan
     assert ready_project.lock_file.read_bytes() == before
     assert ready_project.venv_python.exists()
     assert sorted(path.name for path in ready_project.state.iterdir()) == ["lock", "logs", "values.json"]
+
+
+def test_versions_that_cannot_be_installed_are_named_and_do_not_stay_in_the_lock(ready_project, monkeypatch):
+    """Else the next lock would keep them, whatever values.yaml says then."""
+    ready_project.values_file.write_text("packages:\n  pip: [iniconfig<2]\n")
+    before = ready_project.lock_file.read_bytes()
+    said = "Failed to build `iniconfig==1.1.1`: The build backend returned an error"
+
+    def refresh(project, before_swap):
+        assert b"iniconfig==1" in project.lock_file.read_bytes()
+        raise uv.UvError(f"The packages could not be installed: {said}.", (), said)
+
+    monkeypatch.setattr(environment.environment, "refresh", refresh)
+    wanted = (
+        r"line 2: packages\.pip names iniconfig<2, .* cannot be installed\. .*requirements\.lock is as it was"
+    )
+    with pytest.raises(ProjectError, match=wanted):
+        environment.run(ready_project, argparse.Namespace(check=False))
+    assert ready_project.lock_file.read_bytes() == before
 
 
 def test_a_version_that_does_not_exist_is_named(ready_project):

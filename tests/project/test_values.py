@@ -60,7 +60,7 @@ limits:
         ("worker:\n  count: 2\n", ["line 1", "no key worker", "did you mean workers?"]),
         ("count: 2\n", ["line 1", "no key count", "did you mean workers.count?"]),
         ("max_worker: 2\n", ["line 1", "did you mean limits.max_workers?"]),
-        ("surprise: 1\n", ["line 1", "no key surprise", "engine, limits, packages, provider, workers"]),
+        ("surprise: 1\n", ["line 1", "no key surprise", "engine, kind, limits, packages, provider, workers"]),
         ("\nworkers:\n  count: two\n", ["line 3", "workers.count is `two`", "a whole number from 1 up"]),
         ('workers:\n  count: "2"\n', ["line 2", "workers.count is `2` in quotes", "a whole number"]),
         ("workers:\n  count: 1.5\n", ["line 2", "`1.5`", "a whole number"]),
@@ -68,7 +68,14 @@ limits:
         ("workers:\n  count: 0\n", ["line 2", "workers.count is `0`", "without autoscaling"]),
         ("workers:\n  count: -1\n", ["line 2", "workers.count is `-1`"]),
         ("workers:\n  count:\n", ["line 2", "workers.count is empty", "a whole number"]),
-        ("workers: 2\n", ["line 1", "workers is `2`", "count, env, memory, threads_per_slot"]),
+        (
+            "workers: 2\n",
+            [
+                "line 1",
+                "workers is `2`",
+                "count, cpus, env, env_from, gpu, memory, node_selector, spot",
+            ],
+        ),
         ("workers:\n  memory: 2GB\n", ["line 2", "workers.memory is `2GB`", "512Mi or 2Gi"]),
         ("workers:\n  memory: 2\n", ["line 2", "workers.memory is `2`", "512Mi or 2Gi"]),
         ("workers:\n  count: '2.5'\n", ["line 2", "`2.5` in quotes (so it is text)", "a whole number"]),
@@ -86,7 +93,8 @@ limits:
         ("workers:\n  env:\n    A-B: x\n", ["line 3", "workers.env.A-B", "letters, digits and _"]),
         ("workers:\n  env:\n    KUBEFUTURE_PLAN: x\n", ["line 3", "workers.env.KUBEFUTURE_PLAN"]),
         ("provider: mars\n", ["line 1", "provider is `mars`", "allowed is local"]),
-        ("engine: dask\n", ["line 1", "engine is `dask`", "allowed is native"]),
+        ("engine: ray\n", ["line 1", "engine is `ray`", "allowed is native or dask"]),
+        ("# here\nengine: dask\n", ["line 2", "the provider is local", "kf.plan('dask')", "packages.pip"]),
         ("packages:\n  pip: pandas\n", ["line 2", "packages.pip is `pandas`", "a list"]),
         ("packages:\n  pip:\n    - 7\n", ["line 3", "packages.pip[0] is `7`", "a package's name"]),
         ("packages:\n  pip:\n    - a\n    - -r x.txt\n", ["line 4", "packages.pip[1]", "a package's name"]),
@@ -124,6 +132,32 @@ def test_wrong_values_are_one_sentence_with_line_key_found_and_allowed(tmp_path,
 def test_only_a_count_that_is_too_small_is_told_why_there_is_a_smallest(tmp_path, count):
     sentence = complaint(tmp_path, f"workers:\n  count: {count}\n")
     assert sentence.endswith("; allowed is a whole number from 1 up.")
+
+
+CLUSTER = "provider: existing\ncluster:\n  context: lab\n"
+
+
+def test_a_cluster_without_a_registry_is_one_where_pods_install_the_packages(tmp_path):
+    assert "packages.at_start: true" in complaint(tmp_path, CLUSTER)
+    loaded = values.load(kit.make_project(tmp_path / "other", CLUSTER + "packages:\n  at_start: true\n"))
+    assert loaded.at_start
+    here = values.load(kit.make_project(tmp_path / "here", "packages:\n  at_start: true\n  apt: [zip]\n"))
+    assert not here.at_start, "on this machine it changes nothing"
+
+
+def test_secrets_of_a_cluster_are_for_a_cluster(tmp_path):
+    sentence = complaint(tmp_path, "workers:\n  env_from: [database-login]\n")
+    assert (
+        "line 2: workers.env_from names secrets of a cluster" in sentence and "before `make up`" in sentence
+    )
+    text = CLUSTER + "  registry: example.org/x\nworkers:\n  env_from: [database-login]\n"
+    loaded = values.load(kit.make_project(tmp_path / "other", text))
+    assert loaded.data["workers"]["env_from"] == ["database-login"]
+
+
+def test_debian_packages_cannot_be_installed_by_pods(tmp_path):
+    sentence = complaint(tmp_path, CLUSTER + "packages:\n  at_start: true\n  apt: [zip]\n")
+    assert "line 6: packages.apt needs an image" in sentence and "packages.at_start: false" in sentence
 
 
 def test_a_missing_file_says_where_it_should_be(tmp_path):

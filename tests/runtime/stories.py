@@ -167,6 +167,11 @@ def play(fault: Fault) -> World:
     with world.clients[0].process.running():
         world.clients[0].backend._send([StatusRequest()])
     pump(world, fault)
+    world.clients[0].map(["ok"] * 6, chunk_size=1)
+    a_few_rounds(world, fault)
+    if world.workers[0].alive:
+        world.drain_worker(world.workers[0])
+    pump(world, fault)
     world.clients[0].map(["ok"] * 8, chunk_size=1)
     a_few_rounds(world, fault)
     world.kill_scheduler(quietly=True)

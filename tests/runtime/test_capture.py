@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import colorsys
 import functools
 import json
 import math
 import operator
 import pickle
+import types
 
+import cloudpickle
 import pytest
 from kubefuture.core.capture import fingerprint, is_by_reference
 from kubefuture.core.packing import pack_function
@@ -59,6 +62,8 @@ MUTABLE = {
     "a global that it deletes": make("def f(x):\n    global n\n    del n", n=0),
     "a mutable default": make("def f(x, seen=[]): return seen"),
     "a mutable keyword default": make("def f(x, *, seen={}): return seen"),
+    "a closure over a module that cannot be imported": closure(types.ModuleType("made")),
+    "a closure over one with a name that another has": closure(types.ModuleType("json")),
     "a partial": functools.partial(pow, 2),
     "a bound method": [].append,
     "an object that can be called": operator.itemgetter(1),
@@ -110,6 +115,17 @@ def test_a_global_that_changes_makes_another_fingerprint_and_another_payload():
     assert pack_function(function)[0] is packed[0], "the same bytes are used again"
     function.__globals__["FACTOR"] = 4
     assert fingerprint(function) != before and pack_function(function) != packed
+
+
+def test_a_module_is_immutable_only_where_it_is_imported_anew():
+    function = closure(colorsys)
+    assert fingerprint(function) is not None
+    cloudpickle.register_pickle_by_value(colorsys)
+    try:
+        assert fingerprint(function) is None and pack_function(function)[1] is False
+    finally:
+        cloudpickle.unregister_pickle_by_value(colorsys)
+    assert fingerprint(function) is not None
 
 
 def test_what_can_be_imported_is_known_by_its_name():

@@ -68,6 +68,12 @@ def test_the_cgroups_quota_counts_and_those_above_it(tmp_path, cgroup, files, co
     assert _cores(machine(tmp_path, cgroup, files), {}) == cores
 
 
+def test_a_group_whose_name_is_no_text_counts_too(tmp_path):
+    root = machine(tmp_path, "", {"sys/fs/cgroup/caf\udce9/cpu.max": "400000 100000"})
+    (root / "proc/self/cgroup").write_bytes(b"0::/caf\xe9\n")
+    assert _cores(root, {}) == 4
+
+
 @pytest.mark.parametrize(
     ("environ", "cores"),
     [

@@ -13,6 +13,8 @@ from kubefuture.protocol.messages import (
     Open,
     Release,
     Results,
+    Tally,
+    TallyRequest,
     Task,
     Tasks,
 )
@@ -52,6 +54,15 @@ def test_every_element_is_run_once(elements):
     results, lengths = run_all(begun(elements))
     assert results == [b"%d!" % number for number in range(elements)]
     assert sum(lengths) == elements
+
+
+def test_what_ran_again_on_a_worker_is_counted_as_retried():
+    calls = begun(4, 1)
+    first, second, *_ = calls.next(SLOTS)
+    assert calls.tally(TallyRequest(7), SLOTS) == [Tally(7, 2, 0)]
+    calls.done(first.number, Answer([b"!"], [], 0.0, "", 2))
+    calls.lost(second.number)
+    assert calls.tally(TallyRequest(7), SLOTS) == [Tally(7, 2, 3)]
 
 
 def test_a_chunk_size_that_was_asked_for_is_kept():

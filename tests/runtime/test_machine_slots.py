@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from kubefuture.errors import ProtocolError
 from kubefuture.machine.roster import DRAIN_SECONDS
 from kubefuture.protocol.messages import (
     Bind,
+    Holding,
     Interrupt,
+    Leaving,
     ReplaceSlot,
     RetireSlot,
     Returned,
@@ -15,12 +18,13 @@ from kubefuture.protocol.messages import (
     Run,
     Scale,
     SlotLost,
+    SlotReady,
     Slots,
     StartSlot,
     Status,
 )  # fmt: skip
 
-from tests.runtime.driver import Driver, bring_up
+from tests.runtime.driver import Driver, bring_up, hello
 
 
 def drain():
@@ -117,6 +121,63 @@ def test_R17_a_busy_slot_finishes_what_it_runs_hands_back_the_rest_and_gets_noth
     assert not any(isinstance(message, Run) and message.slot == leaving for message in sent)
     gone(driver, worker, leaving)
     assert driver.machine.status(0).workers[0].slots == 1
+
+
+def test_R17_a_worker_that_is_told_to_go_finishes_what_it_runs_and_gets_nothing_new():
+    driver = Driver()
+    going, staying, client = driver.worker(1, "going"), driver.worker(1, "staying"), driver.client()
+    driver.tasks(client, *range(10, 16))
+    (_, running), *ahead = driver.leases(going)
+    driver.say(going, Leaving())
+    (revoke,) = driver.take(going)
+    assert revoke == Revoke(0, tuple(lease.id for _, lease in ahead))
+    driver.say(going, Returned(0, revoke.leases))
+    driver.done(going, running)
+    assert driver.take(going) == [RetireSlot(0)]
+    gone(driver, going, 0)
+    for _ in range(5):
+        for _, lease in driver.leases(staying):
+            driver.done(staying, lease)
+    assert len(driver.results(client)) == 6, "the other one has done the rest"
+    assert driver.take(going) == []
+
+
+def test_R17_a_new_slot_never_goes_to_a_worker_that_is_told_to_go():
+    driver = Driver(slots=1)
+    going = driver.worker(1)
+    driver.say(going, Leaving())
+    assert driver.take(going) == [RetireSlot(0)]
+    gone(driver, going, 0)
+    assert driver.take(going) == []
+    assert driver.take(driver.join("worker", "other"), StartSlot) == [StartSlot(0)]
+
+
+def test_slots_that_come_with_their_workers_are_waited_for_and_never_made():
+    driver = Driver(slots=1, elastic=True)
+    first, control = driver.worker(1, "first"), driver.join("control")
+    driver.say(control, Scale(2))
+    assert driver.take(first) == [] and driver.take(control) == []
+    second = driver.worker(1, "second")
+    assert [status.wanted_slots for status in driver.take(control, Status)] == [2]
+    driver.say(control, Scale(1))
+    assert driver.take(first) == driver.take(second) == driver.take(control) == []
+    driver.say(first, Leaving())
+    assert driver.take(first) == [RetireSlot(0)]
+    assert [status.wanted_slots for status in driver.take(control, Status)] == [1]
+
+
+def test_R17_a_worker_that_comes_to_hand_over_is_given_nothing_at_any_moment():
+    """Its packages may be those of before: a slot of it is never ready for the next element."""
+    driver = Driver()
+    client = driver.client()
+    driver.tasks(client, 1, 2)
+    greeting = msgspec.structs.replace(hello("worker", "going", 1), leaving=True)
+    driver.machine.connected(99, greeting, driver.now)
+    driver.say(99, Holding([]))
+    driver.say(99, SlotReady(0, 1234))
+    assert driver.take(99) == []
+    driver.say(99, Leaving())
+    assert driver.take(99) == [RetireSlot(0)]
 
 
 def test_R17_a_slot_that_takes_too_long_to_drain_is_interrupted():

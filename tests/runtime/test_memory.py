@@ -24,6 +24,15 @@ def fill(mebibytes):
     return len(block)
 
 
+def answers(connection):
+    """Whether somebody listens there: a socket is bound some time before."""
+    try:
+        Connection.load(connection).dial(5.0).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture
 def cluster(tmp_path):
     """A scheduler and a worker with two slots of 150 MiB each."""
@@ -39,7 +48,7 @@ def cluster(tmp_path):
             stderr=log,
         ),
     ]
-    eventually((tmp_path / "s").exists, "the scheduler listens")
+    eventually(lambda: answers(connection), "the scheduler listens")
     with kf.plan("cluster", connection=connection):
         yield tmp_path
     for program in programs:

@@ -10,7 +10,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from kubefuture.core import packing
+from kubefuture.core import packing, picklers
 from kubefuture.core.blame import find_culprit
 from kubefuture.core.packing import (
     pack_element,
@@ -235,3 +235,23 @@ def test_a_generator_of_ones_own_is_copied_and_the_global_one_is_the_same_there(
         assert copy is not own and copy.uniform(0, 1) == own.uniform(0, 1)
     for draw in (random.gauss, np.random.normal):
         assert pickle.loads(dumps(draw)).__self__ is draw.__self__
+
+
+def test_a_function_keeps_its_file_though_cloudpickle_leaves_it_out(monkeypatch):
+    """As from its version 3.1.3 on; without it no traceback could show a line."""
+
+    def fit(x):
+        return (lambda: 1 / x)()
+
+    as_always = picklers._reduce_code
+
+    def without(code):
+        kind, args = as_always(code)
+        assert args[picklers._FILENAME] == code.co_filename
+        return kind, (*args[: picklers._FILENAME], "<dynamic-code>", *args[picklers._FILENAME + 1 :])
+
+    monkeypatch.setattr(picklers, "_reduce_code", without)
+    code = pickle.loads(picklers.dumps(fit)).__code__
+    assert code.co_filename == __file__
+    [inner] = [one for one in code.co_consts if isinstance(one, type(code))]
+    assert inner.co_filename == __file__

@@ -145,6 +145,13 @@ def test_scaling_returns_when_the_slots_are_there_and_is_remembered(cluster):
     eventually(lambda: sum(worker.slots for worker in cluster.status().workers) == 3, "three slots again")
 
 
+def test_an_order_counts_even_if_it_is_the_one_before(cluster):
+    """Somebody else may have changed the number since, as `kubectl scale` does."""
+    cluster.slots_file.write_text("7\n")
+    assert set_scale(Connection.load(cluster.connection), 2).wanted_slots == 2
+    assert cluster.slots_file.read_text() == "2\n"
+
+
 def test_a_scheduler_that_cannot_remember_the_number_scales_all_the_same(cluster):
     cluster.slots_file.unlink()
     cluster.slots_file.mkdir()

@@ -9,7 +9,7 @@ import threading
 import kubefuture as kf
 import pytest
 from kubefuture.api.plan import current_plan
-from kubefuture.backends import cluster as backend
+from kubefuture.client import trying
 from kubefuture.core.connection import Connection
 from kubefuture.errors import NoAnswerError
 
@@ -161,7 +161,7 @@ def test_an_order_to_scale_survives_a_scheduler_that_is_started_again():
 
 
 def test_a_scheduler_that_stays_away_is_an_error_for_everybody_who_waits(on_cluster, checkpoint, monkeypatch):
-    monkeypatch.setattr(backend, "RECONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(trying, "RECONNECT_SECONDS", 0.1)
     future = kf.future(reach, checkpoint.port)
     results = kf.imap(lambda index: index, range(1000))
     _visit = checkpoint.next()

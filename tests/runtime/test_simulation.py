@@ -113,6 +113,10 @@ class Runtime(RuleBasedStateMachine):
     def kill_worker(self, choice: int, seen: bool) -> None:
         self.world.kill_worker(self.world.workers[choice % len(self.world.workers)], seen=seen)
 
+    @rule(choice=numbers)
+    def drain_worker(self, choice: int) -> None:
+        self.world.drain_worker(self.world.workers[choice % len(self.world.workers)])
+
     @rule(choice=numbers, politely=st.booleans(), seen=st.booleans())
     def end_client(self, choice: int, politely: bool, seen: bool) -> None:
         self.world.end_client(self._client(choice), politely=politely, seen=seen)
@@ -180,7 +184,8 @@ def test_every_element_ends_exactly_once_whatever_happens() -> None:
 
 WEIGHTS = {
     "arrive": 14, "deliver": 14, "work": 14, "loop": 6, "flow": 8, "submit": 3, "map": 3, "cancel": 2, "connect": 8,
-    "cut": 3, "kill_slot": 1, "kill_scheduler": 1, "restart_scheduler": 3, "kill_worker": 1, "end_client": 1,
+    "cut": 3, "kill_slot": 1, "kill_scheduler": 1, "restart_scheduler": 3, "kill_worker": 1, "drain_worker": 1,
+    "end_client": 1,
     "scale": 1, "later": 3,
 }  # fmt: skip
 
@@ -222,6 +227,8 @@ def happen(runtime: Runtime, draw: random.Random, steps: int) -> None:
                 runtime.restart_scheduler()
             case "kill_worker":
                 runtime.kill_worker(choice=choice, seen=draw.random() < 0.5)
+            case "drain_worker":
+                runtime.drain_worker(choice=choice)
             case "end_client":
                 runtime.end_client(choice=choice, politely=draw.random() < 0.5, seen=draw.random() < 0.5)
             case "scale":

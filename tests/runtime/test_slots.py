@@ -223,3 +223,35 @@ def test_futures_that_come_while_all_slots_work_run_in_their_order_unless_they_a
         first.result()
         assert [other.result() for other in others[::2]] == list(range(0, 100, 2))
     assert notes.read_text().split() == [str(number) for number in range(0, 100, 2)]
+
+
+@pytest.fixture
+def live_slot(checkpoint):
+    """The back end of a plan with one slot, which runs an element whose output is looked at, and the slot's pid."""
+    with kf.plan("local", workers=1):
+        future = kf.options(output="live").future(reach, checkpoint.port)
+        yield current_plan().backend(), checkpoint.next().pid
+        future.cancel()
+
+
+def test_a_slot_that_a_look_finds_dead_is_asked_nothing_more(live_slot):
+    backend, pid = live_slot
+
+    def find_it_dead():
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        backend._slots.check()
+
+    backend._thread.call(find_it_dead)
+
+
+def test_a_look_at_slots_that_are_gone_with_their_plan_finds_none(live_slot):
+    backend, _ = live_slot
+
+    def end():
+        backend._slots.close()
+        backend._slots.reap()
+        backend._slots.check()
+        return backend._slots.ready
+
+    assert backend._thread.call(end) is not None

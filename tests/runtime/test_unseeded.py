@@ -21,6 +21,10 @@ DRAWS = {
 }
 
 
+def drawing_by_keyword(x, *, draw=random.random):
+    return draw()
+
+
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=list(DRAWS))
 @pytest.mark.parametrize("anywhere", [False, True])
 def test_r25_every_draw_is_seen(draw, anywhere, monkeypatch):
@@ -43,6 +47,13 @@ def test_r25_every_draw_is_seen(draw, anywhere, monkeypatch):
         (lambda x: [np.random.normal() for _ in x], True),
         (random.gauss, True),
         (random.random, True),
+        (lambda x, y=2, *, z="text": x, False),
+        (lambda x, draw=random.random: draw(), True),
+        (lambda x, draw=np.random.normal: draw(), True),
+        (lambda x, draws=(random.random,): draws[0](), True),
+        (drawing_by_keyword, True),
+        (lambda x: eval("__import__('random').random()"), True),
+        (lambda x: __import__("random").random(), True),
     ],
 )
 def test_r25_only_functions_that_could_draw_are_watched(function, may):

@@ -175,6 +175,12 @@ class World:
             self.disk.empty(worker.place)
         self.workers[self.workers.index(worker)] = Worker(self, slots, worker.place, remains)
 
+    def drain_worker(self, worker: Worker) -> None:
+        """A worker is told to go; another one is started in its place when it has gone."""
+        if not worker.supervisor._leaving:
+            with worker.process.running():
+                worker.supervisor.drain()
+
     def end_client(self, client: Client, *, politely: bool, seen: bool = False) -> None:
         """A client leaves or dies, and another one comes."""
         if seen:
@@ -213,8 +219,16 @@ class World:
         while self.loop.step():
             pass
 
+    def replace_ended(self) -> None:
+        """Others are started in the place of workers that have gone."""
+        for worker in list(self.workers):
+            if worker.alive and worker.supervisor.ended.done():
+                assert worker.supervisor._ledger.is_empty, "it goes when nothing is left that only it has"
+                self.kill_worker(worker)
+
     def look(self) -> None:
         """Whatever happens, the scheduler's state agrees with itself."""
+        self.replace_ended()
         self.wires = [wire for wire in self.wires if wire.near or wire.far]
         if self.scheduler is not None:
             check_machine(self.machine)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.playbooks.tree import tree
 from tests.template import kit
 
 SMALL = "ARGS=--elements 6 --draws 1000"
@@ -56,6 +57,24 @@ def test_up_run_down_is_the_whole_story(project):
     assert processes_of(project) == []
     assert not (project / ".kubefuture" / "connection.json").exists()
     kit.make(project, "down")
+
+
+def test_CHECK_only_looks_on_the_command_line_and_in_the_shell(project):
+    kit.make(project, "doctor")
+    before = tree(project)
+    for command, words in (("up", "`make up` would"), ("down", "would delete nothing")):
+        for how in (["CHECK=1"], {"CHECK": "yes"}):
+            given, shell = (how, {}) if isinstance(how, list) else ([], how)
+            assert words in kit.make(project, command, *given, env=kit.environment(**shell)).stdout
+    for command in ("scale N=3", "lock", "rotate", "update"):
+        done = kit.make(project, *command.split(), "CHECK=1", status=2)
+        assert (
+            f"make {command.split()[0]} did nothing: CHECK=1 is for make up and make down alone"
+            in done.stderr
+        )
+    assert tree(project) == before
+    assert "--check" not in kit.make(project, "--dry-run", "up", "CHECK=0").stdout
+    assert "--check" in kit.make(project, "--dry-run", "down", "CHECK=1").stdout
 
 
 def test_the_means_do_not_depend_on_the_workers(up):

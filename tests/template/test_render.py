@@ -44,6 +44,7 @@ def test_the_defaults_make_a_whole_project(rendered):
         "provider": "local",
         "workers": {"count": 2, "memory": "2Gi"},
         "packages": {"pip": ["matplotlib", "pytest"]},
+        "cluster": {"context": "", "registry": ""},
     }
     assert answers(rendered)["project_name"] == "study"
     assert (rendered / "README.md").read_text().startswith("# study\n\n## Start\n")
@@ -96,6 +97,17 @@ def test_answers_on_the_command_line_land_in_the_files(repository, tmp_path):
     assert readme.startswith("# Ising in 2D\n\nMagnetisation near the critical point.\n\n## Start\n")
 
 
+def test_a_cluster_is_asked_for_only_where_one_is_wanted(repository, tmp_path):
+    cluster = {"context": "my lab", "registry": "registry.example.org:5000/ann"}
+    there = kit.render(repository, tmp_path / "there", provider="existing", **cluster)
+    assert values(there)["provider"] == "existing"
+    assert values(there)["cluster"] == cluster
+    for number, provider in enumerate(("local", "kind")):
+        here = kit.render(repository, tmp_path / f"here-{number}", provider=provider)
+        assert values(here)["provider"] == provider
+        assert not {"context", "registry"} & set(answers(here))
+
+
 def test_a_project_may_import_nothing(repository, tmp_path):
     assert values(kit.render(repository, tmp_path / "out", packages=""))["packages"] == {"pip": []}
 
@@ -135,6 +147,9 @@ REFUSED = {
     "workers=0": "Between 1 and 100 workers",
     "workers=101": "Between 1 and 100 workers",
     "memory=2GB": "a number followed by Mi or Gi",
+    "provider=cloud": "Invalid choice",
+    "context= lab": "A context is one line",
+    "registry=Not/Small": "A registry is a host",
     "packages=numpy; rm": '"numpy;" is not a package',
     "packages={{ x }}": '"{{" is not a package',
     "packages=./wheel": '"./wheel" is not a package',
@@ -152,11 +167,15 @@ def test_a_wrong_answer_is_refused_with_a_sentence(repository, tmp_path, answer)
 
 def test_a_lab_changes_the_defaults_in_one_file(own_repository, tmp_path):
     lab = own_repository / "lab.yml"
-    lab.write_text(lab.read_text().replace("workers: 2", "workers: 7").replace("matplotlib pytest", "scipy"))
+    text = lab.read_text().replace("workers: 2", "workers: 7").replace("matplotlib pytest", "scipy")
+    lab.write_text(
+        text.replace("provider: local", "provider: existing").replace('context: ""', "context: hall")
+    )
     kit.commit(own_repository, "Our lab's defaults")
     read = values(kit.render(own_repository, tmp_path / "out"))
     assert read["workers"]["count"] == 7
     assert read["packages"]["pip"] == ["scipy"]
+    assert read["provider"] == "existing" and read["cluster"]["context"] == "hall"
 
 
 def test_the_questions_can_be_answered_at_a_terminal(repository, tmp_path):
@@ -177,11 +196,12 @@ def test_the_questions_can_be_answered_at_a_terminal(repository, tmp_path):
         command, cwd=tmp_path, env=kit.environment(TERM="xterm"), stdin=inside, stdout=inside, stderr=inside
     )
     os.close(inside)
-    # Each question is answered when it has appeared: the third one otherwise, the others by their default.
+    # Each question is answered when it has appeared: the fourth one otherwise, the others by their default.
     screen = b""
     for question, answer in (
         (b"project called?", b"\r"),
         (b"what does it compute?", b"\r"),
+        (b"Where should the workers run?", b"\r"),
         (b"How many workers", b"\x7f4\r"),
         (b"How much memory", b"\r"),
         (b"Which Python packages", b"\r"),

@@ -1,0 +1,60 @@
+"""A project that is up on the cluster for all tests of a session, and others of their own; all are down in the end."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from kubefuture.project.folder import Project
+
+from tests.kubernetes.lab import Lab, Study
+from tests.project.conftest import installed
+
+__all__ = ["installed"]
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The cluster."""
+    return Lab.of_environment()
+
+
+def _end(study: Study) -> None:
+    command = ["kubectl", "--context", study.context, "delete", "namespace", study.namespace]
+    subprocess.run([*command, "--ignore-not-found", "--wait=false"], capture_output=True, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def shared(lab: Lab, installed: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A project with two workers, up."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    # Several sessions may run on one cluster.
+    study = lab.study(folder / f"shared-{folder.stat().st_ino}", installed, lab.values())
+    study.kubefuture("up")
+    yield study
+    study.kubefuture("down", status=None)
+    _end(study)
+
+
+@pytest.fixture
+def study(shared: Study) -> Study:
+    """The shared project, whole again, whatever the test before it did."""
+    shared.kubefuture("up")
+    return shared
+
+
+@pytest.fixture
+def make(lab: Lab, installed: Project, tmp_path: Path) -> Iterator[Callable[..., Study]]:
+    """Makes projects that are gone after the test."""
+    made: list[Study] = []
+
+    def make_one(name: str = "", count: int = 1, more: str = "") -> Study:
+        name = f"{name or 'own'}-{tmp_path.stat().st_ino}-{len(made)}"
+        made.append(lab.study(tmp_path / name, installed, lab.values(count, more)))
+        return made[-1]
+
+    yield make_one
+    for one in made:
+        _end(one)

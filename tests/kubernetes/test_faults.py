@@ -1,0 +1,195 @@
+"""What dies on a cluster, and what that costs: time, never results. Every timer has its default here."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import threading
+
+import pytest
+
+from tests import needs
+from tests.project import kit
+
+AWAY_SECONDS = 60.0
+
+SLOW = """
+import kubefuture as kf, time, random, numpy as np
+def draw(i):
+    return i, float(np.random.normal()), random.random()
+def slow(i):
+    time.sleep(0.1)
+    return draw(i)
+done = []
+for one in kf.imap(slow, range({elements}), seed=3, chunk_size=1):
+    done.append(one)
+    if len(done) == 5: print("going", flush=True)
+with kf.plan("sequential"):
+    expected = kf.map(draw, range({elements}), seed=3)
+assert done == expected
+print("identical", flush=True)
+"""
+
+NAMED = """
+import kubefuture as kf, time
+def slow(i):
+    time.sleep(0.1)
+    return i * i
+print("going", flush=True)
+assert kf.map(slow, range(60), name="{name}", chunk_size=1) == [i * i for i in range(60)]
+print("complete", flush=True)
+"""
+
+
+KILL_SUPERVISOR = """
+for one in /proc/[0-9]*; do
+    grep -qa kubefuture.worker.--connection $one/cmdline && kill -9 ${one#/proc/}
+done
+"""
+
+
+def delete(study, pods, *how):
+    study.kubectl("delete", "pod", *pods, "--wait=false", *how)
+
+
+@pytest.mark.parametrize("how", [(), ("--grace-period=0", "--force")], ids=["told", "killed"])
+def test_a_deleted_worker_pod_costs_no_results(study, how):
+    with study.running(SLOW.format(elements=60)) as running:
+        running.until("going")
+        delete(study, study.names("worker")[:1], *how)
+        assert "identical" in running.rest()
+    study.wait(lambda: len(study.ready("worker")) == 2, "another worker is there")
+
+
+def test_a_deleted_scheduler_pod_costs_no_named_results(study):
+    with study.running(NAMED.format(name="scheduler-gone")) as running:
+        running.until("going")
+        study.wait(
+            lambda: re.search(r"\b[1-9]\d* running", study.kubefuture("status", status=None).stdout),
+            "it runs",
+        )
+        delete(study, study.names("scheduler"), "--grace-period=0", "--force")
+        assert "complete" in running.rest()
+
+
+def test_a_deleted_scheduler_pod_costs_no_results_of_a_program_that_lives(study):
+    with study.running(SLOW.format(elements=60)) as running:
+        running.until("going")
+        delete(study, study.names("scheduler"))
+        assert "identical" in running.rest()
+
+
+def test_all_pods_deleted_at_once_cost_no_results(study):
+    with study.running(SLOW.format(elements=60)) as running:
+        running.until("going")
+        delete(study, [*study.names("scheduler"), *study.names("worker")], "--grace-period=0", "--force")
+        assert "identical" in running.rest()
+
+
+def test_an_element_that_takes_too_much_memory_is_named_and_the_others_go_on(study):
+    said = study.run(
+        """
+import kubefuture as kf
+def greedy(i):
+    return len(b"x" * (1 << 30)) if i == 3 else i
+found = kf.options(on_error="return", chunk_size=1).map(greedy, range(6))
+print("others", [one for one in found if isinstance(one, int)])
+print("this one", type(found[3]).__name__, found[3])
+assert kf.map(abs, range(4)) == [0, 1, 2, 3]
+print("goes on")
+"""
+    )
+    assert "others [0, 1, 2, 4, 5]" in said
+    assert re.search("this one .*memory", said), said
+    assert "goes on" in said
+
+
+def test_a_killed_container_costs_no_results(study):
+    """Its pod stays; the container that is started again tells what the one before had finished (R20)."""
+    worker = study.names("worker")[0]
+    with study.running(SLOW.format(elements=60)) as running:
+        running.until("going")
+        study.kubectl("exec", worker, "--", "sh", "-c", KILL_SUPERVISOR, check=False)
+        assert "identical" in running.rest()
+
+    def restarts():
+        (status,) = study.get("pod", worker)["status"]["containerStatuses"]
+        return status["restartCount"] == 1 and status["ready"]
+
+    study.wait(restarts, "its container is there again")
+
+
+def test_a_cut_forward_costs_only_time(study):
+    with study.running(SLOW.format(elements=60)) as running:
+        running.until("going")
+        running.cut_forward()
+        assert "identical" in running.rest()
+
+
+def test_a_drained_node_costs_no_results(study):
+    node = study.pods("worker")[0]["spec"]["nodeName"]
+    try:
+        with study.running(SLOW.format(elements=80)) as running:
+            running.until("going")
+            selector = f"app.kubernetes.io/instance={study.release}"
+            study.kubectl(
+                "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector", selector
+            )
+            assert "identical" in running.rest()
+        study.wait(
+            lambda: (
+                {pod["spec"].get("nodeName") for pod in study.pods("worker")} - {node, None}
+                and len(study.ready("worker")) == 2
+            ),
+            "the workers are elsewhere",
+        )
+    finally:
+        study.kubectl("uncordon", node)
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("component", ["worker", "scheduler"])
+def test_a_node_that_is_lost_without_warning_costs_no_results(study, component):
+    stop, start = os.environ.get("KUBE_TEST_STOP_NODE"), os.environ.get("KUBE_TEST_START_NODE")
+    if not stop or not start:
+        needs.missing(
+            "commands to lose a node and bring it back, KUBE_TEST_STOP_NODE and KUBE_TEST_START_NODE"
+        )
+    scheduler = study.pods("scheduler")[0]["spec"]["nodeName"]
+    nodes = {one["metadata"]["name"] for one in study.get("nodes")["items"]}
+    lost = scheduler if component == "scheduler" else (nodes - {scheduler}).pop()
+    try:
+        with study.running(SLOW.format(elements=100)) as running:
+            running.until("going")
+            subprocess.run([*stop.split(), lost], check=True, capture_output=True, timeout=120)
+            assert "identical" in running.rest()
+    finally:
+        subprocess.run([*start.split(), lost], check=True, capture_output=True, timeout=120)
+
+    def is_ready():
+        conditions = study.get("node", lost)["status"]["conditions"]
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+    study.wait(is_ready, f"{lost} is back")
+
+
+@pytest.mark.timeout(420)
+def test_an_api_server_that_is_away_for_a_minute_costs_only_time(study):
+    stop, start = os.environ.get("KUBE_TEST_STOP_API"), os.environ.get("KUBE_TEST_START_API")
+    if not stop or not start:
+        needs.missing(
+            "commands to stop the API server and start it, KUBE_TEST_STOP_API and KUBE_TEST_START_API"
+        )
+    with study.running(SLOW.format(elements=100)) as running:
+        running.until("going")
+        subprocess.run(stop, shell=True, check=True)
+        try:
+            # Everything that leads there is cut, too, since a server that only stands still breaks no connection.
+            running.cut_forward()
+            done = study.kubefuture("status", status=1)
+            assert "cannot be reached" in kit.one_sentence(done)
+            threading.Event().wait(AWAY_SECONDS)
+        finally:
+            subprocess.run(start, shell=True, check=True)
+        assert "identical" in running.rest()

@@ -1,0 +1,127 @@
+"""Ctrl-C in the middle of each step: it ends soon, nothing of the step goes on, and the next command works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.playbooks.conftest import pids
+from tests.project import kit
+
+
+def interrupt(project, command, title, program=""):
+    """Runs a command until it says what it does now, presses Ctrl-C, and returns what it said besides.
+
+    Args:
+        project: The project.
+        command: up or down.
+        title: The task's name.
+        program: What has to run then, too, as part of a command line.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-I", "-m", "kubefuture", command],
+        cwd=project.folder,
+        env=kit.clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        for line in process.stdout:
+            if line.strip() == title:
+                break
+        else:
+            raise AssertionError(f"it never said {title!r}")
+        if program:
+            kit.wait_until(lambda: any(program in line for _, line in commands(project)), program)
+        # As a terminal does: to all of its group.
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    # A step that had just ended needs no interruption.
+    assert process.returncode in (0, 130 if command == "up" else 4)
+    assert bool(err) is bool(process.returncode)
+    return err
+
+
+def commands(project):
+    """The commands of the project's own that run now: the processes in its folder that no keeper started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.readlink(entry / "cwd") == str(project.folder):
+                found.append(
+                    (int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                )
+        except OSError:
+            continue
+    return [one for one in found if one[0] not in pids(project) and one[0] != os.getpid()]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Checking this machine",
+        "Recording what is about to be started",
+        "Bringing the Python environment up to date",
+        "Starting the workers",
+    ],
+)
+def test_ctrl_c_in_any_step_of_up_leaves_no_step_behind_and_the_next_up_works(study, title):
+    study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
+    err = interrupt(study, "up", title)
+    assert commands(study) == []
+    if err:
+        assert err.splitlines()[-1].startswith("Interrupted.") and "make down" in err
+    assert "2 workers are up" in kit.kubefuture(study, "up").stdout
+    assert not list(study.folder.glob(".venv.*")) and not list(study.state.glob("lock-*"))
+    assert "Nothing is left." in kit.kubefuture(study, "down").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_up_that_is_ended_from_outside_takes_its_step_with_it(study, number):
+    study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
+    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
+    with subprocess.Popen(command, cwd=study.folder, env=kit.clean_environment()) as process:
+        kit.wait_until(lambda: any("environment" in line for _, line in commands(study)), "the step")
+        process.send_signal(number)
+    assert process.returncode == 128 + number
+    assert commands(study) == [] and pids(study) == set()
+
+
+def test_ctrl_c_lets_a_step_that_hangs_end_in_the_end(study):
+    study.state.mkdir(exist_ok=True)
+    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
+    with subprocess.Popen(
+        command,
+        cwd=study.folder,
+        env=kit.clean_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as process:
+        kit.wait_until(lambda: any("record" in line for _, line in commands(study)), "the step")
+        [step] = [pid for pid, line in commands(study) if "record" in line and "-c" not in line.split()]
+        os.kill(step, signal.SIGSTOP)
+        # Again and again, as people do.
+        kit.wait_until(
+            lambda: not Path("/proc", str(step)).exists() or os.killpg(process.pid, signal.SIGINT), "its end"
+        )
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Interrupted." in err
+    assert commands(study) == []
+
+
+@pytest.mark.parametrize("title", ["Ending the workers", "Looking for what is left"])
+def test_ctrl_c_in_any_step_of_down_proves_nothing_and_the_next_down_does(study, title):
+    kit.kubefuture(study, "up")
+    err = interrupt(study, "down", title)
+    assert not err or "(code 4)" in err
+    assert commands(study) == []
+    assert "Nothing is left." in kit.kubefuture(study, "down").stdout
+    assert pids(study) == set()

@@ -1,0 +1,264 @@
+"""The project's cluster that runs Dask: found by its connection file, open to who has the key, drained, reached."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import kubefuture as kf
+import pytest
+from kubefuture.client.dask_control import connect_dask, fetch_dask_status
+from kubefuture.core import tunnel
+from kubefuture.core.certificate import make_certificate
+from kubefuture.core.connection import Connection
+from kubefuture.core.dask_security import dask_security
+from kubefuture.errors import NoAnswerError, PlanError, VersionError
+
+from tests import needs
+from tests.faults import fake_kubectl, processes
+from tests.faults.checkpoint import Checkpoint, reach
+from tests.faults.dask import DaskCluster
+from tests.faults.programs import environment
+from tests.faults.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[DaskCluster]:
+    with DaskCluster(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared: DaskCluster) -> DaskCluster:
+    """Two workers, whatever the test before did to them."""
+    for number in (0, 1):
+        if shared.workers[number].poll() is not None:
+            shared.start_worker(number=number)
+    eventually(lambda: _connected(shared) == 2, "two workers are connected")
+    return shared
+
+
+def _connected(cluster: DaskCluster) -> int:
+    workers = fetch_dask_status(Connection.load(cluster.connection)).workers
+    return sum(not one.leaving for one in workers)
+
+
+def draw(i, rng):
+    return rng.random()
+
+
+def test_its_connection_file_makes_it_the_plan_of_a_script_that_chooses_none_or_the_cluster(cluster):
+    program = (
+        "import os, sys, kubefuture as kf\n"
+        "kf.plan(*sys.argv[1:])\n"
+        "print(kf.plan().kind, kf.n_workers(), kf.map(lambda x, rng: rng.random(), range(8), seed=5))\n"
+    )
+    with kf.plan("sequential"):
+        expected = kf.map(draw, range(8), seed=5)
+    for chosen in ([], ["cluster"], ["dask"]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *chosen],
+            env=environment(KUBEFUTURE_CONNECTION=str(cluster.connection)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout == f"dask 2 {expected}\n", done.stderr
+        assert "using Dask on the existing cluster of project study, 2 workers" in done.stderr
+        assert "distributed" not in done.stderr
+
+
+def test_another_clusters_file_is_no_dasks_and_is_not_taken_for_it(tmp_path):
+    file = tmp_path / "connection.json"
+    Connection("study", "local", "unix:/nowhere", "ab" * 32).save(file)
+    with pytest.raises(PlanError, match="does not run Dask"):
+        kf.plan("dask", connection=file)
+    assert Connection.engine_at(file) == "native"
+    for damaged in ("", "[]", "{}"):
+        file.write_text(damaged)
+        assert Connection.engine_at(file) == "native"
+
+
+def test_r32_the_key_comes_back_from_a_private_file_and_is_in_no_command_line(cluster):
+    known = Connection.load(cluster.connection)
+    assert known.engine == "dask" and "PRIVATE KEY" in known.private_key
+    assert stat.S_IMODE(cluster.connection.stat().st_mode) == 0o600
+    assert known.private_key not in repr(known)
+    secret = known.private_key.splitlines()[1]
+    assert not any(secret in process.command for process in processes.living().values())
+
+
+def refused(address: str, security: object) -> None:
+    from distributed import Client
+
+    with pytest.raises(OSError, match=r"TLS|TCP|Timed out"):
+        Client(address, security=security, set_as_default=False, timeout=5)
+
+
+@pytest.mark.parametrize("trusts", ["the right certificate", "its own"])
+def test_r31_who_has_not_the_key_is_not_let_in(cluster, trusts):
+    known = Connection.load(cluster.connection)
+    certificate, key = make_certificate(mutual=True)
+    security = dask_security(certificate, key)
+    if trusts == "the right certificate":
+        security.tls_ca_file = known.certificate
+    refused(f"tls://127.0.0.1:{cluster.port}", security)
+    refused(f"tcp://127.0.0.1:{cluster.port}", None)
+    with pytest.raises(NoAnswerError, match="does not answer"):
+        connect_dask(dataclasses.replace(known, certificate=certificate, private_key=key), 5)
+    assert _connected(cluster) == 2
+
+
+def test_r31_the_key_of_a_scheduler_of_our_own_opens_no_dask():
+    """Its certificate is for one side alone: who only listens needs not show it."""
+    certificate, key = make_certificate()
+    with DaskCluster(0) as other:
+        for name, content in (("certificate", certificate), ("key", key)):
+            (other.folder / f"{name}.pem").write_text(content)
+        other.scheduler.kill()
+        other.scheduler.wait()
+        other.start_scheduler()
+        refused(f"tls://127.0.0.1:{other.port}", dask_security(certificate, key))
+        eventually(
+            lambda: re.search("handshake failed .*purpose", other.log("scheduler")), "a line that says why"
+        )
+
+
+def test_who_only_looks_whether_anybody_listens_leaves_no_line(cluster):
+    before = cluster.log("scheduler").count("handshake")
+    for _ in range(3):
+        socket.create_connection(("127.0.0.1", cluster.port)).close()
+    assert _connected(cluster) == 2
+    assert cluster.log("scheduler").count("handshake") == before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_its_scheduler_is_reached_by_ipv4_and_by_ipv6(cluster, host, tmp_path):
+    if ":" in host:
+        needs.ipv6()
+    place = f"tcp:{f'[{host}]' if ':' in host else host}:{cluster.port}"
+    dataclasses.replace(Connection.load(cluster.connection), address=place).save(tmp_path / "connection.json")
+    assert len(fetch_dask_status(Connection.load(tmp_path / "connection.json")).workers) == 2
+
+
+def test_r17_a_worker_that_is_told_to_go_finishes_what_it_runs_and_gives_back_the_rest(cluster):
+    ran = []
+    with kf.plan("dask", connection=cluster.connection), Checkpoint() as checkpoint:
+        results = kf.imap(lambda i, port=checkpoint.port: (i, reach(port, i)), range(12), chunk_size=1)
+        first, second = checkpoint.take(2)
+        leaving = next(number for number in (0, 1) if cluster.process_of(number) == first.pid)
+        cluster.tell_to_go(leaving)
+        eventually(lambda: _connected(cluster) == 1, "it takes nothing more")
+        ran += [first.label, second.label]
+        # The other one runs all else, what had waited for the leaving one as well, while that is still at its element.
+        while len(ran) < 12:
+            second.go("on")
+            second = checkpoint.next()
+            assert second.pid != first.pid
+            ran.append(second.label)
+        second.go("on")
+        first.go("on")
+        assert list(results) == [(i, "on") for i in range(12)]
+    assert sorted(map(int, ran)) == list(range(12)), "each once"
+    assert cluster.workers[leaving].wait(30) == 0
+
+
+def test_a_worker_process_that_dies_is_started_again_and_costs_no_result(cluster):
+    with kf.plan("dask", connection=cluster.connection), Checkpoint() as checkpoint:
+        future = kf.future(reach, checkpoint.port)
+        visit = checkpoint.next()
+        killed = next(number for number in (0, 1) if cluster.process_of(number) == visit.pid)
+        visit.kill()
+        checkpoint.next().go("again")
+        assert future.result(30) == "again"
+    assert "has ended by signal 9; another one is started" in cluster.log(f"worker-{killed}")
+    assert cluster.workers[killed].poll() is None
+
+
+def test_a_scheduler_that_is_started_anew_costs_no_result(cluster):
+    with kf.plan("dask", connection=cluster.connection), Checkpoint() as checkpoint:
+        future = kf.future(reach, checkpoint.port)
+        before = checkpoint.next()
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        cluster.start_scheduler()
+        checkpoint.next().go("again")
+        assert future.result(30) == "again"
+        before.go("too late")
+        assert kf.map(abs, [-1]) == [1]
+
+
+def test_r12_a_worker_with_other_packages_that_comes_later_ends_the_work_with_a_sentence(
+    cluster, monkeypatch
+):
+    plan = kf.plan("dask", connection=cluster.connection)
+    try:
+        kf.map(abs, [-1])
+        wrong = "numpy 2.0 here and 2.1 on the cluster"
+        monkeypatch.setattr("kubefuture.backends.dask_client.differences", lambda own, other: wrong)
+        cluster.tell_to_go(0)
+        cluster.workers[0].wait(30)
+        cluster.start_worker(number=0)
+        cluster.wait_for("worker-0")
+        with pytest.raises(VersionError, match=r"do not fit together: numpy .*make run"):
+            eventually(lambda: kf.map(abs, [-1]) == [], "an end")
+    finally:
+        kf.plan(plan)
+
+
+def test_workers_that_can_never_begin_end_their_container(cluster):
+    number = cluster.start_worker("--folder", "/dev/null/nowhere", number=7)
+    assert cluster.workers.pop(number).wait(60) == 1
+    assert "3 worker processes have ended before they were ready" in cluster.log("worker-7")
+
+
+@pytest.fixture
+def far(cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The connection file of the same cluster, to which only a forward leads."""
+    folder = fake_kubectl.put(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_KUBECTL_TARGET", f"127.0.0.1:{cluster.port}")
+    known = Connection.load(cluster.connection)
+    file = tmp_path / "far.json"
+    dataclasses.replace(known, address="kubectl:study/study-scheduler:7000", context="lab").save(file)
+    yield file
+    Connection.load(file).broken()
+
+
+class Forgetful(dict[object, int]):
+    """Where each way was open, which nobody remembers."""
+
+    def __setitem__(self, route: object, port: int) -> None:
+        pass
+
+
+def forwards(far: Path) -> list[int]:
+    own = str(far.parent / "bin")
+    return [
+        pid for pid, one in processes.living().items() if own in one.command and "fake_kubectl" in one.command
+    ]
+
+
+@pytest.mark.parametrize("port", ["the same", "another"])
+def test_a_forward_that_dies_costs_only_time(far, port, monkeypatch):
+    if port == "another":
+        monkeypatch.setattr(tunnel, "_ports", Forgetful())
+    with kf.plan("dask", connection=far), Checkpoint() as checkpoint:
+        future = kf.future(reach, checkpoint.port)
+        cut_off = checkpoint.next()
+        (before,) = forwards(far)
+        at = Connection.load(far).opened()
+        os.kill(before, signal.SIGKILL)
+        checkpoint.next().go("again")
+        cut_off.go("too late")
+        assert future.result(30) == "again"
+        assert kf.map(abs, range(4)) == [0, 1, 2, 3]
+        assert (Connection.load(far).opened() == at) == (port == "the same")
