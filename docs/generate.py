@@ -1,6 +1,7 @@
 """Writes the pages that are made from something else.
 
     template/values.schema.json ──────────> docs/reference/values.md
+    chart/values.yaml ────────────────────> docs/reference/chart.md
     the tests' names ──────── rules.py ───> docs/explanation/rules.md
     backends/capabilities ─── capabilities.py > docs/reference/plans.md
     tables in the runtime ─── states.py ──> docs/explanation/state-machines.md, docs/images/states-*.svg
@@ -39,8 +40,46 @@ A whole file, with the defaults of everything:
 {example}```
 """
 
+_CHART = """\
+<!-- Made by docs/generate.py from chart/values.yaml: change that, then .venv/bin/python -m docs.generate -->
+
+# The Helm chart
+
+`make up` installs a project's scheduler and workers with the chart in the project's folder `chart/`, and tells it
+what it needs from [values.yaml](values.md). This page is for those who use the chart without that, as from a GitOps
+tool.
+
+It works with Helm 3 and 4, and Kubernetes from {oldest} on. A release has a scheduler with a volume and a service,
+and workers with one slot each, all named after it: `RELEASE-scheduler` and `RELEASE-worker`. Nothing of it is open
+to the network, and every pod is *restricted* in the words of Kubernetes' Pod Security.
+
+| command | what it does |
+|---|---|
+| `helm upgrade --install RELEASE chart/ --values FILE` | installs it, or changes it |
+| `helm test RELEASE` | logs in at the scheduler from a pod, as a worker does |
+| `helm rollback RELEASE` | takes back the last change |
+| `helm uninstall RELEASE` | deletes it, with the volume and all named work on it |
+
+With Helm 4 add `--server-side=false` when you install. Otherwise it holds that the number of workers is its own,
+and refuses every later change once `make scale` or `kf.scale` has changed it. After an upgrade or a rollback the
+number is `workers.count` again.
+
+An image holds Python, the packages of the project's `requirements.lock`, and the runtime: `make up` builds it from
+`docker/Dockerfile`. The secret that `auth.secret` names has to be there before. It holds a `token` (64 hexadecimal
+digits) and a certificate for the name `kubefuture` with its key (`tls.crt`, `tls.key`). Whoever changes them
+changes `auth.version` too, so that the pods start again.
+
+A key that is not in here, or a value that cannot be, is refused by `values.schema.json` beside it. These are all of
+them, with their defaults:
+
+```yaml
+{values}```
+"""
+
 _TYPES = {
     "integer": "a whole number",
+    "number": "a number",
+    "boolean": "`true` or `false`",
     "string": "text",
     "array": "a list of text, one item a line",
     "object": "names with text",
@@ -60,6 +99,13 @@ def _values() -> str:
     for name, part in schema["properties"].items():
         parts.append("\n".join(_section((name,), part)))
     return "\n".join(parts)
+
+
+def _chart() -> str:
+    """The page of the chart, as Markdown."""
+    about = yaml.safe_load((ROOT / "chart" / "Chart.yaml").read_text(encoding="utf-8"))
+    oldest = str(about["kubeVersion"]).removeprefix(">=").removesuffix(".0-0")
+    return _CHART.format(oldest=oldest, values=(ROOT / "chart" / "values.yaml").read_text(encoding="utf-8"))
 
 
 def _section(key: tuple[str, ...], schema: Mapping[str, Any]) -> Iterator[str]:
@@ -99,7 +145,9 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 def _default(schema: Mapping[str, Any]) -> str:
     """What counts when nothing is written, in words."""
-    return f"`{schema['default']}`" if schema["default"] not in ([], {}) else "none"
+    if schema["default"] in ([], {}, ""):
+        return "none"
+    return f"`{json.dumps(schema['default']) if isinstance(schema['default'], bool) else schema['default']}`"
 
 
 def _nested(key: tuple[str, ...], value: Any) -> Any:
@@ -129,6 +177,7 @@ def _yaml(value: Any) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/values.md": _values,
+    "reference/chart.md": _chart,
     "reference/plans.md": capabilities.page,
     "explanation/rules.md": rules.page,
     "explanation/state-machines.md": states.page,

@@ -76,8 +76,8 @@ MACHINES = [
         "A session, and a worker",
         "Whoever talks with the scheduler does so in a conversation that outlives its connections. That of a script is "
         "its session. A worker that is away is waited for 30 seconds, a script 24 hours; but neither is waited for "
-        "when its process is known to be dead. When a session is over its unnamed work is cancelled; when "
-        "a worker's is, its elements are queued again.",
+        "when its process is known to be dead, or its pod to be gone. When a session is over its unnamed work is "
+        "cancelled; when a worker's is, its elements are queued again.",
         "scheduler/party.py",
         Presence,
         PRESENCES,
