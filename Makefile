@@ -2,7 +2,7 @@
 # Kept to what GNU make 3.81 knows, which is what macOS has. Longer logic lives in scripts/ and runtime/bootstrap.sh.
 
 .DEFAULT_GOAL := help
-.PHONY: setup test acceptance lint docs bench soak demo lock clean help links
+.PHONY: setup test test-kubernetes acceptance lint docs bench soak demo lock clean help links
 
 # ARGS, PEERS and PYTHON are for the command line, as in: make setup PYTHON=/path/to/python3.13
 
@@ -12,10 +12,13 @@ setup: links ## Make .venv with everything that is needed here (needs only Pytho
 	@sh runtime/bootstrap.sh requirements-dev.lock .venv
 
 test: setup ## Run the tests; ARGS="tests/template -k links" chooses
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(or $(ARGS),--ignore=tests/kubernetes)
 
-acceptance: setup ## Kill and cut everything under 500 seeded elements of a real project: 40 s
-	@.venv/bin/python -m tests.acceptance
+test-kubernetes: setup ## Run those on the cluster that KUBECONFIG names, with the registry KUBE_TEST_REGISTRY
+	@.venv/bin/python -m pytest tests/kubernetes $(ARGS)
+
+acceptance: setup ## Kill and cut everything under 500 seeded elements of a real project; PROVIDER=existing: on a cluster
+	@.venv/bin/python -m tests.acceptance $(if $(PROVIDER),--provider $(PROVIDER)) $(ARGS)
 
 lint: setup ## Check style, types, YAML, playbooks and shell scripts
 	@.venv/bin/python -m pre_commit run --all-files $(ARGS)
@@ -48,7 +51,7 @@ help: ## Show this list
 	@echo "Usage: make TARGET"
 	@awk 'BEGIN { FS = ":.*## " } \
 	/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 # A checkout without symbolic links has small text files in their place, and would scaffold broken projects.
 links:

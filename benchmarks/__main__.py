@@ -10,6 +10,7 @@ from pathlib import Path
 from . import (
     captured_array,
     chunked_map,
+    cluster_start,
     comforts,
     import_time,
     memory,
@@ -39,6 +40,7 @@ QUESTIONS: dict[str, Callable[[bool], list[Row]]] = {
     "thousand_workers": thousand_workers.rows,
     "seed_job": seed_job.rows,
     "start_up": start_up.rows,
+    "cluster_start": cluster_start.rows,
 }
 
 

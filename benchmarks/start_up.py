@@ -39,9 +39,9 @@ def rows(quick: bool) -> list[Row]:
 def _clone_and_demo(folder: Path) -> tuple[float, str]:
     """The seconds until the demo's results were there, and the split, `make down` included."""
     started = time.perf_counter()
-    _run(["git", "clone", "--quiet", str(ROOT), "kubefuture"], folder)
+    run(["git", "clone", "--quiet", str(ROOT), "kubefuture"], folder)
     cloned = time.perf_counter() - started
-    output = _run(["make", "demo", SMALL], folder / "kubefuture")
+    output = run(["make", "demo", SMALL], folder / "kubefuture")
     total = time.perf_counter() - started
     found = re.search(r"Where the time went: (.*)", output)
     down = re.search(r"down ([0-9.]+) s", output)
@@ -52,14 +52,14 @@ def _clone_and_demo(folder: Path) -> tuple[float, str]:
 
 def _up_to_first_result(project: Path) -> float:
     started = time.perf_counter()
-    _run(["make", "up"], project)
-    _run(["make", "run", "SCRIPT=first.py"], project)
+    run(["make", "up"], project)
+    run(["make", "run", "SCRIPT=first.py"], project)
     seconds = time.perf_counter() - started
-    _run(["make", "down"], project)
+    run(["make", "down"], project)
     return seconds
 
 
-def _run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path) -> str:
     """A command as a user types it, without what `make bench` has put into the environment."""
     made_by_make = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "PYTHONPATH")
     environment = {name: text for name, text in os.environ.items() if name not in made_by_make}
