@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import re
 import signal
@@ -10,16 +11,22 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import kubefuture as kf
 import pytest
+from distributed import Client
+from kubefuture.backends import dask_clusters, dask_project
 from kubefuture.client.dask_control import connect_dask, fetch_dask_status
 from kubefuture.core import tunnel
 from kubefuture.core.certificate import make_certificate
 from kubefuture.core.connection import Connection
 from kubefuture.core.dask_security import dask_security
+from kubefuture.core.files import replace_private
 from kubefuture.errors import NoAnswerError, PlanError, VersionError
 
 from tests import needs
@@ -262,3 +269,91 @@ def test_a_forward_that_dies_costs_only_time(far, port, monkeypatch):
         assert future.result(30) == "again"
         assert kf.map(abs, range(4)) == [0, 1, 2, 3]
         assert (Connection.load(far).opened() == at) == (port == "the same")
+
+
+def test_a_reconnection_of_dasks_own_that_fails_for_ever_is_not_waited_for(far, monkeypatch, capfd):
+    ensure = Client._ensure_connected
+
+    async def fails_again(self: Client, timeout: float | None = None) -> None:
+        if self._handle_report_task is not None:  # it has been connected before
+            raise ValueError("IOStream is not idle; cannot convert to SSL")
+        await ensure(self, timeout)
+
+    monkeypatch.setattr(Client, "_ensure_connected", fails_again)
+    with kf.plan("dask", connection=far), Checkpoint() as checkpoint:
+        future = kf.future(reach, checkpoint.port)
+        cut_off = checkpoint.next()
+        os.kill(forwards(far)[0], signal.SIGKILL)
+        checkpoint.next().go("again")
+        cut_off.go("too late")
+        assert future.result(30) == "again"
+    gc.collect()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_forward_that_leads_to_nobody_without_an_end_costs_only_time(far, monkeypatch):
+    monkeypatch.setattr(dask_project, "_ASK_SECONDS", 0.1)
+    monkeypatch.setattr(dask_project, "_SILENT_SECONDS", 1.0)
+    with kf.plan("dask", connection=far), Checkpoint() as checkpoint:
+        future = kf.future(reach, checkpoint.port)
+        cut_off = checkpoint.next()
+        os.kill(forwards(far)[0], signal.SIGSTOP)
+        checkpoint.next().go("again")
+        cut_off.go("too late")
+        assert future.result(30) == "again"
+
+
+def test_what_waits_for_an_answer_by_a_lost_connection_stops_nothing(far, monkeypatch):
+    release = threading.Event()
+    gather = Client.gather
+
+    def stuck(self: Client, futures: list[object]) -> object:
+        if futures and not stuck_at:
+            stuck_at.append(self)
+            release.wait(60)
+            raise OSError("nobody reads that any more")
+        return gather(self, futures)
+
+    stuck_at: list[Client] = []
+    monkeypatch.setattr(Client, "gather", stuck)
+    try:
+        with kf.plan("dask", connection=far):
+            future = kf.future(abs, -7)
+            eventually(lambda: stuck_at, "an answer is being fetched")
+            os.kill(forwards(far)[0], signal.SIGKILL)
+            assert future.result(30) == 7
+    finally:
+        release.set()
+
+
+def test_a_program_whose_cluster_was_taken_down_ends_with_a_sentence(far, monkeypatch):
+    monkeypatch.setattr("kubefuture.client.trying.ENDED_SECONDS", 0.1)
+    with kf.plan("dask", connection=far), Checkpoint() as checkpoint:
+        future = kf.future(reach, checkpoint.port)
+        cut_off = checkpoint.next()
+        content = far.read_bytes()
+        far.unlink()
+        os.kill(forwards(far)[0], signal.SIGKILL)
+        try:
+            with pytest.raises(NoAnswerError, match="as by `make down`"):
+                future.result(30)
+        finally:
+            cut_off.go("nobody waits")
+            replace_private(far, content.decode())
+
+
+@pytest.mark.parametrize("status", ["connecting", "closed"])
+def test_a_client_of_the_users_that_never_comes_back_ends_the_work_with_a_sentence(monkeypatch, status):
+    monkeypatch.setattr(dask_clusters, "_COME_BACK_SECONDS", 0.05)
+    client = SimpleNamespace(status=status)
+    found = dask_clusters.FoundDask(None, client)
+
+    def ends() -> bool:
+        with suppress(NoAnswerError):
+            found.kept(client)
+            return False
+        return True
+
+    eventually(ends, "it is given up")
+    client.status = "running"
+    assert found.kept(client) is client

@@ -33,8 +33,9 @@ from ..core.resources import available_cores
 from ..errors import ClusterError, KubefutureError, VersionError
 from ..protocol.messages import Cancel, Function, Message, Slots, TallyRequest
 from ..worker.in_dask import Answer, run_chunk, set_dask_apart
+from .dask_answers import DaskAnswers, link_of
 from .dask_calls import DaskCalls
-from .dask_client import load_dask, named_by_settings
+from .dask_client import asking, load_dask, named_by_settings
 from .dask_clusters import DaskCluster, FoundDask, OwnDask
 from .dask_parcels import DaskParcels
 from .dask_project import DaskProject
@@ -76,9 +77,9 @@ class DaskBackend:
         self._cluster: DaskCluster | None = None
         self._client: Any = None
         self._own_client = True
+        self._answers: DaskAnswers | None = None
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = False
-        self._ready: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name="kubefuture-dask", daemon=True)
         self._thread.start()
@@ -144,7 +145,6 @@ class DaskBackend:
             self._started.put(error)
             return
         self._started.put(None)
-        threading.Thread(target=self._fetch, name="kubefuture-dask-fetch", daemon=True).start()
         try:
             self._work()
         except Exception as error:
@@ -173,7 +173,8 @@ class DaskBackend:
         self._client, self._own_client = self._cluster.connect()
 
     def _disconnect(self) -> None:
-        self._ready.put(None)
+        if self._answers is not None:
+            self._answers.leave()
         with suppress(Exception):  # the cluster may be gone, or the interpreter about to
             if self._flying:
                 self._client.cancel(list(self._flying.values()))
@@ -201,19 +202,34 @@ class DaskBackend:
         """Sees which workers there are."""
         cluster = self._known
         client = self._client = cluster.kept(self._client)
+        link = link_of(client)
+        if self._answers is None or self._answers.link is not link:
+            self._begin_anew(link)
         slots = 0
-        if client.status == "running":
+        if link is not None:
             try:
                 slots = cluster.slots(client)
             except VersionError:
                 raise
             except OSError:
                 pass  # the scheduler does not say now
-        else:
-            self._parcels.clear()  # Dask forgets what a client gave it that is gone
         if slots != self.session.slots:
             self._tell([Slots(slots)])
         self._quiet.look()
+
+    def _begin_anew(self, link: Any) -> None:
+        """What Dask had by a connection that is lost is given to it again: it forgets that, or has died itself."""
+        if self._answers is not None:
+            self._answers.leave()
+        self._answers = None if link is None else DaskAnswers(self._client, self._told)
+        self._parcels.clear()
+        gone, self._flying = self._flying, {}
+        for number in gone:
+            self._tell(self._calls.lost(number))
+
+    def _told(self, number: int, ending: bytes | BaseException) -> None:
+        """In the thread that fetches answers."""
+        self._events.put(partial(self._landed, number, ending))
 
     def _take(self, messages: list[Message]) -> None:
         for message in messages:
@@ -233,13 +249,15 @@ class DaskBackend:
 
     def _give(self) -> None:
         """Gives Dask the next chunks."""
-        if self._client.status != "running":
-            return
+        answers = self._answers
+        if answers is None or answers.link is not link_of(self._client):
+            return  # until the next look
         for sent in self._calls.next(self.session.slots):
             try:
-                parcel, *contents = self._parcels.arguments(
-                    self._client, self._calls.functions[sent.function]
-                )
+                with asking():
+                    parcel, *contents = self._parcels.arguments(
+                        self._client, self._calls.functions[sent.function]
+                    )
                 future = self._client.submit(
                     run_chunk,
                     parcel,
@@ -254,33 +272,7 @@ class DaskBackend:
                 self._tell(self._calls.lost(sent.number))
                 continue
             self._flying[sent.number] = future
-            future.add_done_callback(partial(self._ended, sent.number))
-
-    def _ended(self, number: int, future: Any) -> None:
-        """In a thread of Dask's."""
-        self._ready.put((number, future))
-
-    def _fetch(self) -> None:
-        """Fetches answers, in a thread of its own: while Dask makes one again that died with its worker, this waits."""
-        while self._fetch_some():
-            pass
-
-    def _fetch_some(self) -> bool:
-        """Those that are ready; False at the end. A function, as Dask keeps what a variable of the loop refers to."""
-        if (first := self._ready.get()) is None:
-            return False
-        ready = [first]
-        with suppress(queue.Empty):
-            while (more := self._ready.get_nowait()) is not None:
-                ready.append(more)
-        good = [(number, future) for number, future in ready if future.status == "finished"]
-        contents: list[bytes | None] = [None] * len(good)
-        with suppress(Exception):  # then they are asked for one by one
-            contents = self._client.gather([future for _, future in good])
-        known = {number: content for (number, _), content in zip(good, contents, strict=True)}
-        for number, future in ready:
-            self._events.put(partial(self._landed, number, _ending(future, known.get(number))))
-        return True
+            answers.expect(sent.number, future)
 
     def _landed(self, number: int, ending: bytes | BaseException) -> None:
         """What became of a chunk."""
@@ -306,13 +298,3 @@ class DaskBackend:
             for message in messages:
                 self.session.receive(message)  # type: ignore[arg-type]
         self.session.outcomes.deliver()
-
-
-def _ending(future: Any, content: bytes | None) -> bytes | BaseException:
-    """A chunk's packed answer, or why there is none."""
-    if content is not None:
-        return content
-    try:
-        return future.result()  # type: ignore[no-any-return]
-    except Exception as error:
-        return error

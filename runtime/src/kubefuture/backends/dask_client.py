@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..core.version import differences, own_environment
-from ..errors import NoAnswerError, PlanError, VersionError
+from ..errors import KubefutureError, NoAnswerError, PlanError, VersionError
 
 _CONNECT_SECONDS = 30
 
@@ -50,6 +51,23 @@ def connected(distributed: Any, address: Any) -> tuple[Any, bool]:
             f"No Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`, or leave address= "
             "out, and the workers run on this machine."
         ) from None
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Asks something of Dask in this block; what is raised where the connection ends meanwhile is an OSError.
+
+    Tornado, on which Dask stands, says ValueError where that happens amidst TLS.
+
+    Raises:
+        NoAnswerError: The connection has ended so.
+    """
+    try:
+        yield
+    except KubefutureError:
+        raise
+    except ValueError as error:
+        raise NoAnswerError(f"The Dask scheduler does not answer ({error}).") from None
 
 
 def check_workers(

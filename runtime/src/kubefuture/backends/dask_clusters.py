@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Protocol
 
 from ..errors import NoAnswerError, PlanError
-from .dask_client import check_workers, connected
+from .dask_client import asking, check_workers, connected
 from .dask_workers import DaskWorkers
+
+_COME_BACK_SECONDS = 60.0
+"""How long a client may try to come back. Dask's own limit is 30 s, but what comes amidst its attempt ends them all."""
+
+_GONE = "The Dask scheduler has gone away. Start it again, and call kf.plan."
 
 
 class DaskCluster(Protocol):
@@ -75,6 +81,7 @@ class FoundDask:
         self._distributed = distributed
         self._address = address
         self._name = ""
+        self._lost_at = 0.0
 
     def connect(self) -> tuple[Any, bool]:
         """Dask's client, and whether it is ours to close."""
@@ -84,12 +91,19 @@ class FoundDask:
         return client, own
 
     def kept(self, client: Any) -> Any:
-        """Dask's client keeps itself."""
+        """Dask's client keeps itself, as long as it says itself, and no longer."""
+        if client.status != "connecting":
+            self._lost_at = 0.0
+        elif not self._lost_at:
+            self._lost_at = time.monotonic()
+        elif time.monotonic() - self._lost_at > _COME_BACK_SECONDS:
+            raise NoAnswerError(_GONE)
         return _living(client)
 
     def slots(self, client: Any) -> int:
         """How many workers there are."""
-        return len(client.nthreads())
+        with asking():
+            return len(client.nthreads())
 
     def why_no_slots(self, client: Any) -> str:
         """Why there is no worker."""
@@ -165,5 +179,5 @@ class OwnDask:
 
 def _living(client: Any) -> Any:
     if client.status in ("closed", "closing"):
-        raise NoAnswerError("The Dask scheduler has gone away. Start it again, and call kf.plan.")
+        raise NoAnswerError(_GONE)
     return client

@@ -2,30 +2,42 @@
 
     Dask's client ── TLS ──> 127.0.0.1:PORT ── forward of kubectl ══> Dask's scheduler in its pod ──> workers' pods
 
-Dask's client connects again by itself to where it was. The forward is opened anew at the same port, so a cut costs
-time: what was with Dask runs again.
+Dask's client would connect again by itself, but may wait for ever after what comes at a bad moment, as an end of the
+connection amidst TLS; so another client takes its place, by a forward that is opened anew. A cut costs time: what was
+with Dask runs again. A thread asks the scheduler now and then whether it is there: a way through a cluster can be open
+and lead to nobody, and few calls of Dask's have an end then.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..client.dask_control import connect_dask
-from ..core.connection import DASK, Connection, joined_place
+from ..client.dask_control import close_dask, connect_dask
+from ..client.trying import Trying
+from ..core.connection import DASK, Connection
 from ..core.notice import say
-from ..core.settings import FAR_RECONNECT_SECONDS
-from ..errors import ClusterError, KubefutureError, NoAnswerError, PlanError
+from ..errors import ClusterError, KubefutureError, PlanError
 from ..kube.place import place_of_connection
 from ..kube.scaling import set_replicas
-from .dask_client import check_workers
+from .dask_client import asking, check_workers
 from .dask_workers import silence
 
 _CONNECT_SECONDS = 30.0
+
 _AGAIN_SECONDS = 5.0
-"""How long an open forward may lead nowhere before another one is opened, and how long connecting may take then."""
+"""How long another client may try at first, and longer later: a forward that was opened too early leads nowhere."""
+
+_PAUSE_SECONDS = 1.0
+"""Between two of them."""
+
+_ASK_SECONDS = 5.0
+"""How often the scheduler is asked whether it is there."""
+
+_SILENT_SECONDS = 30.0
+"""How long it may take to say so, as while it reads a large piece of data."""
 
 _ADVICE = "Run the program with `make run`, or `make up` if packages have changed, and start it again."
 
@@ -48,15 +60,18 @@ class DaskProject:
         self._connection = Connection.load(path)
         if self._connection.engine != DASK:
             raise PlanError(f"The cluster of {path} does not run Dask: choose plan('cluster').")
-        self._reached = ("", "")
         self._checked: set[str] = set()
+        self._trying: Trying | None = None
         self._lost_at = 0.0
         self._tried_at = 0.0
+        self._client: Any = None
+        self._ended = threading.Event()
         silence.begin()
 
     def connect(self) -> tuple[Any, bool]:
         """Dask's client, which is ours to close."""
         client = self._connect(_CONNECT_SECONDS)
+        threading.Thread(target=self._listen, name="kubefuture-dask-listen", daemon=True).start()
         slots = self.slots(client)
         say(
             f"using Dask on the {self._connection.provider} cluster of project {self._connection.project}, "
@@ -74,11 +89,13 @@ class DaskProject:
         """How many workers take work; those that leave take none.
 
         Raises:
+            OSError: The scheduler does not say.
             VersionError: One does not fit, as after `make up` with other packages (R12).
         """
-        found = set(client.sync(client.scheduler.ncores_running))
-        if fresh := found - self._checked:
-            check_workers(client, fresh, _ADVICE)
+        with asking():
+            found = set(client.sync(client.scheduler.ncores_running, callback_timeout=_SILENT_SECONDS))
+            if fresh := found - self._checked:
+                check_workers(client, fresh, _ADVICE)
         self._checked = found
         return len(found)
 
@@ -97,46 +114,51 @@ class DaskProject:
             raise ClusterError(str(error)) from None
 
     def kept(self, client: Any) -> Any:
-        """Keeps the way open; another client where this one cannot come back."""
+        """Another client where the connection is lost."""
         if client.status == "running":
-            self._lost_at = 0.0
+            self._trying = None
             return client
         now = time.monotonic()
-        if not self._lost_at:
-            self._lost_at = self._tried_at = now
-        if now - self._lost_at > FAR_RECONNECT_SECONDS:
-            raise NoAnswerError(
-                f"The Dask scheduler of project {self._connection.project} went away and has not come back for "
-                f"{FAR_RECONNECT_SECONDS:.0f} s. What had not finished is lost; `make up` and run again."
-            )
-        with suppress(OSError):
-            if now - self._tried_at > _AGAIN_SECONDS:
-                self._connection.broken()
-                self._connection = Connection.load(self._path)  # after `make rotate` they are others
-            return self._again(client)
+        if self._trying is None:
+            self._trying, self._lost_at = Trying(self._connection, now), now
+        if now - self._tried_at > _PAUSE_SECONDS:
+            try:
+                return self._replaced(
+                    client, min(_CONNECT_SECONDS, max(_AGAIN_SECONDS, (now - self._lost_at) / 2))
+                )
+            except OSError as error:
+                self._trying.failed(error, time.monotonic())
         return client
 
-    def _again(self, client: Any) -> Any:
-        """Opens the forward if it is not open; makes another client where this one cannot come back."""
-        fresh = not self._connection.is_open
-        host, port = self._connection.opened()
-        if fresh:
+    def _replaced(self, client: Any, seconds: float) -> Any:
+        """Another client, by a way that is opened anew."""
+        try:
+            close_dask(client)
+            self._connection.broken()
+            self._connection = Connection.load(self._path)  # after `make rotate` they are others
+            return self._connect(seconds)
+        finally:
             self._tried_at = time.monotonic()
-        if client.status == "connecting" and self._reached == (
-            f"tls://{joined_place(host, port)}",
-            self._connection.certificate,
-        ):
-            return client
-        with suppress(Exception):
-            client.close(timeout=1)
-        self._tried_at = time.monotonic()
-        return self._connect(_AGAIN_SECONDS)
 
     def _connect(self, seconds: float) -> Any:
-        client = connect_dask(self._connection, seconds)
-        self._reached = client.scheduler.address, self._connection.certificate
+        client = self._client = connect_dask(self._connection, seconds)
         return client
+
+    def _listen(self) -> None:
+        """Asks whether the scheduler is there, in a thread of its own; breaks the way where it does not say."""
+        while not self._ended.wait(_ASK_SECONDS):
+            client = self._client
+            if client.status != "running":
+                continue
+            try:
+                client.sync(client.scheduler.ncores_running, callback_timeout=_SILENT_SECONDS)
+            except TimeoutError:
+                if client is self._client and client.status == "running":
+                    self._connection.broken()
+            except Exception:
+                pass  # it has noticed itself
 
     def close(self) -> None:
         """Ends what is ours."""
+        self._ended.set()
         silence.end()

@@ -7,7 +7,7 @@ import platform
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..core.dask_security import dask_security
 from ..errors import NoAnswerError
 
 _SECONDS = 10
+_CLOSE_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ def fetch_dask_status(connection: Connection) -> DaskStatus:
         NoAnswerError: It cannot be reached.
     """
     with dask_client(connection, _SECONDS) as client:
-        found = client.run_on_scheduler(describe)
+        try:
+            found = client.run_on_scheduler(describe)
+        except (OSError, ValueError) as error:
+            raise _no_answer(connection, error) from None
     workers = tuple(DaskWorker(*one) for one in found.pop("workers"))
     return DaskStatus(workers=workers, **found)
 
@@ -111,10 +115,29 @@ def connect_dask(connection: Connection, seconds: float) -> Any:
         )
     except (OSError, ValueError) as error:
         connection.broken()
-        raise NoAnswerError(
-            f"The Dask scheduler of project {connection.project} does not answer at {connection.address} "
-            f"({error or type(error).__name__}). See `make status` and `make logs`."
-        ) from None
+        raise _no_answer(connection, error) from None
+
+
+def _no_answer(connection: Connection, error: Exception) -> NoAnswerError:
+    return NoAnswerError(
+        f"The Dask scheduler of project {connection.project} does not answer at {connection.address} "
+        f"({error or type(error).__name__}). See `make status` and `make logs`."
+    )
+
+
+def close_dask(client: Any) -> None:
+    """Ends a client whose connection is lost, whatever state that has left it in.
+
+    What fails in the task that reads from the scheduler, Dask raises again at each end, so that the client can never
+    be closed; and it tries once more when the object goes, with a traceback and up to a minute.
+    """
+    with suppress(Exception):
+        client.close(timeout=_CLOSE_SECONDS)
+    if client.status != "closed":
+        client._handle_report_task = None
+        with suppress(Exception):
+            client.close(timeout=_CLOSE_SECONDS)
+        client.status = "closed"
 
 
 def describe(dask_scheduler: Any) -> dict[str, Any]:
