@@ -23,6 +23,7 @@ from ..errors import ClusterError, KubefutureError, PlanError
 from ..kube.place import place_of_connection
 from ..kube.scaling import set_replicas
 from .dask_client import asking, check_workers
+from .dask_loop import DaskLoop
 from .dask_workers import silence
 
 _CONNECT_SECONDS = 30.0
@@ -65,6 +66,7 @@ class DaskProject:
         self._lost_at = 0.0
         self._tried_at = 0.0
         self._client: Any = None
+        self._loop = DaskLoop()
         self._ended = threading.Event()
         silence.begin()
 
@@ -141,7 +143,7 @@ class DaskProject:
             self._tried_at = time.monotonic()
 
     def _connect(self, seconds: float) -> Any:
-        client = self._client = connect_dask(self._connection, seconds)
+        client = self._client = connect_dask(self._connection, seconds, self._loop.loop)
         return client
 
     def _listen(self) -> None:
@@ -161,4 +163,7 @@ class DaskProject:
     def close(self) -> None:
         """Ends what is ours."""
         self._ended.set()
+        if self._client is not None:
+            close_dask(self._client)
+        self._loop.close()
         silence.end()

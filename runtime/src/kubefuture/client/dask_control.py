@@ -94,8 +94,13 @@ def dask_client(connection: Connection, seconds: float) -> Iterator[Any]:
         client.close()
 
 
-def connect_dask(connection: Connection, seconds: float) -> Any:
+def connect_dask(connection: Connection, seconds: float, loop: Any = None) -> Any:
     """The same, for who closes it later.
+
+    Args:
+        connection: The cluster.
+        seconds: How long connecting may take.
+        loop: The event loop that the client is to run in; None for one of its own.
 
     Raises:
         NoAnswerError: It cannot be reached.
@@ -106,14 +111,18 @@ def connect_dask(connection: Connection, seconds: float) -> Any:
     # It also warns where versions differ that need not be the same; those that must are compared by us (R12).
     warnings.filterwarnings("ignore", category=package.versions.VersionMismatchWarning)
     host, port = connection.opened()
+    client = package.Client.__new__(package.Client)  # so that it can be closed where connecting fails
     try:
-        return package.Client(
+        client.__init__(
             f"tls://{joined_place(host, port)}",
+            loop=loop,
             security=dask_security(connection.certificate, connection.private_key),
             set_as_default=False,
             timeout=seconds,
         )
+        return client
     except (OSError, ValueError) as error:
+        close_dask(client)
         connection.broken()
         raise _no_answer(connection, error) from None
 
