@@ -293,12 +293,14 @@ def test_a_reconnection_of_dasks_own_that_fails_for_ever_is_not_waited_for(far, 
 
 def test_a_forward_that_leads_to_nobody_without_an_end_costs_only_time(far, monkeypatch):
     monkeypatch.setattr(dask_project, "_ASK_SECONDS", 0.1)
-    monkeypatch.setattr(dask_project, "_SILENT_SECONDS", 1.0)
     with kf.plan("dask", connection=far), Checkpoint() as checkpoint:
         future = kf.future(reach, checkpoint.port)
         cut_off = checkpoint.next()
         os.kill(forwards(far)[0], signal.SIGSTOP)
-        checkpoint.next().go("again")
+        monkeypatch.setattr(dask_project, "SILENT_SECONDS", 1.0)
+        visit = checkpoint.next()
+        monkeypatch.setattr(dask_project, "SILENT_SECONDS", 30.0)
+        visit.go("again")
         cut_off.go("too late")
         assert future.result(30) == "again"
 
@@ -342,10 +344,13 @@ def test_a_program_whose_cluster_was_taken_down_ends_with_a_sentence(far, monkey
             replace_private(far, content.decode())
 
 
-@pytest.mark.parametrize("status", ["connecting", "closed"])
+@pytest.mark.parametrize("status", ["connecting", "running with a reader that failed", "closed"])
 def test_a_client_of_the_users_that_never_comes_back_ends_the_work_with_a_sentence(monkeypatch, status):
     monkeypatch.setattr(dask_clusters, "_COME_BACK_SECONDS", 0.05)
-    client = SimpleNamespace(status=status)
+    link = SimpleNamespace(comm=SimpleNamespace(closed=lambda: False))
+    reader = SimpleNamespace(done=lambda: False)
+    client = SimpleNamespace(status=status.split()[0], scheduler_comm=link, _handle_report_task=reader)
+    reader.done = lambda: "failed" in status
     found = dask_clusters.FoundDask(None, client)
 
     def ends() -> bool:
@@ -355,5 +360,41 @@ def test_a_client_of_the_users_that_never_comes_back_ends_the_work_with_a_senten
         return True
 
     eventually(ends, "it is given up")
-    client.status = "running"
+    client.status, reader.done = "running", lambda: False
     assert found.kept(client) is client
+
+
+PROGRAM = """
+import sys, threading, kubefuture as kf
+kf.plan("dask", connection=sys.argv[1])
+kf.map(abs, range(2))
+def later():
+    threading.main_thread().join()
+    print(kf.map(abs, range(-4, 0)), flush=True)
+threading.Thread(target=later).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_gets_its_results_and_the_program_ends(cluster):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(cluster.connection)],
+        env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "[4, 3, 2, 1]\n"), done.stderr
+    assert "Traceback" not in done.stderr and "ERROR" not in done.stderr
+
+
+def test_forks_of_a_program_do_not_get_each_others_results(cluster):
+    program = (
+        "import sys, multiprocessing, kubefuture as kf\n"
+        "def run(i):\n"
+        "    kf.plan('dask', connection=sys.argv[1])\n"
+        "    return kf.map(lambda x: (i, x), range(20), chunk_size=1)\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+        "    assert pool.map(run, range(2), chunksize=1) == [[(i, x) for x in range(20)] for i in range(2)]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(cluster.connection)],
+        env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

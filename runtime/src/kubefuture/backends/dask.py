@@ -14,6 +14,8 @@ import os
 import queue
 import threading
 import time
+import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -33,9 +35,9 @@ from ..core.resources import available_cores
 from ..errors import ClusterError, KubefutureError, VersionError
 from ..protocol.messages import Cancel, Function, Message, Slots, TallyRequest
 from ..worker.in_dask import Answer, run_chunk, set_dask_apart
-from .dask_answers import DaskAnswers, link_of
+from .dask_answers import DaskAnswers
 from .dask_calls import DaskCalls
-from .dask_client import asking, load_dask, named_by_settings
+from .dask_client import asking, link_of, load_dask, named_by_settings
 from .dask_clusters import DaskCluster, FoundDask, OwnDask
 from .dask_parcels import DaskParcels
 from .dask_project import DaskProject
@@ -77,6 +79,7 @@ class DaskBackend:
         self._cluster: DaskCluster | None = None
         self._client: Any = None
         self._own_client = True
+        self._keys = f"kubefuture-{uuid.uuid4().hex}"  # a fork's are others
         self._answers: DaskAnswers | None = None
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._closing = False
@@ -125,6 +128,7 @@ class DaskBackend:
         if self._pid != os.getpid() or self._closing:
             return
         self._closing = True
+        self._known.stop()
         self._events.put(lambda: None)
         self._thread.join(_CLOSE_SECONDS)
         with self.session.lock:
@@ -211,8 +215,10 @@ class DaskBackend:
                 slots = cluster.slots(client)
             except VersionError:
                 raise
-            except OSError:
-                pass  # the scheduler does not say now
+            except Exception as error:
+                if not isinstance(error, OSError) and link_of(client) is link:
+                    raise
+                # otherwise the scheduler does not say now
         if slots != self.session.slots:
             self._tell([Slots(slots)])
         self._quiet.look()
@@ -221,7 +227,7 @@ class DaskBackend:
         """What Dask had by a connection that is lost is given to it again: it forgets that, or has died itself."""
         if self._answers is not None:
             self._answers.leave()
-        self._answers = None if link is None else DaskAnswers(self._client, self._told)
+        self._answers = None if link is None else DaskAnswers(self._client, link, self._told)
         self._parcels.clear()
         gone, self._flying = self._flying, {}
         for number in gone:
@@ -242,7 +248,8 @@ class DaskBackend:
             forgotten = [self._flying.pop(number, None) for number in self._calls.receive(message)]
             futures = [future for future in forgotten if future is not None]
             if futures:
-                self._client.cancel(futures)
+                with suppress(Exception):  # a client that has been closed has nothing to cancel
+                    self._client.cancel(futures)
             if isinstance(message, Function):
                 self._parcels.replaced(message.id)
         self._parcels.keep_only(self._calls.functions.keys())
@@ -252,7 +259,9 @@ class DaskBackend:
         answers = self._answers
         if answers is None or answers.link is not link_of(self._client):
             return  # until the next look
-        for sent in self._calls.next(self.session.slots):
+        to_send = deque(self._calls.next(self.session.slots))
+        while to_send:
+            sent = to_send.popleft()
             try:
                 with asking():
                     parcel, *contents = self._parcels.arguments(
@@ -263,14 +272,19 @@ class DaskBackend:
                     parcel,
                     msgspec.msgpack.encode(sent.chunk),
                     *contents,
-                    key=f"kubefuture-{id(self)}-{sent.number}",
+                    key=f"{self._keys}-{sent.number}",
                     pure=False,
                 )
-            # Who was to have it has gone, or the connection is lost, and with it what Dask was given before.
-            except (OSError, CancelledError, self._distributed.comm.CommClosedError):
+            except Exception as error:
                 self._parcels.lost(sent.function)
-                self._tell(self._calls.lost(sent.number))
-                continue
+                lost = answers.link is not link_of(self._client)
+                if not lost and not isinstance(error, OSError | CancelledError):
+                    raise
+                # Where the connection is not lost, who was to have it has gone, or what Dask was given before.
+                self._tell([] if lost else self._calls.lost(sent.number))
+                for unsent in (sent, *to_send) if lost else to_send:
+                    self._calls.unsent(unsent.number)
+                return  # until the next look
             self._flying[sent.number] = future
             answers.expect(sent.number, future)
 

@@ -21,30 +21,37 @@ class DaskAnswers:
     """They.
 
     Args:
-        client: Dask's client, which is connected.
+        client: Dask's client.
+        link: Its connection.
         landed: Is told, in a thread, the number of each chunk and its packed answer, or why there is none.
 
     Attributes:
-        link: What stands for the connection: Dask's client makes another one each time that it connects.
+        link: The connection.
     """
 
-    def __init__(self, client: Any, landed: Callable[[int, bytes | BaseException], None]) -> None:
-        self.link = link_of(client)
+    def __init__(self, client: Any, link: Any, landed: Callable[[int, bytes | BaseException], None]) -> None:
+        from distributed.client import done_callback
+
+        self.link = link
+        self._done_callback = done_callback
         self._client = client
         self._landed = landed
         self._ready: queue.SimpleQueue[tuple[int, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._fetch, name="kubefuture-dask-fetch", daemon=True).start()
 
     def expect(self, number: int, future: Any) -> None:
-        """Fetches the answer of a chunk as soon as Dask has it."""
-        future.add_done_callback(partial(self._ended, number))
+        """Fetches the answer of a chunk as soon as Dask has it.
+
+        `Future.add_done_callback` would call in a pool of threads, which takes no more when the main thread has ended.
+        """
+        self._client.loop.add_callback(self._done_callback, future, partial(self._ended, number))
 
     def leave(self) -> None:
         """Nobody wants to know any more."""
         self._ready.put(None)
 
     def _ended(self, number: int, future: Any) -> None:
-        """In a thread of Dask's."""
+        """In the event loop's thread."""
         self._ready.put((number, future))
 
     def _fetch(self) -> None:
@@ -69,11 +76,6 @@ class DaskAnswers:
         for number, future in ready:
             self._landed(number, _ending(future, known.get(number)))
         return True
-
-
-def link_of(client: Any) -> Any:
-    """What stands for a client's connection; None where it has none."""
-    return client.scheduler_comm if client.status == "running" else None
 
 
 def _ending(future: Any, content: bytes | None) -> bytes | BaseException:

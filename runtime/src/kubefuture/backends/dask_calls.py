@@ -219,6 +219,15 @@ class DaskCalls:
         """A chunk was with so many workers that ended, and Dask has given it up (R19)."""
         return self._give_up(number, PoisonReport(deaths, 0, (Strike(reason, host, ""),) * deaths))
 
+    def unsent(self, number: int) -> None:
+        """A chunk could not be given to Dask, for no reason of its own."""
+        sent, call = self._landed(number)
+        if sent is None or call is None:
+            return
+        call.again.appendleft(sent.chunk)
+        if call.single:
+            self._futures.appendleft(call.id)
+
     def lost(self, number: int) -> list[Message]:
         """Dask has forgotten a chunk, with its scheduler or with data that it needed: it is sent once more (R4)."""
         sent = self._sent.get(number)

@@ -11,6 +11,9 @@ from ..errors import KubefutureError, NoAnswerError, PlanError, VersionError
 
 _CONNECT_SECONDS = 30
 
+SILENT_SECONDS = 30.0
+"""How long a scheduler may take to say how many workers it has, as while it reads a large piece of data."""
+
 
 def load_dask() -> Any:
     """Dask's package.
@@ -51,6 +54,16 @@ def connected(distributed: Any, address: Any) -> tuple[Any, bool]:
             f"No Dask scheduler answers at {address} ({error}). Start one with `dask scheduler`, or leave address= "
             "out, and the workers run on this machine."
         ) from None
+
+
+def link_of(client: Any) -> Any:
+    """What stands for a client's connection; None where it has none, or nobody reads from it any more.
+
+    Dask's client makes another one each time that it connects. Its own status says nothing of a reader that has failed.
+    """
+    link, reader = client.scheduler_comm, client._handle_report_task
+    lost = client.status != "running" or link is None or link.comm is None or link.comm.closed()
+    return None if lost or reader is None or reader.done() else link
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import time
 from typing import Any, Protocol
 
 from ..errors import NoAnswerError, PlanError
-from .dask_client import asking, check_workers, connected
+from .dask_client import SILENT_SECONDS, asking, check_workers, connected, link_of
 from .dask_workers import DaskWorkers
 
 _COME_BACK_SECONDS = 60.0
@@ -56,6 +56,9 @@ class DaskCluster(Protocol):
     def host_of(self, worker: Any) -> str:
         """What a worker's place is called, for people."""
 
+    def stop(self) -> None:
+        """Waits for nothing any more, as it is about to be closed; called in any thread."""
+
     def scale(self, slots: int) -> None:
         """Asks for a number of workers.
 
@@ -92,7 +95,7 @@ class FoundDask:
 
     def kept(self, client: Any) -> Any:
         """Dask's client keeps itself, as long as it says itself, and no longer."""
-        if client.status != "connecting":
+        if link_of(client) is not None:
             self._lost_at = 0.0
         elif not self._lost_at:
             self._lost_at = time.monotonic()
@@ -103,7 +106,7 @@ class FoundDask:
     def slots(self, client: Any) -> int:
         """How many workers there are."""
         with asking():
-            return len(client.nthreads())
+            return len(client.sync(client.scheduler.ncores, callback_timeout=SILENT_SECONDS))
 
     def why_no_slots(self, client: Any) -> str:
         """Why there is no worker."""
@@ -112,6 +115,9 @@ class FoundDask:
     def host_of(self, worker: Any) -> str:
         """Its machine."""
         return str(worker.host)
+
+    def stop(self) -> None:
+        """Has nothing to do."""
 
     def scale(self, slots: int) -> None:
         """Is its owner's to do."""
@@ -158,7 +164,8 @@ class OwnDask:
         elif len(names) > wanted:
             client.retire_workers(names=names[wanted:], close_workers=True)
             workers.retired(names[wanted:])
-        return len(client.nthreads())
+        with asking():
+            return len(client.nthreads())
 
     def why_no_slots(self, client: Any) -> str:
         """Why there is no worker."""
@@ -167,6 +174,9 @@ class OwnDask:
     def host_of(self, worker: Any) -> str:
         """This machine."""
         return str(worker.host)
+
+    def stop(self) -> None:
+        """Has nothing to do."""
 
     def scale(self, slots: int) -> None:
         """The next look starts or ends some."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 _END_SECONDS = 10.0
@@ -19,24 +20,30 @@ class DaskLoop:
 
     Attributes:
         loop: For Dask's client.
+
+    Raises:
+        OSError: None can be made, as where no more files may be open.
     """
 
-    loop: Any
-
     def __init__(self) -> None:
-        self._running = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run()), name="kubefuture-dask-loop", daemon=True
-        )
+        self._started: Future[Any] = Future()
+        self._thread = threading.Thread(target=self._main, name="kubefuture-dask-loop", daemon=True)
         self._thread.start()
-        self._running.wait()
+        self.loop = self._started.result()
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except OSError as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
 
     async def _run(self) -> None:
         from tornado.ioloop import IOLoop
 
         self._end = asyncio.Event()
-        self.loop = IOLoop.current()
-        self._running.set()
+        self._started.set_result(IOLoop.current())
         await self._end.wait()
 
     def close(self) -> None:

@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..client.dask_control import close_dask, connect_dask
+from ..client.dask_control import close_dask, connect_dask, no_answer
 from ..client.trying import Trying
 from ..core.connection import DASK, Connection
 from ..core.notice import say
 from ..errors import ClusterError, KubefutureError, PlanError
 from ..kube.place import place_of_connection
 from ..kube.scaling import set_replicas
-from .dask_client import asking, check_workers
+from .dask_client import SILENT_SECONDS, asking, check_workers, link_of
 from .dask_loop import DaskLoop
 from .dask_workers import silence
 
@@ -36,9 +36,6 @@ _PAUSE_SECONDS = 1.0
 
 _ASK_SECONDS = 5.0
 """How often the scheduler is asked whether it is there."""
-
-_SILENT_SECONDS = 30.0
-"""How long it may take to say so, as while it reads a large piece of data."""
 
 _ADVICE = "Run the program with `make run`, or `make up` if packages have changed, and start it again."
 
@@ -66,6 +63,7 @@ class DaskProject:
         self._lost_at = 0.0
         self._tried_at = 0.0
         self._client: Any = None
+        self._way: object = None
         self._loop = DaskLoop()
         self._ended = threading.Event()
         silence.begin()
@@ -74,7 +72,10 @@ class DaskProject:
         """Dask's client, which is ours to close."""
         client = self._connect(_CONNECT_SECONDS)
         threading.Thread(target=self._listen, name="kubefuture-dask-listen", daemon=True).start()
-        slots = self.slots(client)
+        try:
+            slots = self.slots(client)
+        except TimeoutError:
+            raise no_answer(self._connection, TimeoutError(f"nothing for {SILENT_SECONDS:.0f} s")) from None
         say(
             f"using Dask on the {self._connection.provider} cluster of project {self._connection.project}, "
             f"{slots} worker{'s' if slots != 1 else ''}"
@@ -83,7 +84,7 @@ class DaskProject:
 
     def why_no_slots(self, client: Any) -> str:
         """Why there is no worker."""
-        if client.status != "running":
+        if link_of(client) is None:
             return "the connection to the Dask scheduler is lost and tried again"
         return "the cluster has none at the moment; see `make status` and `make logs`, or `make scale N=2`"
 
@@ -95,7 +96,7 @@ class DaskProject:
             VersionError: One does not fit, as after `make up` with other packages (R12).
         """
         with asking():
-            found = set(client.sync(client.scheduler.ncores_running, callback_timeout=_SILENT_SECONDS))
+            found = set(client.sync(client.scheduler.ncores_running, callback_timeout=SILENT_SECONDS))
             if fresh := found - self._checked:
                 check_workers(client, fresh, _ADVICE)
         self._checked = found
@@ -117,7 +118,7 @@ class DaskProject:
 
     def kept(self, client: Any) -> Any:
         """Another client where the connection is lost."""
-        if client.status == "running":
+        if link_of(client) is not None:
             self._trying = None
             return client
         now = time.monotonic()
@@ -136,7 +137,12 @@ class DaskProject:
         """Another client, by a way that is opened anew."""
         try:
             close_dask(client)
-            self._connection.broken()
+            if (
+                self._connection.way is self._way
+            ):  # otherwise somebody else in this program has opened it anew
+                self._connection.broken()
+            if self._ended.is_set():
+                return client
             self._connection = Connection.load(self._path)  # after `make rotate` they are others
             return self._connect(seconds)
         finally:
@@ -144,21 +150,33 @@ class DaskProject:
 
     def _connect(self, seconds: float) -> Any:
         client = self._client = connect_dask(self._connection, seconds, self._loop.loop)
+        self._way = self._connection.way
         return client
 
     def _listen(self) -> None:
         """Asks whether the scheduler is there, in a thread of its own; breaks the way where it does not say."""
         while not self._ended.wait(_ASK_SECONDS):
             client = self._client
-            if client.status != "running":
+            if (link := link_of(client)) is None:
                 continue
             try:
-                client.sync(client.scheduler.ncores_running, callback_timeout=_SILENT_SECONDS)
+                client.sync(client.scheduler.ncores_running, callback_timeout=SILENT_SECONDS)
             except TimeoutError:
-                if client is self._client and client.status == "running":
-                    self._connection.broken()
+                if link_of(client) is link:
+                    self._cut(client, link)
             except Exception:
                 pass  # it has noticed itself
+
+    def _cut(self, client: Any, link: Any) -> None:
+        """Ends all that goes by a silent way, so that whoever waits for something there gets an error."""
+        if self._connection.way is self._way:
+            self._connection.broken()
+        client.loop.add_callback(link.abort)
+        client.loop.add_callback(client.rpc.close)
+
+    def stop(self) -> None:
+        """Tries no more."""
+        self._ended.set()
 
     def close(self) -> None:
         """Ends what is ours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def fetch_dask_status(connection: Connection) -> DaskStatus:
         try:
             found = client.run_on_scheduler(describe)
         except (OSError, ValueError) as error:
-            raise _no_answer(connection, error) from None
+            raise no_answer(connection, error) from None
     workers = tuple(DaskWorker(*one) for one in found.pop("workers"))
     return DaskStatus(workers=workers, **found)
 
@@ -112,6 +113,10 @@ def connect_dask(connection: Connection, seconds: float, loop: Any = None) -> An
     warnings.filterwarnings("ignore", category=package.versions.VersionMismatchWarning)
     host, port = connection.opened()
     client = package.Client.__new__(package.Client)  # so that it can be closed where connecting fails
+    # Dask bounds each step of connecting but the reading of the other side's greeting.
+    silent = threading.Timer(2 * seconds, connection.broken)
+    silent.daemon = True
+    silent.start()
     try:
         client.__init__(
             f"tls://{joined_place(host, port)}",
@@ -121,13 +126,16 @@ def connect_dask(connection: Connection, seconds: float, loop: Any = None) -> An
             timeout=seconds,
         )
         return client
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AssertionError, ImportError) as error:
         close_dask(client)
         connection.broken()
-        raise _no_answer(connection, error) from None
+        raise no_answer(connection, error) from None
+    finally:
+        silent.cancel()
 
 
-def _no_answer(connection: Connection, error: Exception) -> NoAnswerError:
+def no_answer(connection: Connection, error: Exception) -> NoAnswerError:
+    """What to say where a scheduler cannot be reached, for this reason."""
     return NoAnswerError(
         f"The Dask scheduler of project {connection.project} does not answer at {connection.address} "
         f"({error or type(error).__name__}). See `make status` and `make logs`."

@@ -113,6 +113,15 @@ class Connection:
 
         return is_open(route)
 
+    @property
+    def way(self) -> object:
+        """What stands for the way that is open, to be compared; None where there is none, or none is needed."""
+        if (route := self.route) is None:
+            return None
+        from .tunnel import current
+
+        return current(route)
+
     def broken(self) -> None:
         """Says that the way leads nowhere, so that it is opened anew before the next use."""
         if (route := self.route) is not None:

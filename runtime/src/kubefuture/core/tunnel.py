@@ -137,6 +137,13 @@ _ports: dict[Route, int] = {}
 """Where each way was open."""
 
 
+def _forked() -> None:
+    _lock._at_fork_reinit()  # type: ignore[attr-defined] # who held it may not be here to give it back
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 def local_port(route: Route) -> int:
     """The port at 127.0.0.1 that leads there; opens the way if it is not open.
 
@@ -170,6 +177,12 @@ def is_open(route: Route) -> bool:
     with _lock:
         tunnel = _open.get(route)
         return tunnel is not None and tunnel.is_open
+
+
+def current(route: Route) -> Tunnel | None:
+    """The way that was opened last, which may lead nowhere by now."""
+    with _lock:
+        return _open.get(route)
 
 
 def close(route: Route) -> None:
