@@ -15,6 +15,13 @@ from tests.project.conftest import installed
 __all__ = ["installed"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A cluster on a busy machine is slow; whoever waits has limits of their own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(1500))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     """The cluster."""
@@ -32,10 +39,12 @@ def shared(lab: Lab, installed: Project, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("kubernetes")
     # Several sessions may run on one cluster.
     study = lab.study(folder / f"shared-{folder.stat().st_ino}", installed, lab.values())
-    study.kubefuture("up")
-    yield study
-    study.kubefuture("down", status=None)
-    _end(study)
+    try:
+        study.kubefuture("up")
+        yield study
+    finally:
+        study.kubefuture("down", status=None)
+        _end(study)
 
 
 @pytest.fixture

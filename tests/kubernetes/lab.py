@@ -8,18 +8,22 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from kubefuture.errors import KubefutureError
 from kubefuture.kube.place import slug_of
 from kubefuture.project.folder import Project
 
 from tests import needs
 from tests.faults.processes import descendants
 from tests.project import kit
+
+T = TypeVar("T")
 
 VALUES = """\
 provider: existing
@@ -139,7 +143,7 @@ class Study:
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         """Runs kubectl in its namespace."""
         command = ["kubectl", "--context", self.context, "--namespace", self.namespace, *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=600)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout + ("" if check else done.stderr)
 
@@ -165,9 +169,18 @@ class Study:
             if any(one.get("ready") for one in pod["status"].get("containerStatuses", ()))
         ]
 
-    def wait(self, condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-        """Waits for a condition."""
-        kit.wait_until(condition, what, seconds)
+    def wait(self, condition: Callable[[], T], what: str, seconds: float = 600.0) -> T:
+        """Waits for a condition, and returns what it returns then; what cannot be asked just now may be so later."""
+        deadline = time.monotonic() + seconds
+        while True:
+            failed: Exception | None = None
+            try:
+                if found := condition():
+                    return found
+            except (AssertionError, KubefutureError) as error:
+                failed = error
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what} ({failed})"
+            time.sleep(0.05)
 
     def token(self) -> str:
         """The token of its scheduler."""
@@ -200,6 +213,9 @@ class Running:
 
     def rest(self) -> str:
         """All that it prints up to its end, which is a good one."""
-        said, _ = self.process.communicate(timeout=240)
-        assert self.process.returncode == 0, said
+        assert self.process.stdout is not None
+        said = (
+            self.process.stdout.read()
+        )  # not by communicate, which leaves out what was read ahead with another line
+        assert self.process.wait() == 0, said
         return said

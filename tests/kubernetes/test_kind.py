@@ -10,6 +10,7 @@ from kubefuture.kube import registry
 
 from tests import needs
 from tests.faults.fake_machine import FakeKind
+from tests.kubernetes.test_check_mode import objects
 from tests.kubernetes.test_story import SEEDED, namespaces, recorded
 
 KIND = {"KIND_EXPERIMENTAL_PROVIDER": "podman", "KUBECONFIG": "/nowhere"}
@@ -49,12 +50,9 @@ def test_up_run_and_down_on_kind_leave_nothing(study, fake, lab, installed, tmp_
     policies = {pod["spec"]["containers"][0]["imagePullPolicy"] for pod in study.pods("worker")}
     assert policies == {"Never"}
 
-    before = study.get("deployments,secrets,services,persistentvolumeclaims")
+    before = objects(study)
     second = study.kubefuture("up", **environment).stdout
-    after = study.get("deployments,secrets,services,persistentvolumeclaims")
-    assert [one["metadata"]["resourceVersion"] for one in after["items"]] == [
-        one["metadata"]["resourceVersion"] for one in before["items"]
-    ]
+    assert objects(study) == before
     for words in ("made", "built", "loaded", "installed"):
         assert words not in second
 

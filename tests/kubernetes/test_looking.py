@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.error import URLError
 
-from tests.kubernetes.test_faults import KILL_SUPERVISOR
+from tests.kubernetes.test_faults import KILL_SUPERVISOR, let_go
 from tests.project import kit
 
 
@@ -61,9 +61,12 @@ def read(address):
 def test_the_page_is_at_one_address_though_scheduler_and_forward_come_and_go(study):
     with background(study, "forward") as forward:
         address = until(forward, "shows the workers")[-1].split()[0]
-        study.wait(lambda: read(f"{address}status.json"), "the page answers")
-        told = json.loads(read(f"{address}status.json"))
-        assert told["workers"]["connected"] == 2
+
+        def connected():
+            told = json.loads(read(f"{address}status.json") or "{}")
+            return told if told and told["workers"]["connected"] == 2 else None
+
+        told = study.wait(connected, "the page shows both workers")
         assert {node["name"] for node in told["nodes"]} == {
             pod["spec"]["nodeName"] for pod in study.pods("worker")
         }
@@ -188,9 +191,10 @@ def test_an_api_server_that_is_away_is_one_sentence(shared, tmp_path):
 
 
 LEFT = """
-import kubefuture as kf, time
+import kubefuture as kf, pathlib, time
 def slow(i):
-    time.sleep(0.3)
+    while not pathlib.Path("/tmp/go-left").exists():
+        time.sleep(0.05)
     return i
 print("going", flush=True)
 print(kf.map(slow, range(60), name="left", chunk_size=1))
@@ -204,7 +208,8 @@ def test_ctrl_c_leaves_named_work_to_the_workers_and_says_so(study):
             assert line
         study.wait(lambda: re.search(r"\b[1-9]\d* running", study.kubefuture("status").stdout), "it is begun")
         running.send_signal(signal.SIGINT)
-        said, _ = running.communicate(timeout=60)
+        said, _ = running.communicate(timeout=240)
+    let_go(study, "left")
     assert "interrupted; the map 'left' goes on: kf.attach('left') has its results" in said
     assert "map opened" in study.kubefuture("trace", "left").stdout
     said = study.run(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from kubefuture.kube import engine, registry
 
+from tests.kubernetes.test_check_mode import objects
 from tests.project import kit
 
 SEEDED = """
@@ -46,12 +47,9 @@ def test_up_run_and_down_leave_nothing(make):
     [image] = recorded(study)["images"]
     assert registry.digest_of(image)
 
-    before = study.get("deployments,secrets,services,persistentvolumeclaims")
+    before = objects(study)
     second = study.kubefuture("up").stdout
-    after = study.get("deployments,secrets,services,persistentvolumeclaims")
-    assert [one["metadata"]["resourceVersion"] for one in after["items"]] == [
-        one["metadata"]["resourceVersion"] for one in before["items"]
-    ]
+    assert objects(study) == before
     assert "Nothing had to change." in second
 
     said = study.run(SEEDED)

@@ -102,8 +102,8 @@ def elsewhere(study):
         study.kubectl("apply", "--filename", "-", "--namespace", other, stdin=json.dumps(manifest))
         told = ["logs", "listener", "--namespace", other]
         study.wait(lambda: "listening" in study.kubectl(*told, check=False), "it listens")
-        pod = json.loads(study.kubectl("get", "pod", "listener", "--namespace", other, "--output", "json"))
-        yield pod["status"]["podIP"]
+        address = ["get", "pod", "listener", "--namespace", other, "--output", "jsonpath={.status.podIP}"]
+        yield study.wait(lambda: study.kubectl(*address), "its address is known")
     finally:
         study.kubectl("delete", "namespace", other, "--wait=false")
 
@@ -128,7 +128,7 @@ print(kf.map(reach, ["{study.release}-scheduler:7000"] + [f"{elsewhere}:{{port}}
     try:
         study.kubefuture("up")
         allowing = "['reached', 'reached', 'closed', 'closed']"
-        study.wait(lambda: allowing in study.run(script), "it is open, and nothing else", 30)
+        study.wait(lambda: allowing in study.run(script), "it is open, and nothing else")
         assert study.names("worker") == workers
     finally:
         study.set(allowed, "")
@@ -146,13 +146,19 @@ import sys
 from pathlib import Path
 from kubefuture.client.control import fetch_status
 from kubefuture.core.connection import Connection
+from kubefuture.errors import LoginError
 certificate = Path("/tmp/tls.crt")
 connection = Connection(project="x", provider="kubernetes", address="tcp:" + sys.argv[1], token=sys.argv[2],
                         certificate=sys.argv[3], kubeconfig="", context="")
-try:
-    print("IN", fetch_status(connection))
-except Exception as error:
-    print("refused", type(error).__name__, error)
+for _ in range(6):  # the network lets a new pod in a little later than it begins
+    try:
+        print("IN", fetch_status(connection))
+    except LoginError as error:
+        print("refused", type(error).__name__, error)
+    except OSError as error:
+        print("no answer", type(error).__name__, error)
+        continue
+    break
 """
 
 

@@ -78,6 +78,8 @@ def test_a_quota_that_is_too_small(make, tmp_path):
     study.kubectl("create", "namespace", name)
     try:
         study.kubectl("create", "quota", "few", "--hard=pods=2", "--namespace", name)
+        hard = ["get", "quota", "few", "--namespace", name, "--output", "jsonpath={.status.hard.pods}"]
+        study.wait(lambda: study.kubectl(*hard) == "2", "it counts")
         study.set("  storage: 1Gi", f"  storage: 1Gi\n  namespace: {name}")
         # Which of the three pods is refused is chance.
         fails(study, "quota does not allow another (worker|scheduler): few", "workers.count")

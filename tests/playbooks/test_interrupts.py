@@ -38,7 +38,7 @@ def interrupt(project, command, title, program=""):
         else:
             raise AssertionError(f"it never said {title!r}")
         if program:
-            kit.wait_until(lambda: any(program in line for _, line in commands(project)), program)
+            kit.wait_until(lambda: any(program in line for _, line in commands(project)), program, 300)
         # As a terminal does: to all of its group.
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)

@@ -77,7 +77,7 @@ def kubefuture(
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=240,
+        timeout=900,
     )
     if status is not None and done.returncode != status:
         told = f"exit {done.returncode} instead of {status}: {' '.join(arguments)} in {folder}"

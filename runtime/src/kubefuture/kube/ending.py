@@ -135,7 +135,10 @@ def _kill_in(place: Place, pod: str) -> None:
 
 
 def _left_of(place: Place) -> list[str]:
-    chosen = kubectl_json(place, "get", "pods,persistentvolumeclaims", "--selector", place.selector)
+    # Deployments and ReplicaSets wait for the garbage collector, which first lets go of their pods.
+    chosen = kubectl_json(
+        place, "get", "deployments,replicasets,pods,persistentvolumeclaims", "--selector", place.selector
+    )
     return [f"{one['kind']} {one['metadata']['name']}" for one in chosen["items"]]
 
 

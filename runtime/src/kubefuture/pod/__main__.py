@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 
 from ..core.connection import DASK, NATIVE, Connection
 from ..core.program import log
-from ..errors import KubefutureError
+from ..errors import KubefutureError, NoAnswerError
 from .files import RUN, STATE, one_slot, size_in_bytes, write_connection, write_key
 
 _DASK_WORKER_PORT = 7001
 """Where a worker of Dask's listens: to the scheduler, and to other workers, which fetch results from it."""
+
+_CHECK_TRIES = 6
+_CHECK_PAUSE_SECONDS = 2.0
+"""A check is a new pod, and the network lets that in a little later than it begins."""
+
 PAGE = "127.0.0.1:8080"
 """The page for browsers, which only a forward into the pod reaches; the chart names the port, too."""
 
@@ -104,18 +110,30 @@ def _dask_files() -> list[str]:
 
 def _check(options: argparse.Namespace) -> int:
     connection = Connection.load(write_connection(options.project, options.scheduler, options.engine))
-    if options.engine == DASK:
+    for left in reversed(range(_CHECK_TRIES)):
+        try:
+            host, workers = _asked(connection)
+        except NoAnswerError:
+            if not left:
+                raise
+            time.sleep(_CHECK_PAUSE_SECONDS)
+            continue
+        print(f"the scheduler on {host} answers; {workers} workers are connected")
+        break
+    return 0
+
+
+def _asked(connection: Connection) -> tuple[str, int]:
+    """The scheduler's host, and how many workers it has."""
+    if connection.engine == DASK:
         from ..client.dask_control import fetch_dask_status
 
         dask = fetch_dask_status(connection)
-        print(f"the scheduler on {dask.host} answers; {len(dask.workers)} workers are connected")
-        return 0
+        return dask.host, len(dask.workers)
     from ..client.control import fetch_status
 
     status = fetch_status(connection)
-    slots = sum(worker.slots for worker in status.workers)
-    print(f"the scheduler on {status.host} answers; {slots} workers are connected")
-    return 0
+    return status.host, sum(worker.slots for worker in status.workers)
 
 
 _ROLES = ("scheduler", "worker", "check", "dask-scheduler", "dask-worker")
