@@ -80,7 +80,7 @@ class BackEnd:
             env=environment(**self.environment),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
 
     def choose(self) -> None:

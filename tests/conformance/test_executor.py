@@ -9,12 +9,14 @@ import os
 import pickle
 import sys
 import threading
+import weakref
 
 import kubefuture as kf
 import pytest
 from kubefuture.errors import PoisonError, ResultError, UnpicklableError
 
 from tests.faults.checkpoint import reach
+from tests.faults.waiting import eventually
 
 
 class NeverPickled:
@@ -214,8 +216,10 @@ def test_what_calls_print_is_shown_even_if_nobody_asks_for_their_results(plan, c
 
 def test_what_dropped_calls_printed_is_shown_by_the_next_call(plan, capfd):
     with kf.ClusterExecutor(1) as executor:
-        cf.wait([executor.submit(print, "dropped")])
-        gc.collect()
+        dropped = weakref.ref(future := executor.submit(print, "dropped"))
+        cf.wait([future])
+        del future
+        eventually(lambda: gc.collect() >= 0 and dropped() is None, "nobody has it any more")
         executor.submit(abs, -1).result()
         assert capfd.readouterr().out == "dropped\n"
 

@@ -98,15 +98,17 @@ def most_threads():
 
 
 def test_results_come_one_by_one(plan):
-    taken = []
+    there = threading.Event()
 
     def inputs():
         for x in range(50):
-            taken.append(x)
+            if x == 40:
+                assert there.wait(30), "the first result is there before the last input is"
             yield delayed(abs)(-x)
 
     results = Parallel(return_as="generator", batch_size=1)(inputs())
-    assert next(results) == 0 and len(taken) < 50
+    assert next(results) == 0
+    there.set()
     assert list(results) == list(range(1, 50))
 
 

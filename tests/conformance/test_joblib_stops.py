@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import threading
 from multiprocessing import TimeoutError as OverTime
 
 import kubefuture as kf
 import pytest
 from joblib import Parallel, delayed
+from kubefuture.api.futures import submit_packed
 from kubefuture.backends.capabilities import CAPABILITIES, Capability
 
 from tests.faults.checkpoint import reach
@@ -80,10 +82,14 @@ def test_R21_whoever_closes_the_results_stops_the_rest(pool, checkpoint):
 
 
 def test_R22_a_call_that_takes_too_long_is_an_error_and_is_stopped(pool, checkpoint):
+    results = Parallel(timeout=0.2, batch_size=1, return_as="generator")(
+        delayed(reach)(checkpoint.port) for _ in range(2)
+    )
+    visits = checkpoint.take(2)
     with pytest.raises(OverTime):
-        Parallel(timeout=0.2, batch_size=1)(delayed(reach)(checkpoint.port) for _ in range(2))
+        next(results)
     if Capability.STOP in pool.plan.capabilities:
-        for visit in checkpoint.take(2):
+        for visit in visits:
             visit.left()
     checkpoint.open()
 
@@ -92,6 +98,22 @@ def test_R21_control_c_stops_everything(pool, checkpoint):
     with pressed_at(checkpoint, 2) as visits:
         Parallel(batch_size=1)(delayed(reach)(checkpoint.port, number) for number in range(9))
     ended_or_let_go(pool, checkpoint, visits)
+
+
+def test_R21_control_c_just_when_a_call_has_been_started_stops_that_too(pool, checkpoint, monkeypatch):
+    started = []
+
+    def interrupted(*given):
+        started.append(submit_packed(*given))
+        if len(started) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return started[-1]
+
+    monkeypatch.setattr("kubefuture.joblib_backend.call.submit_packed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Parallel(batch_size=1)(delayed(reach)(checkpoint.port) for _ in range(3))
+    assert started and all(future.cancelled() for future in started)
+    checkpoint.open()
 
 
 @pytest.mark.parametrize("bad", [0, 30])

@@ -219,12 +219,11 @@ def test_live_output_of_a_run_that_does_not_count_is_seen_and_that_of_the_next_i
 
     with contextlib.redirect_stdout(page), ThreadPoolExecutor(1) as threads:
         result = threads.submit(kf.options(output="live", retries=1).map, work, [0])
-        for words in (["die"], ["", "raise"], ["", ""]):
-            seen = len(page.getvalue())
+        for run, words in enumerate((["die"], ["", "raise"], ["", ""]), 1):
             for number, word in enumerate(words):
                 visit = checkpoint.next()
                 if number == 0:
-                    eventually(lambda before=seen: len(page.getvalue()) > before, "the line")
+                    eventually(lambda lines=run: page.getvalue().count("\n") >= lines, "the line")
                 visit.go(word)
         result.result()
     assert page.getvalue() == "a line of some length\n" * 3

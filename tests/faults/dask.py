@@ -84,7 +84,7 @@ class DaskCluster:
 
     def wait_for(self, name: str) -> None:
         """Waits until a program is ready."""
-        eventually((self.folder / f"{name}.ready").exists, f"{name} is ready: {self.log(name)}")
+        eventually((self.folder / f"{name}.ready").exists, f"{name} is ready", 240)
 
     def log(self, name: str) -> str:
         """What a program has said."""

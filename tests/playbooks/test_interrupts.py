@@ -96,6 +96,7 @@ def test_an_up_that_is_ended_from_outside_takes_its_step_with_it(study, number):
 
 def test_ctrl_c_lets_a_step_that_hangs_end_in_the_end(study):
     study.state.mkdir(exist_ok=True)
+    study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
     command = [sys.executable, "-I", "-m", "kubefuture", "up"]
     with subprocess.Popen(
         command,
@@ -105,9 +106,21 @@ def test_ctrl_c_lets_a_step_that_hangs_end_in_the_end(study):
         text=True,
         process_group=0,
     ) as process:
-        kit.wait_until(lambda: any("record" in line for _, line in commands(study)), "the step")
-        [step] = [pid for pid, line in commands(study) if "record" in line and "-c" not in line.split()]
-        os.kill(step, signal.SIGSTOP)
+        steps = []
+
+        def stopped():
+            steps[:] = [
+                pid for pid, line in commands(study) if " environment" in line and "-c" not in line.split()
+            ]
+            try:
+                for step in steps:
+                    os.kill(step, signal.SIGSTOP)
+            except ProcessLookupError:
+                return False
+            return steps
+
+        kit.wait_until(stopped, "the step")
+        [step] = steps
         # Again and again, as people do.
         kit.wait_until(
             lambda: not Path("/proc", str(step)).exists() or os.killpg(process.pid, signal.SIGINT), "its end"

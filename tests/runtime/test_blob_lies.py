@@ -92,6 +92,7 @@ def test_R16_what_nobody_asked_for_and_what_nobody_has_changes_nothing(far):
     array = numbers()
     future = kf.future(lambda: float(array.sum()))
     assert future.result(30) == float(array.sum())
+    eventually(lambda: not far.parts(), "the draft has got its name")
     digest = bytes.fromhex(far.files(far.scheduler_blobs)[0].name)
     with liar(far, "client") as client, liar(far, "worker") as worker:
         client.say(
@@ -154,6 +155,7 @@ def test_R31_thousands_of_messages_that_mean_nothing_cost_nothing(far):
         needs.missing("/proc")
     array = numbers()
     assert kf.map(lambda x: float(array[x]), range(5)) == list(array[:5])
+    eventually(lambda: not far.parts(), "the draft has got its name")
     pid, draw = far.scheduler.pid, random.Random(7)
     digests = [bytes.fromhex(far.files(far.scheduler_blobs)[0].name), DIGEST]
     threads, before = len(os.listdir(f"/proc/{pid}/task")), memory(pid)
@@ -198,7 +200,8 @@ def test_R16_a_disk_that_is_full_is_named_in_the_users_error_and_nothing_else_fa
     assert kf.map(abs, [-1]) == [1]
     limit_files(getattr(far, where).pid, resource.RLIM_INFINITY)
     assert kf.map(lambda x: float(array[x]), range(5)) == list(array[:5])
-    assert not far.parts() and "Traceback" not in far.scheduler.text() + far.worker.text()
+    eventually(lambda: not far.parts(), "all drafts have got their names")
+    assert "Traceback" not in far.scheduler.text() + far.worker.text()
 
 
 def test_R5_a_named_map_whose_data_cannot_be_kept_is_not_begun(far):

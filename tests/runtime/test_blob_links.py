@@ -81,7 +81,7 @@ def test_R4_a_scheduler_that_is_killed_in_a_transfer_costs_no_result(far, end):
     assert kf.value(futures) == list(array[:4])
     assert list(results) == list(array[:50])
     assert far.to_worker.starts.count(0) == 1, "the worker went on where it was"
-    assert not far.parts()
+    eventually(lambda: not far.parts(), "all drafts have got their names")
 
 
 def all_slots_wait(far: FarCluster, array: np.ndarray) -> list[kf.Future[float]]:

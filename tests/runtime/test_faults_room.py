@@ -166,10 +166,12 @@ def test_R16_a_client_that_stops_reading_fills_no_memory_and_has_all_its_results
             stopped.send_signal(signal.SIGSTOP)
             assert kf.map(abs, range(-2000, 0)) == list(range(2000, 0, -1)), "R11: others go on"
             assert kf.map(block, range(300), [length] * 300) == [block(index, length) for index in range(300)]
-            eventually(lambda: on_cluster.status().done == count + 2300, "its results, which nobody reads")
+            eventually(
+                lambda: on_cluster.status().done == count + 2300, "its results, which nobody reads", 240
+            )
             assert watch.grown < 176 * MIB, "375 MiB are kept for it"
             stopped.send_signal(signal.SIGCONT)
-            assert stopped.communicate(timeout=60)[0].strip() == digest(
+            assert stopped.communicate(timeout=240)[0].strip() == digest(
                 block(index, length) for index in range(count)
             )
         finally:
@@ -186,9 +188,9 @@ def test_R10_the_results_of_a_client_that_is_away_fill_no_memory(cluster):
         try:
             eventually(lambda: cluster.status().done > 20, "its first results")
             wire.part()
-            eventually(lambda: cluster.status().done == count, "the end of its work")
+            eventually(lambda: cluster.status().done == count, "the end of its work", 240)
             wire.mend()
-            found = away.communicate(timeout=60)[0].strip()
+            found = away.communicate(timeout=240)[0].strip()
             assert found == digest(block(index, length) for index in range(count))
         finally:
             away.kill()

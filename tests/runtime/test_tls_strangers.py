@@ -209,7 +209,12 @@ def test_r31_ten_seconds_include_tls_and_the_login(shared, monkeypatch, said):
 
     async def wait_to_be_put_out() -> tuple[bytes, list[str]]:
         door = Door(shared)
-        reader, writer = await (door.dial_tls() if "tls" in said or "login" in said else door.dial())
+        try:
+            reader, writer = await (door.dial_tls() if "tls" in said or "login" in said else door.dial())
+        except OSError:  # it was put out before its handshake had ended
+            await asyncio.sleep(0)
+            door.close()
+            return b"", door.lines
         if said == "half a handshake":
             writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         elif said == "half a login":

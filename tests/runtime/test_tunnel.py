@@ -79,7 +79,12 @@ def test_a_program_that_begins_while_token_and_certificate_are_changed_waits_for
     right = Connection.load(far.connection)
     dataclasses.replace(right, certificate=make_certificate()[0]).save(far.connection)
     program = subprocess.Popen(
-        [sys.executable, "-c", "import kubefuture as kf; print(kf.n_workers(), flush=True)"],
+        [
+            sys.executable,
+            "-c",
+            "import kubefuture.client.trying as trying; trying.REPLACED_SECONDS = 240\n"
+            "import kubefuture as kf; print(kf.n_workers(), flush=True)",
+        ],
         env=environment(KUBEFUTURE_CONNECTION=str(far.connection)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -93,6 +98,7 @@ def test_a_program_that_begins_while_token_and_certificate_are_changed_waits_for
 
 
 def test_a_program_whose_scheduler_has_another_certificate_for_a_moment_goes_on(far, tmp_path, monkeypatch):
+    monkeypatch.setattr("kubefuture.client.trying.REPLACED_SECONDS", 240.0)
     with (
         kf.plan("cluster", connection=far.connection),
         Impostor(tmp_path, make_certificate(), lambda end, impostor: None) as impostor,

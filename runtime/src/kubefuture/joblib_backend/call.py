@@ -22,6 +22,7 @@ from ..api.futures import Future, submit_packed
 from ..api.options import Options
 from ..api.plan import Plan
 from ..api.running import packed_function
+from ..core.interrupts import undisturbed
 from ..core.relay import InOrder
 from ..core.remembered import Remembered
 from ..errors import UnpicklableError
@@ -97,10 +98,26 @@ class Call:
             self._output.rest()
 
     def _start(self, number: int, batch: Batch, callback: _Callback) -> None:
+        if self._plan.backend() is None:
+            future = self._submitted(batch)  # it runs in place: Ctrl-C is for the function
+            self._note(number, future)
+        else:
+            with undisturbed():  # or nobody would know of it, to stop it
+                future = self._submitted(batch)
+                self._note(number, future)
+        future.add_done_callback(lambda _: self._done.put((future, callback)))
+
+    def _note(self, number: int, future: Future[Any]) -> None:
+        with self._lock:
+            self._started[future] = number
+            late = self._aborted
+        if late:
+            future.cancel()
+
+    def _submitted(self, batch: Batch) -> Future[Any]:
         """Where it cannot be started, its future says why: this may be a thread in which nobody could catch it."""
-        future: Future[Any]
         try:
-            future = submit_packed(
+            return submit_packed(
                 self._run,
                 self._function,
                 (batch,),
@@ -110,18 +127,13 @@ class Call:
                 self._remembered,
             )
         except Exception as error:
-            future = Future()
+            future: Future[Any] = Future()
             future.set_exception(
                 UnpicklableCallError(str(batch.named(error)))
                 if isinstance(error, UnpicklableError)
                 else error
             )
-        with self._lock:
-            self._started[future] = number
-            late = self._aborted
-        if late:
-            future.cancel()
-        future.add_done_callback(lambda _: self._done.put((future, callback)))
+            return future
 
     def _call_back(self) -> None:
         while (one := self._next()) is not None:
