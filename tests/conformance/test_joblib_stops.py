@@ -103,8 +103,8 @@ def test_R21_control_c_stops_everything(pool, checkpoint):
 def test_R21_control_c_just_when_a_call_has_been_started_stops_that_too(pool, checkpoint, monkeypatch):
     started = []
 
-    def interrupted(*given):
-        started.append(submit_packed(*given))
+    def interrupted(*given, **more):
+        started.append(submit_packed(*given, **more))
         if len(started) == 1:
             signal.raise_signal(signal.SIGINT)
         return started[-1]

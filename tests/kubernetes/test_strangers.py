@@ -142,7 +142,7 @@ def test_the_scheduler_reaches_the_api_server_and_nobody_else(study, elsewhere):
 
 
 PROTOCOL = """
-import sys
+import sys, time
 from pathlib import Path
 from kubefuture.client.control import fetch_status
 from kubefuture.core.connection import Connection
@@ -157,6 +157,7 @@ for _ in range(6):  # the network lets a new pod in a little later than it begin
         print("refused", type(error).__name__, error)
     except OSError as error:
         print("no answer", type(error).__name__, error)
+        time.sleep(2)
         continue
     break
 """

@@ -78,8 +78,8 @@ def test_r5_a_full_disk_loses_nothing_and_is_over_when_there_is_room_again(disk,
         len(list(results(journal, 1))) == committed.sequence - 1
     )  # what is committed can be read all the same
     assert journal.room() is Room.NO_LEASES
-    commit, tries = journal._writer._commit, []
-    monkeypatch.setattr(journal._writer, "_commit", lambda *given: tries.append(given) or commit(*given))
+    attempt, tries = journal._writer._attempt, []
+    monkeypatch.setattr(journal._writer, "_attempt", lambda step: tries.append(step) or attempt(step))
     eventually(lambda: tries, "another attempt")
     ballast.unlink()
     committed.wait(last)

@@ -198,8 +198,12 @@ def submit_packed(
     remembered: Remembered | None = None,
     root: rng.Root | None = None,
     unasked: Unshown | None = None,
+    begun: Callable[[Future[T]], object] | None = None,
 ) -> Future[T]:
-    """The same with a function that was packed before, arrays that were, the seed's root, and what shows the output."""
+    """The same with a function that was packed before, arrays that were, the seed's root, and what shows the output.
+
+    `begun` is told of a call that has been handed over, before Ctrl-C can end this.
+    """
     function, files = packed
     shared: dict[bytes, BlobFile] = {}
     payload = pack_element(args, kwargs, None, shared, remembered)
@@ -234,6 +238,8 @@ def submit_packed(
         result._backend = backend
         result._condition.receiver = backend.session.receiver
         result._call = backend.session.submit(function, payload, options.retries, result, files)
+        if begun is not None:
+            begun(result)
     if options.timeout is not None:
         backend.call_later(options.timeout, partial(_expire, weakref.ref(result), options))
     return result

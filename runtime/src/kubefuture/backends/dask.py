@@ -276,13 +276,13 @@ class DaskBackend:
                     pure=False,
                 )
             except Exception as error:
-                self._parcels.lost(sent.function)
-                lost = answers.link is not link_of(self._client)
-                if not lost and not isinstance(error, OSError | CancelledError):
+                known = isinstance(error, OSError | CancelledError)
+                if not known and answers.link is link_of(self._client):
                     raise
-                # Where the connection is not lost, who was to have it has gone, or what Dask was given before.
-                self._tell([] if lost else self._calls.lost(sent.number))
-                for unsent in (sent, *to_send) if lost else to_send:
+                # The connection is lost; or who was to have it has gone, or what Dask was given before.
+                self._parcels.lost(sent.function)
+                self._tell(self._calls.lost(sent.number))
+                for unsent in reversed(to_send):
                     self._calls.unsent(unsent.number)
                 return  # until the next look
             self._flying[sent.number] = future

@@ -10,7 +10,8 @@ from .dask_client import SILENT_SECONDS, asking, check_workers, connected, link_
 from .dask_workers import DaskWorkers
 
 _COME_BACK_SECONDS = 60.0
-"""How long a client may try to come back. Dask's own limit is 30 s, but what comes amidst its attempt ends them all."""
+"""How long a client may try to come back, at least. Dask's own limit is 30 s unless its user has said another one, but
+what comes amidst its attempt ends them all."""
 
 _GONE = "The Dask scheduler has gone away. Start it again, and call kf.plan."
 
@@ -99,7 +100,7 @@ class FoundDask:
             self._lost_at = 0.0
         elif not self._lost_at:
             self._lost_at = time.monotonic()
-        elif time.monotonic() - self._lost_at > _COME_BACK_SECONDS:
+        elif time.monotonic() - self._lost_at > max(_COME_BACK_SECONDS, 2 * getattr(client, "_timeout", 0)):
             raise NoAnswerError(_GONE)
         return _living(client)
 

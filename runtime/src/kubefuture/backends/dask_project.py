@@ -155,14 +155,18 @@ class DaskProject:
 
     def _listen(self) -> None:
         """Asks whether the scheduler is there, in a thread of its own; breaks the way where it does not say."""
+        silent: Any = None
         while not self._ended.wait(_ASK_SECONDS):
             client = self._client
             if (link := link_of(client)) is None:
                 continue
             try:
                 client.sync(client.scheduler.ncores_running, callback_timeout=SILENT_SECONDS)
+                silent = None
             except TimeoutError:
-                if link_of(client) is link:
+                if silent is not link:  # once, as after a program that was stopped
+                    silent = link
+                elif link_of(client) is link:
                     self._cut(client, link)
             except Exception:
                 pass  # it has noticed itself

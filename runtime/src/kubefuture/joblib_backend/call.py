@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from queue import SimpleQueue
 from typing import Any
@@ -22,7 +23,6 @@ from ..api.futures import Future, submit_packed
 from ..api.options import Options
 from ..api.plan import Plan
 from ..api.running import packed_function
-from ..core.interrupts import undisturbed
 from ..core.relay import InOrder
 from ..core.remembered import Remembered
 from ..errors import UnpicklableError
@@ -98,13 +98,8 @@ class Call:
             self._output.rest()
 
     def _start(self, number: int, batch: Batch, callback: _Callback) -> None:
-        if self._plan.backend() is None:
-            future = self._submitted(batch)  # it runs in place: Ctrl-C is for the function
-            self._note(number, future)
-        else:
-            with undisturbed():  # or nobody would know of it, to stop it
-                future = self._submitted(batch)
-                self._note(number, future)
+        future = self._submitted(batch, partial(self._note, number))
+        self._note(number, future)  # one that ran in place, or could not be started
         future.add_done_callback(lambda _: self._done.put((future, callback)))
 
     def _note(self, number: int, future: Future[Any]) -> None:
@@ -114,7 +109,7 @@ class Call:
         if late:
             future.cancel()
 
-    def _submitted(self, batch: Batch) -> Future[Any]:
+    def _submitted(self, batch: Batch, begun: Callable[[Future[Any]], None]) -> Future[Any]:
         """Where it cannot be started, its future says why: this may be a thread in which nobody could catch it."""
         try:
             return submit_packed(
@@ -125,6 +120,7 @@ class Call:
                 Options(label=batch.name),
                 self._plan,
                 self._remembered,
+                begun=begun,
             )
         except Exception as error:
             future: Future[Any] = Future()

@@ -114,7 +114,7 @@ def _end_release(place: Place, seconds: float) -> bool:
                 _end_draining(place, ended)
             return bool(_left_of(place))
 
-        _wait(step, still, f"pods and claims in {place.namespace}", seconds)
+        _wait(step, still, f"pods, claims and what makes pods in {place.namespace}", seconds)
         _wait(step, lambda: any(_volume(place, name) for name in volumes), "the volume", seconds)
     return was_there
 
