@@ -137,10 +137,7 @@ class DaskProject:
         """Another client, by a way that is opened anew."""
         try:
             close_dask(client)
-            if (
-                self._connection.way is self._way
-            ):  # otherwise somebody else in this program has opened it anew
-                self._connection.broken()
+            self._break()
             if self._ended.is_set():
                 return client
             self._connection = Connection.load(self._path)  # after `make rotate` they are others
@@ -149,9 +146,9 @@ class DaskProject:
             self._tried_at = time.monotonic()
 
     def _connect(self, seconds: float) -> Any:
-        client = self._client = connect_dask(self._connection, seconds, self._loop.loop)
+        self._client = connect_dask(self._connection, seconds, self._loop.loop)
         self._way = self._connection.way
-        return client
+        return self._client
 
     def _listen(self) -> None:
         """Asks whether the scheduler is there, in a thread of its own; breaks the way where it does not say."""
@@ -173,10 +170,14 @@ class DaskProject:
 
     def _cut(self, client: Any, link: Any) -> None:
         """Ends all that goes by a silent way, so that whoever waits for something there gets an error."""
-        if self._connection.way is self._way:
-            self._connection.broken()
+        self._break()
         client.loop.add_callback(link.abort)
         client.loop.add_callback(client.rpc.close)
+
+    def _break(self) -> None:
+        """Ends the client's way, unless somebody else in this program has opened it anew."""
+        if self._connection.way is self._way:
+            self._connection.broken()
 
     def stop(self) -> None:
         """Tries no more."""

@@ -33,21 +33,21 @@ def refused(view: View) -> Iterator[Trouble]:
             elif _OUT_OF_RANGE.search(message):
                 yield Trouble(_out_of_range(message, role), final=True)
             elif "failed quota" in message:
-                what = message.split("failed quota:", 1)[-1].strip().rstrip(".")
+                what = _after("failed quota:", message)
                 yield Trouble(
                     f"The namespace's quota counts what a {role} does not name: {what}. Ask who runs the cluster for a "
                     "LimitRange with a default for it, or for a namespace whose quota does not count it.",
                     final=True,
                 )
             elif "exceeded quota" in message:
-                what = message.split("exceeded quota:", 1)[-1].strip().rstrip(".")
+                what = _after("exceeded quota:", message)
                 yield Trouble(
                     f"The namespace's quota does not allow another {role}: {what}. Lower workers.count, workers.cpus "
                     "or workers.memory in values.yaml, or ask who runs the cluster for more.",
                     final=True,
                 )
             elif "violates PodSecurity" in message:
-                what = message.split("violates PodSecurity", 1)[-1].strip(" :").rstrip(".")
+                what = _after("violates PodSecurity", message)
                 yield Trouble(
                     f"The cluster's Pod Security does not allow a {role}: {what}. Ask who runs the cluster.",
                     final=True,
@@ -56,6 +56,11 @@ def refused(view: View) -> Iterator[Trouble]:
                 yield Trouble(
                     f"The cluster does not let a {role} be made: {message.rstrip('.')}.", final=True
                 )
+
+
+def _after(words: str, message: str) -> str:
+    """The rest of what the API server says."""
+    return message.split(words, 1)[-1].strip().strip(" :").rstrip(".")
 
 
 def _out_of_range(message: str, role: str) -> str:
