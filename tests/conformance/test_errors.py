@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -242,10 +243,15 @@ def test_an_argument_that_cannot_be_sent_is_named_before_anything_is(pool, tmp_p
         ran.touch()
         return argument
 
+    class WaitsForTheProcessor:
+        def __reduce__(self):
+            time.sleep(0.02)
+            return int, ()
+
     with pytest.raises(UnpicklableError, match=r"Argument 1 of element 5 .*generator.*was not sent"):
         kf.map(leave_a_trace, [*range(5), (x for x in "ab"), *range(5)])
-    with pytest.raises(UnpicklableError, match=r"Argument 1 of element 1500 "):
-        kf.map(leave_a_trace, [*range(1500), threading.Lock(), *range(500)])
+    with pytest.raises(UnpicklableError, match=r"Argument 1 of element 1501 "):
+        kf.map(leave_a_trace, [*range(1500), WaitsForTheProcessor(), threading.Lock(), *range(500)])
     with pytest.raises(UnpicklableError, match=r"Argument 'data' .*\['key'\]"):
         kf.future(leave_a_trace, data={"key": threading.Lock()})
     assert kf.map(abs, [1, 2, 3]) == [1, 2, 3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -15,11 +15,15 @@ from ..core.scalars import NUMBERS, pack_numbers, pack_scalar
 from ..errors import PlanError
 
 _FIRST_BATCH, _BATCH = 64, 2048
-"""A long map begins with few inputs, so that work starts at once. One of at most `_BATCH` elements is packed
-as a whole, so that nothing is sent if one of them cannot be."""
+"""A long map begins with few inputs, so that work starts at once. One of at most `_BATCH` elements that are at
+hand is packed as a whole, so that nothing is sent if one of them cannot be."""
 
 _READ_SECONDS = 0.005
 """What was read from slow inputs is sent after this long."""
+
+_PACK_SECONDS = 0.05
+"""What was packed of inputs at hand is sent after so much of the processor's time: it is large, or much work. The
+clock's time would not do, as another program may have had the processor meanwhile."""
 
 _AT_HAND = frozenset({list, tuple, range})
 """Inputs that need no time to be read."""
@@ -54,7 +58,9 @@ class Inputs:
             raise PlanError(f"seed has {len(self._roots)} entries, but the map has {self.total} elements.")
         self._left: Iterator[tuple[int, tuple[Any, ...]]] = enumerate(zip(*iterables, strict=False))
         self._numbers: Sequence[Any] | None = None
-        if self.bare and self._roots is None and type(iterables[0]) in _AT_HAND:
+        at_hand = all(type(iterable) in _AT_HAND for iterable in iterables)
+        self._as_a_whole = at_hand and self.total is not None and self.total <= _BATCH
+        if self.bare and self._roots is None and at_hand:
             self._numbers = cast("Sequence[Any]", iterables[0])
 
     def each(self) -> Iterator[tuple[int, bytes]]:
@@ -119,16 +125,24 @@ class Inputs:
         return payloads
 
     def _next_of_any_kind(self, count: int) -> list[bytes]:
-        until = time.monotonic() + _READ_SECONDS
+        is_time = self._timer()
         payloads: list[bytes] = []
         for index, args in self._left:
             payloads.append(self._packed(index, args))
-            if len(payloads) == count or time.monotonic() > until:
+            if len(payloads) == count or is_time():
                 self.exhausted = index + 1 == self.total
                 break
         else:
             self.exhausted = True
         return payloads
+
+    def _timer(self) -> Callable[[], bool]:
+        """Says when what is packed so far has to be sent."""
+        until = time.monotonic() + _READ_SECONDS
+        if not self._as_a_whole:
+            return lambda: time.monotonic() > until
+        worked = time.thread_time() + _PACK_SECONDS
+        return lambda: time.monotonic() > until and time.thread_time() > worked
 
     def _packed(self, index: int, args: tuple[Any, ...]) -> bytes:
         quick = self.bare and type(args[0]) in NUMBERS
