@@ -185,6 +185,15 @@ def test_pods_that_come_later_are_followed_too_and_nothing_is_heard_twice(world,
     follower.hears(("a", "one"), ("a", "two"), ("b", "three"), ("a", "four"))
 
 
+def test_a_pod_that_is_seen_late_is_heard_from_its_beginning(world, follower):
+    follower.hears(("a", "one"))
+    world.say("study-worker-a", 50, "two")
+    follower.hears(("a", "one"), ("a", "two"))
+    world.say("study-worker-b", 3, "long before")
+    world.add("study-worker-b")
+    follower.hears(("a", "one"), ("a", "two"), ("b", "long before"))
+
+
 def test_a_container_that_is_started_again_is_followed(world, follower):
     follower.hears(("a", "one"))
     world.pods[0] = pod("study-worker-a", restarts=1)

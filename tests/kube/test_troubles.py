@@ -399,6 +399,21 @@ def test_what_was_wrong_with_pods_that_are_being_replaced_is_no_trouble():
     assert troubles(View([], [late], [], [])) == []
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "final"),
+    [
+        ("ImagePullBackOff", "not found", True),
+        ("ErrImagePull", "pull access denied", True),
+        ("InvalidImageName", "", True),
+        ("ErrImagePull", "dial tcp 10.0.0.1:5000: i/o timeout", False),
+        ("ImagePullBackOff", "unexpected status: 503 Service Unavailable", False),
+    ],
+)
+def test_a_registry_that_is_away_for_a_moment_is_asked_again_before_it_is_a_trouble(reason, message, final):
+    (found,) = troubles(View([pod(containerStatuses=[container(waiting(reason, message))])], [], [], []))
+    assert found.final == final
+
+
 def test_a_pod_that_is_about_to_go_is_no_trouble():
     going = pod(containerStatuses=[container(waiting("ErrImagePull"))])
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

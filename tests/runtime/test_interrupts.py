@@ -13,8 +13,11 @@ import pytest
 from kubefuture.api.plan import current_plan
 from kubefuture.core import interrupts
 from kubefuture.core.interrupts import undisturbed
+from kubefuture.worker import slot_set
+from kubefuture.worker.slot_process import SlotProcess
 
-from tests.faults.waiting import eventually
+from tests.faults.checkpoint import reach
+from tests.faults.waiting import LIMIT, eventually
 
 
 def test_ctrl_c_is_raised_at_the_end_of_the_block():
@@ -184,19 +187,40 @@ def test_a_function_that_ctrl_c_kept_from_being_sent_is_sent_with_the_next_futur
         before.setattr(backend.session, "_send", interrupted)
         with pytest.raises(KeyboardInterrupt):
             kf.future(function)
-    assert kf.future(function).result(60) == "result"
+    assert kf.future(function).result(LIMIT) == "result"
     assert backend.session.error is None
 
 
 def test_a_local_plan_that_ctrl_c_broke_is_replaced_and_leaves_no_threads(backend, monkeypatch, capfd):
-    assert kf.future(os.getpid).result(60)
+    assert kf.future(os.getpid).result(LIMIT)
     with monkeypatch.context() as amidst:
         amidst.setattr(backend._machine, "received", interrupted)
         with pytest.raises(KeyboardInterrupt):
             kf.future(os.getpid)
     assert backend.session.error is not None
-    assert kf.future(os.getpid).result(60)
+    assert kf.future(os.getpid).result(LIMIT)
     assert current_plan().backend() is not backend
     threads = backend._thread._thread, backend.receiver._thread
     eventually(lambda: not any(thread.is_alive() for thread in threads), "the end of its threads")
     assert "internal error" not in capfd.readouterr().err
+
+
+def test_R21_an_interrupt_that_gets_lost_comes_again(monkeypatch, checkpoint):
+    """Python does not break off a wait if the signal comes after its last look at signals and before the wait."""
+    sent = []
+    interrupt = SlotProcess.interrupt
+
+    def lose_the_first(slot):
+        sent.append(slot.pid)
+        if len(sent) > 1:
+            interrupt(slot)
+
+    monkeypatch.setattr(slot_set, "INTERRUPT_GRACE", 3600.0)
+    monkeypatch.setattr(SlotProcess, "interrupt", lose_the_first)
+    with kf.plan("local", workers=1):
+        future = kf.future(reach, checkpoint.port)
+        visit = checkpoint.next()
+        assert future.cancel()
+        visit.left()
+        assert kf.future(os.getpid).result() == visit.pid, "it was not killed"
+    assert len(sent) > 1

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from pathlib import Path
+
 import pytest
 from kubefuture.client.trying import Trying
 from kubefuture.core.connection import Connection
 from kubefuture.core.settings import ENDED_SECONDS, FAR_RECONNECT_SECONDS, RECONNECT_SECONDS, REPLACED_SECONDS
 from kubefuture.errors import LoginError, NoAnswerError, NotUpError, VersionError
+
+from tests.faults.programs import Cluster
 
 HERE = Connection("study", "local", "unix:/nowhere", "00")
 FAR = Connection(
@@ -82,5 +88,33 @@ def test_a_program_that_begins_bears_with_a_pod_that_is_replaced_and_says_so_onc
 def test_a_program_that_begins_hears_at_once_what_no_waiting_changes(error):
     with pytest.raises(type(error)):
         Trying(FAR, 0.0, first=True).failed(error, 0.0)
-    with pytest.raises(ConnectionResetError):
-        Trying(HERE, 0.0, first=True).failed(ConnectionResetError(), 0.0)
+
+
+@pytest.mark.parametrize("error", [NoAnswerError("nothing for 10 s"), ConnectionResetError()])
+def test_a_busy_scheduler_on_this_machine_is_asked_once_more(error):
+    trying = Trying(HERE, 0.0, first=True)
+    trying.failed(error, 10.0)
+    with pytest.raises(type(error)):
+        trying.failed(error, 20.0)
+    with pytest.raises(ConnectionRefusedError):
+        Trying(HERE, 0.0, first=True).failed(ConnectionRefusedError(), 0.0)
+
+
+def test_a_scheduler_that_was_too_busy_to_let_one_in_is_asked_once_more():
+    with Cluster(0) as cluster:
+        socket_path = Path(Connection.load(cluster.connection).socket_path)
+        aside = str(socket_path) + "~"
+        socket_path.rename(aside)
+        with socket.socket(socket.AF_UNIX) as busy:
+            busy.bind(str(socket_path))
+            busy.listen()
+
+            def let_nobody_in():
+                first = busy.accept()[0]
+                Path(aside).replace(socket_path)
+                first.close()
+
+            turned_away = threading.Thread(target=let_nobody_in)
+            turned_away.start()
+            assert len(cluster.status().workers) == 1
+            turned_away.join()

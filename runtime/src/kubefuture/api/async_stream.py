@@ -98,7 +98,9 @@ class AsyncStream:
                 steps.check_time()
                 steps.look()
                 if steps.has_news:
-                    for outcome in await asyncio.to_thread(steps.take):
+                    outcomes = await asyncio.to_thread(steps.take)
+                    steps.check_time()  # what arrived while this program did not run may be too late
+                    for outcome in outcomes:
                         yield outcome
                     continue
                 if steps.finished:

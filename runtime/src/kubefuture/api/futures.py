@@ -66,6 +66,7 @@ class Future(cf.Future[T], Generic[T]):
     printed: list[Printed] | None = None  # one, until it is shown
     output: AsItComes | None = None
     unasked: Unshown | None = None
+    due: tuple[float, TimeoutError] | None = None  # from when on, in `time.monotonic()`, it fails with what
     _muted = False
 
     def __init__(self) -> None:  # what the standard one has, lighter
@@ -234,6 +235,8 @@ def submit_packed(
         return result
     if unasked is not None:
         result.unasked = unasked
+    if options.timeout is not None:
+        result.due = time.monotonic() + options.timeout, _late(options)
     with undisturbed():
         result._backend = backend
         result._condition.receiver = backend.session.receiver
@@ -241,15 +244,15 @@ def submit_packed(
         if begun is not None:
             begun(result)
     if options.timeout is not None:
-        backend.call_later(options.timeout, partial(_expire, weakref.ref(result), options))
+        backend.call_later(options.timeout, partial(_expire, weakref.ref(result)))
     return result
 
 
-def _expire(known: weakref.ref[Future[Any]], options: Options) -> None:
+def _expire(known: weakref.ref[Future[Any]]) -> None:
     """Time is up for a future: its work is stopped, wherever it is. One that is done is not kept until then."""
     future = known()
-    if future is not None and not future.done():
-        future.fail(_late(options))
+    if future is not None and future.due is not None and not future.done():
+        future.fail(future.due[1])
 
 
 def _late(options: Options) -> TimeoutError:

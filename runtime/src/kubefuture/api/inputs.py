@@ -21,9 +21,12 @@ hand is packed as a whole, so that nothing is sent if one of them cannot be."""
 _READ_SECONDS = 0.005
 """What was read from slow inputs is sent after this long."""
 
-_PACK_SECONDS = 0.05
-"""What was packed of inputs at hand is sent after so much of the processor's time: it is large, or much work. The
-clock's time would not do, as another program may have had the processor meanwhile."""
+_PACK_SECONDS = 0.5
+"""What was packed of inputs at hand is sent after so much of the processor's time. The clock's time would not do, as
+another program may have had the processor meanwhile."""
+
+_BATCH_BYTES = 16 << 20
+"""What was packed is sent when it has more bytes than this."""
 
 _AT_HAND = frozenset({list, tuple, range})
 """Inputs that need no time to be read."""
@@ -127,9 +130,12 @@ class Inputs:
     def _next_of_any_kind(self, count: int) -> list[bytes]:
         is_time = self._timer()
         payloads: list[bytes] = []
+        size = 0
         for index, args in self._left:
-            payloads.append(self._packed(index, args))
-            if len(payloads) == count or is_time():
+            payload = self._packed(index, args)
+            payloads.append(payload)
+            size += len(payload)
+            if len(payloads) == count or size > _BATCH_BYTES or is_time():
                 self.exhausted = index + 1 == self.total
                 break
         else:

@@ -180,6 +180,7 @@ class Stream:
                 continue
             self.look()
             arrived = self._wait(backend, call)
+            self._check_time()  # what arrived while this program did not run may be too late
             if call.unseeded and not warned:
                 warned = True
                 warn_unseeded(call.unseeded)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,7 @@ from ..core.receiver import SUPPORTED, Receiver
 from ..errors import KubefutureError, VersionError
 from ..protocol.blob_messages import apart
 from ..protocol.conversation import Conversation
+from ..protocol.limits import LOGIN_SECONDS
 from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, Status, Welcome
 
 _PAUSE = 0.2
@@ -43,6 +45,8 @@ _FEW = 16
 """With fewer calls under way each message is sent at once; with more, those that come together are sent together."""
 
 _ACKNOWLEDGE_SECONDS = 0.25
+_GOODBYE_SECONDS = LOGIN_SECONDS + 5.0
+"""A program that ends tries for so long to say so to a scheduler that it has just lost."""
 
 
 class ClusterBackend:
@@ -128,15 +132,16 @@ class ClusterBackend:
         if not wait_for_the_journal(self.session):
             say("the scheduler has not accepted all named work that this program began: it is incomplete")
         self._closing = True
-        self._thread.call(self._leave, timeout=5.0)
         try:
-            self._task.result(5.0)  # it ends by itself, soon after the connection
-        except Exception:
+            self._thread.call_at_the_end(self._leave)
+            with suppress(Exception):
+                self._task.result(_GOODBYE_SECONDS)  # it ends by itself, soon after the connection
             self._task.cancel()
-        self._end_threads()
-        with self.session.lock:
-            self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
-        self.session.outcomes.deliver()
+        finally:
+            self._end_threads()
+            with self.session.lock:
+                self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+            self.session.outcomes.deliver()
 
     def _leave(self) -> None:
         with self.session.lock:  # another thread may send in this moment

@@ -44,6 +44,8 @@ from .dask_project import DaskProject
 
 _TICK = 0.25
 _CLOSE_SECONDS = 10.0
+_END_SECONDS = 60.0
+"""How long the thread may take for all that it closes."""
 
 
 class DaskBackend:
@@ -130,7 +132,7 @@ class DaskBackend:
         self._closing = True
         self._known.stop()
         self._events.put(lambda: None)
-        self._thread.join(_CLOSE_SECONDS)
+        self._thread.join(_END_SECONDS)
         with self.session.lock:
             self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
         self.session.outcomes.deliver()

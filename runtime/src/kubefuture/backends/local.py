@@ -106,15 +106,15 @@ class LocalBackend:
         if self._pid != os.getpid():  # a fork of the program has no slots
             return
         try:
-            self._thread.call(self._slots.close, timeout=5.0)
-            self._thread.call(self._slots.reap, timeout=5.0)
+            self._thread.call_at_the_end(self._slots.close)
+            self._thread.call_at_the_end(self._slots.reap)
         finally:
             self._thread.stop()
             if self.receiver is not None:
                 self.receiver.close()
-        with self.session.lock:
-            self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
-        self.session.outcomes.deliver()
+            with self.session.lock:
+                self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+            self.session.outcomes.deliver()
 
     def _begin(self, workers: int) -> None:
         with self.session.lock:

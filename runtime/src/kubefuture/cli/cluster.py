@@ -20,6 +20,7 @@ from ..kube import (
     source,
 )
 from ..kube.commands import find
+from ..kube.place import place_of_connection
 from ..kube.providers import provider_of
 from ..kube.record import ClusterRecord
 from ..project import values
@@ -143,13 +144,16 @@ def _connect(project: Project, options: argparse.Namespace) -> None:
 
         fetch_dask_status(connection)
         return
-    from ..client.control import fetch_status, set_scale
+    from ..client.control import fetch_status, order_scale
 
     status = fetch_status(connection)
     if status.wanted_slots != wanted.count:
         words = f"The scheduler now asks for {wanted.count} workers instead of {status.wanted_slots}."
-        set_scale(connection, wanted.count)
+        order_scale(connection, wanted.count)
         report(Change("the number of workers", words))
+        if (place := place_of_connection(connection)) is not None:
+            with Step("Waiting for the pods") as step:
+                rollout.wait(place, step, count=wanted.count)
 
 
 def _delete(project: Project, options: argparse.Namespace) -> None:

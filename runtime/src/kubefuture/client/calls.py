@@ -7,6 +7,7 @@ reconnect (R4).
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -83,15 +84,12 @@ class TaskCall:
             with suppress(Warning):  # this may be a thread in which nobody could catch it
                 warn_unseeded(self.unseeded)
         try:
-            if isinstance(outcome, Span):
-                future.set_result(unpack_result(_without_printed(future, outcome.payloads[0], self.id)))
+            if isinstance(outcome, KubefutureError):
+                future.set_exception(outcome)
             elif isinstance(outcome, Failure) and outcome.kind == "withdrawn":
                 future.cancel()
-            elif isinstance(outcome, Failure):
-                _without_printed(future, outcome.payload, self.id)
-                future.set_exception(_error_of(future, outcome))
             else:
-                future.set_exception(outcome)
+                self._end(future, outcome)
         except InvalidStateError:
             return  # it was cancelled in this moment
         except Exception as error:
@@ -99,6 +97,17 @@ class TaskCall:
                 future.set_exception(error)
         finally:
             self.future = None
+
+    def _end(self, future: Future[Any], outcome: Span | Failure) -> None:
+        payload = outcome.payloads[0] if isinstance(outcome, Span) else outcome.payload
+        payload = _without_printed(future, payload, self.id)
+        late = _late(future)
+        if late is not None:
+            future.set_exception(late)
+        elif isinstance(outcome, Span):
+            future.set_result(unpack_result(payload))
+        else:
+            future.set_exception(_error_of(future, outcome))
 
     def abandon(self, error: KubefutureError) -> None:
         """In a fork of the program: the future ends here, without its callbacks, which are its parent's."""
@@ -256,6 +265,12 @@ class MapCall:
         self.cancelled = True
         self.arrived.append(error)
         self.changed.notify_all()
+
+
+def _late(future: Future[Any]) -> TimeoutError | None:
+    """What a future fails with whose time is up, though whoever watches its time has not run yet."""
+    due: tuple[float, TimeoutError] | None = getattr(future, "due", None)
+    return None if due is None or time.monotonic() < due[0] else due[1]
 
 
 def _without_printed(future: Future[Any], payload: bytes, number: int) -> bytes:

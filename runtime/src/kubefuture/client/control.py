@@ -10,8 +10,9 @@ from ..core.identity import hello
 from ..core.link import connect
 from ..errors import KubefutureError, NoAnswerError, VersionError
 from ..protocol.messages import AnyMessage, Message, Refused, Scale, Status, StatusRequest
+from .trying import is_slow
 
-_STATUS_SECONDS = 10.0
+_STATUS_SECONDS = 20.0
 _SCALE_SECONDS = 120.0
 
 
@@ -61,7 +62,12 @@ async def _ask(connection: Connection, question: Message, seconds: float, *more:
                 answer.set_exception(VersionError(message.reason))
 
     try:
-        link = await connect(connection, receive)
+        try:
+            link = await connect(connection, receive)
+        except OSError as error:
+            if connection.route is not None or not is_slow(error):
+                raise
+            link = await connect(connection, receive)
     except KubefutureError:
         raise
     except OSError as error:

@@ -16,6 +16,9 @@ import uvloop
 
 _T = TypeVar("_T")
 
+_END_SECONDS = 60.0
+"""How long the thread may take for what it is asked at the end: a busy machine may not run it for a while."""
+
 
 class LoopThread:
     """An event loop in a thread of its own. Slots are started from it, since they end with that thread."""
@@ -25,6 +28,14 @@ class LoopThread:
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
+
+    def call_at_the_end(self, function: Callable[[], _T]) -> _T:
+        """As `call`, for a thread that is to end and may have ended already.
+
+        Raises:
+            TimeoutError: It has, or is held up by something.
+        """
+        return self.call(function, _END_SECONDS if self._thread.is_alive() else 0.0)
 
     def call(self, function: Callable[[], _T], timeout: float | None = None) -> _T:
         """Runs a function in the thread and waits for what it returns or raises."""
@@ -48,7 +59,7 @@ class LoopThread:
         if not self._thread.is_alive():
             return
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5.0)
+        self._thread.join(_END_SECONDS)
         if not self._thread.is_alive():
             self.loop.close()
 

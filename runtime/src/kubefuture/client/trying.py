@@ -10,6 +10,11 @@ from ..errors import LoginError, NoAnswerError, NotUpError, VersionError
 _QUIET_TRIES = 3
 
 
+def is_slow(error: OSError) -> bool:
+    """Whether somebody is there and has not logged us in, for which either of us may have been too busy."""
+    return isinstance(error, NoAnswerError | ConnectionResetError)
+
+
 class Trying:
     """Tries to reach a scheduler.
 
@@ -74,6 +79,8 @@ class Trying:
             ) from None
 
     def _begins(self, error: OSError, now: float) -> None:
+        if not self._far and self._failures == 1 and is_slow(error):
+            return
         # What opens the way into a cluster has waited by itself, and knows why there is none.
         if (
             not self._far

@@ -6,7 +6,9 @@ import gc
 import logging
 import subprocess
 import sys
+import time
 import warnings
+import weakref
 from functools import partial
 
 import kubefuture as kf
@@ -110,8 +112,12 @@ def what_a_future_printed_whose_result_nobody_asks_for_is_shown_too(plan: Target
     def leave() -> None:
         forgotten = kf.future(_speak, 3)
         assert forgotten.exception() is None
+        gone, until = weakref.ref(forgotten), time.monotonic() + 60
         del forgotten
-        gc.collect()
+        while (
+            gone() is not None and time.monotonic() < until
+        ):  # what has ended it may still be about to leave it
+            gc.collect()
         kf.future(abs, -1).result()
 
     assert relayed(leave) == ("stdout 3: ä\n", "stderr 3: ö\n")

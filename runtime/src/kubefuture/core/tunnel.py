@@ -105,9 +105,8 @@ class Tunnel:
         assert self._process.stdout is not None
         handle = self._process.stdout.fileno()
         until, all_said = time.monotonic() + OPEN_SECONDS, b""
-        while (left := until - time.monotonic()) > 0:
-            if not select.select([handle], [], [], left)[0]:
-                break
+        # What it has said is read, however late that is.
+        while select.select([handle], [], [], max(0.0, until - time.monotonic()))[0]:
             piece = os.read(handle, 4096)
             all_said += piece
             for line in all_said.decode(errors="replace").splitlines():

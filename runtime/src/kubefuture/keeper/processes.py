@@ -14,6 +14,9 @@ from pathlib import Path
 
 from .daemon import PROJECT_VARIABLE
 
+_KILL_SECONDS = 30.0
+"""How long a busy machine may take to end a process that was killed."""
+
 
 class CannotLook(Exception):
     """This machine does not show its processes; the message says why."""
@@ -73,20 +76,22 @@ def end(find: Callable[[], list[Process]], grace: float = 5.0) -> list[Process]:
     Args:
         find: Lists those that live now; asked again and again, since a process that ends may leave
             children behind.
-        grace: Seconds for each of the two.
+        grace: Seconds that they have when they are asked.
 
     Returns:
         Those that could not be ended.
     """
     living = find()
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
         told: set[int] = set()
-        deadline = time.monotonic() + grace
-        while living and time.monotonic() < deadline:
+        deadline = time.monotonic() + patience
+        while living:
             for process in living:
                 if process.pid not in told:
                     told.add(process.pid)
                     _send(process.pid, number)
+            if time.monotonic() > deadline:  # each was told once, however late it is
+                break
             time.sleep(0.02)
             living = find()
     return living

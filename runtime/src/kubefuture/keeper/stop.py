@@ -20,6 +20,9 @@ from .proof import look
 KEEPER_SECONDS = 20.0
 """How long a keeper may take to end its programs one after the other, before it is killed."""
 
+_KILL_SECONDS = 30.0
+"""How long a busy machine may take to end it then."""
+
 
 def stop(places: Places, *, patience: float = KEEPER_SECONDS) -> Proof:
     """Ends everything.
@@ -50,17 +53,19 @@ def end_keeper(places: Places, patience: float = KEEPER_SECONDS) -> bool:
     Returns:
         Whether there was one.
     """
-    found = False
+    found = overdue = False
     deadline = time.monotonic() + patience
     told = 0
     while (pid := life.holder(places.life)) is not None:
         found = True
-        overdue = time.monotonic() > deadline
+        late = time.monotonic() > deadline
+        if late and overdue:
+            break
+        if late:  # from now on, however late it is
+            overdue, deadline = True, time.monotonic() + max(patience, _KILL_SECONDS)
         if pid and (pid != told or overdue):
             _send_to_holder(places, pid, signal.SIGKILL if overdue else signal.SIGTERM)
             told = pid
-        if time.monotonic() > deadline + patience:
-            break
         time.sleep(0.02)
     return found
 

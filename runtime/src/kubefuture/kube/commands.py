@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..project.errors import ProjectError
@@ -16,6 +16,12 @@ from .place import Place
 
 REQUEST_SECONDS = 10.0
 """How long one question to the API server may take. kubectl itself does not keep to it when it waits for TLS."""
+
+AGAIN_SECONDS = 4.0
+"""How long what fails at once is tried again: an API server is away for a moment now and then."""
+
+_READS = ("get", "auth", "version", "status", "list", "history")
+"""What changes nothing, of kubectl and helm."""
 
 _LONG = ("logs", "exec", "port-forward", "wait")
 """What may take longer."""
@@ -51,8 +57,13 @@ class KubeError(ProjectError):
 
     @property
     def is_unreachable(self) -> bool:
-        """Nobody answered."""
+        """Nobody answered, or somebody who cannot just now."""
         return bool(_UNREACHABLE.search(self.said))
+
+    @property
+    def was_turned_away(self) -> bool:
+        """Nobody listened, so that nothing can have been done."""
+        return bool(_TURNED_AWAY.search(self.said))
 
 
 def kubectl(
@@ -80,8 +91,11 @@ def kubectl(
     is_question = arguments[0] not in _LONG
     if is_question:
         options += [f"--request-timeout={REQUEST_SECONDS:.0f}s"]
-    limit = REQUEST_SECONDS + 1 if is_question and arguments[0] in ("get", "auth", "version") else None
-    return _run(place, ["kubectl", *options, *arguments], stdin, step, limit)
+    limit = REQUEST_SECONDS + 1 if is_question and arguments[0] in _READS else None
+    command = ["kubectl", *options, *arguments]
+    if not is_question:
+        return _run(place, command, stdin, step)
+    return _patiently(lambda: _run(place, command, stdin, step, limit), arguments[0] in _READS)
 
 
 def kubectl_json(place: Place, *arguments: str, namespaced: bool = True) -> Any:
@@ -138,7 +152,20 @@ def helm(place: Place, *arguments: str, step: Step | None = None) -> str:
         KubeError: It failed.
     """
     options = ["--kube-context", place.context, "--namespace", place.namespace]
-    return _run(place, ["helm", *arguments, *options], None, step)
+    command = ["helm", *arguments, *options]
+    return _patiently(lambda: _run(place, command, None, step), arguments[0] in _READS)
+
+
+def _patiently(run: Callable[[], str], is_read: bool) -> str:
+    """Runs a command again that could not reach the API server, if it did nothing or has nothing to do."""
+    until = time.monotonic() + AGAIN_SECONDS
+    while True:
+        try:
+            return run()
+        except KubeError as error:
+            if time.monotonic() > until or not (error.is_unreachable if is_read else error.was_turned_away):
+                raise
+        time.sleep(0.5)
 
 
 def version_of(command: str, *arguments: str) -> str:
@@ -183,14 +210,17 @@ def _run(
         try:
             given = None if stdin is None else stdin.encode()
             until = None if limit is None else time.monotonic() + limit
+            ended = False
             while True:
                 try:
                     out, err = process.communicate(given, timeout=0.25 if step is not None else limit)
                     break
                 except subprocess.TimeoutExpired:
                     if until is not None and time.monotonic() >= until:
-                        said = f"i/o timeout: it has not answered within {limit:.0f} s"
-                        raise KubeError(explain(said, place, command[0]), said) from None
+                        if ended or process.poll() is None:
+                            said = f"i/o timeout: it has not answered within {limit:.0f} s"
+                            raise KubeError(explain(said, place, command[0]), said) from None
+                        ended = True  # and only we were too slow to read what it has said
                     if step is not None:
                         step.tick()
         except BaseException:
@@ -207,9 +237,11 @@ _UNREACHABLE = re.compile(
     r"connection to the server .* was refused|Unable to connect to the server|i/o timeout|no such host"
     r"|TLS handshake timeout|connection refused|context deadline exceeded|network is unreachable"
     r"|Kubernetes cluster unreachable|no route to host|Client\.Timeout exceeded|request canceled"
-    r"|: EOF$|unexpected EOF|connection reset by peer",
+    r"|: EOF$|unexpected EOF|connection reset by peer|http2: client connection lost|etcdserver: "
+    r"|\((?:ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)",
     re.MULTILINE,
 )
+_TURNED_AWAY = re.compile(r"connection to the server .* was refused|Kubernetes cluster unreachable")
 _NO_CONTEXT = re.compile(r'context "[^"]*" does not exist|context was not found')
 _ASIDE = re.compile(r"memcache\.go|^Use --debug flag")
 """Lines that are no reason."""

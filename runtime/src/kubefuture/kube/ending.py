@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from ..core.connection import Connection
 from ..errors import KubefutureError
@@ -26,7 +27,7 @@ from .record import ClusterRecord
 DRAINING_SECONDS = 8.0
 """How long pods may take before what runs in them is killed."""
 
-GONE_SECONDS = 180.0
+GONE_SECONDS = 300.0
 """How long volumes and the namespace may take to go if the playbooks say nothing; clouds detach disks slowly."""
 
 
@@ -112,7 +113,11 @@ def _end_release(place: Place, seconds: float) -> bool:
         def still() -> bool:
             if time.monotonic() > patient:
                 _end_draining(place, ended)
-            return bool(_left_of(place))
+            left = _left_of(place)
+            if any(one["kind"] == "Pod" and "deletionTimestamp" not in one["metadata"] for one in left):
+                # A controller that had not seen its end yet has made it meanwhile.
+                kubectl(place, "delete", "pods", "--grace-period=2", *options)
+            return bool(left)
 
         _wait(step, still, f"pods, claims and what makes pods in {place.namespace}", seconds)
         _wait(step, lambda: any(_volume(place, name) for name in volumes), "the volume", seconds)
@@ -134,12 +139,11 @@ def _kill_in(place: Place, pod: str) -> None:
         pass  # it is gone meanwhile, as is the program that was asked to kill itself too
 
 
-def _left_of(place: Place) -> list[str]:
+def _left_of(place: Place) -> list[Any]:
     # Deployments and ReplicaSets wait for the garbage collector, which first lets go of their pods.
-    chosen = kubectl_json(
-        place, "get", "deployments,replicasets,pods,persistentvolumeclaims", "--selector", place.selector
-    )
-    return [f"{one['kind']} {one['metadata']['name']}" for one in chosen["items"]]
+    kinds = "deployments,replicasets,pods,persistentvolumeclaims"
+    found: list[Any] = kubectl_json(place, "get", kinds, "--selector", place.selector)["items"]
+    return found
 
 
 def _volumes(place: Place) -> list[str]:
@@ -159,11 +163,18 @@ def _volume(place: Place, name: str) -> bool:
 
 
 def _wait(step: Step, still: Callable[[], bool], what: str, seconds: float) -> None:
-    began = time.monotonic()
-    while still():
-        if time.monotonic() - began > seconds:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            if not still():
+                return
+            step.tick(f"waiting for {what}")
+        except KubeError as error:
+            if not error.is_unreachable or time.monotonic() > until:
+                raise
+            step.tick("the API server does not answer")
+        if time.monotonic() > until:
             raise ProjectError(f"Still there after {seconds:.0f} s: {what}. Run `make down` again later.")
-        step.tick(f"waiting for {what}")
         time.sleep(0.5)
 
 

@@ -69,6 +69,7 @@ class Following:
         self._kubectl: subprocess.Popen[str] | None = None
         self._number = 0
         self._followed: frozenset[str] = frozenset()
+        self._seen: set[str] = set()
         self._away = False
         self._over = threading.Event()
 
@@ -127,13 +128,20 @@ class Following:
             self._away = False
             there = frozenset(one for pod in self._choice.among(item) for one in pod.started)
             if there and (self._kubectl is None or there - self._followed):
-                self._start(there)
+                self._start(there, self._begin(self._choice.among(item)))
 
-    def _start(self, there: frozenset[str]) -> None:
+    def _begin(self, found: list[Pod]) -> str:
+        """Where to begin: from the beginning of a pod that was not seen before, which may have been told of late."""
+        since = _before(self._since)
+        new = [pod.age_from for pod in found if pod.name not in self._seen and pod.started]
+        self._seen |= {pod.name for pod in found if pod.started}
+        return min([since, *new]) if since else ""
+
+    def _start(self, there: frozenset[str], since: str) -> None:
         self._stop()
         self._number += 1
         self._followed = there
-        self._kubectl = follow(self._place, self._choice, _before(self._since))
+        self._kubectl = follow(self._place, self._choice, since)
         reading = self._kubectl, self._number
         threading.Thread(target=self._read, args=reading, daemon=True).start()
 

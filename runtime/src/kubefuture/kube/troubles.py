@@ -15,6 +15,14 @@ from .refusals import KEYS, MAKING_ROOM, refused
 from .view import Object, Trouble, View, is_leaving, is_old, role_of
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
+_NO_IMAGE = ("InvalidImageName", "ErrImageNeverPull")
+_NO_PULL = re.compile(
+    r"not found|denied|unauthorized|forbidden|no basic auth|manifest unknown|invalid|does not exist|no match|x509"
+    r"|response to HTTPS|no such host",
+    re.IGNORECASE,
+)
+"""What no other try changes; a registry that is slow, or away for a moment, is asked again by the node."""
+
 INSTALL = "install"
 """The container that installs packages in a pod without an image, before its program starts."""
 
@@ -54,7 +62,8 @@ def _of_pod(pod: Object, view: View) -> Iterator[Trouble]:
         if container.get("name") == INSTALL and (end := failed(container)):
             yield Trouble(_not_installed(pod, end), final=True)
         elif reason in _PULL:
-            yield Trouble(_cannot_pull(container, reason, message), final=True)
+            final = reason in _NO_IMAGE or bool(_NO_PULL.search(message))
+            yield Trouble(_cannot_pull(container, reason, message), final=final)
         elif reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
             yield Trouble(_not_started(pod, message), final=True)
         elif ended and (reason == "CrashLoopBackOff" or _is_down(container)):

@@ -16,7 +16,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from itertools import takewhile
 from mmap import mmap
@@ -51,10 +50,6 @@ class _Interrupted(KeyboardInterrupt):
     """Our own SIGINT, for an element that was cancelled (R21)."""
 
 
-_IMPORT_SECONDS = 0.02
-"""Time between two looks whether an import is over that an interrupt must not break off."""
-
-
 def _is_import(frame: FrameType | None) -> bool:
     """Whether an import is under way: a module like NumPy, once broken off, can never be loaded again."""
     while frame is not None:
@@ -80,7 +75,6 @@ class Slot:
         self._capture = Capture(lines)
         self._armed = False
         self._interrupted = False
-        self._running = 0
         self._forked = False
         self._had_blobs = False
         self._process = f"in worker process {os.getpid()} on {socket.gethostname()}"
@@ -141,7 +135,6 @@ class Slot:
         handover = self._handover
         handover.begin(lease.id, lease.start)
         self._interrupted = False
-        self._running = lease.id
         if handover.holds:
             handover.watch()
         self._had_blobs = runner.has_blobs
@@ -267,16 +260,9 @@ class Slot:
         if not self._armed:
             return
         if _is_import(frame):
-            again = threading.Timer(_IMPORT_SECONDS, self._interrupt_again, (self._running,))
-            again.daemon = True
-            again.start()
-            return
+            return  # it comes again
         self._armed = False  # once: a second one would hit what handles the first
         raise _Interrupted
-
-    def _interrupt_again(self, lease: int) -> None:
-        if self._armed and self._running == lease:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def _bind(message: Bind) -> None:

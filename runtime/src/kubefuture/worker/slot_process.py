@@ -26,7 +26,7 @@ from .output import Outlet, SlotOutput
 from .page import MemoryPage, Page
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
-_REAP_SECONDS = 1.0
+_REAP_SECONDS = 10.0
 _CAN_LOOK = hasattr(os, "waitid")
 """Whether a child's end can be seen without taking it from the kernel."""
 

@@ -40,6 +40,8 @@ from .slot_process import SlotProcess
 
 _LONGEST_PAUSE = 10.0
 _FINISH_SECONDS = 2.0
+_AGAIN_SECONDS = 0.1
+"""An interrupt is repeated: it changes nothing if it comes in an import, or just before a call that waits."""
 
 
 class SlotSet:
@@ -222,12 +224,10 @@ class SlotSet:
     def _interrupt(self, message: Interrupt, slot: SlotProcess) -> None:
         lease = message.lease
         held = self._held.revoke(message.slot, (lease,))
-        if not held and lease not in slot.leases:
-            return
-        if held or slot.revoke((lease,)):
+        if held or (lease in slot.leases and slot.revoke((lease,))):
             self._report([Returned(message.slot, (lease,))])
-            return
-        self._stop(slot, lease)
+        elif lease in slot.leases:
+            self._stop(slot, lease)
 
     def _stop(self, slot: SlotProcess, lease: int) -> None:
         """SIGINT for what a slot runs, and SIGKILL if it does not listen (R21)."""
@@ -235,9 +235,17 @@ class SlotSet:
         slot.interrupt()
         if back:
             self._report([Returned(self._numbers[slot], back)])
-        self._loop.call_soon_threadsafe(
-            self._loop.call_later, INTERRUPT_GRACE, self._kill_if_running, slot, lease
-        )
+        for seconds, step in (
+            (INTERRUPT_GRACE, self._kill_if_running),
+            (_AGAIN_SECONDS, self._interrupt_again),
+        ):
+            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, step, slot, lease)
+
+    @locked
+    def _interrupt_again(self, slot: SlotProcess, lease: int) -> None:
+        if slot in self._numbers and lease in slot.leases:
+            slot.interrupt()
+            self._loop.call_later(_AGAIN_SECONDS, self._interrupt_again, slot, lease)
 
     @locked
     def _kill_if_running(self, slot: SlotProcess, lease: int) -> None:
