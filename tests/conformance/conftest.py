@@ -6,18 +6,22 @@ The back ends are started once; all tests of one run before those of the next.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import kubefuture as kf
 import pytest
 
+from tests.conformance import timing
 from tests.faults import processes
+from tests.faults.changed import Changed
 from tests.faults.checkpoint import Checkpoint
-from tests.faults.programs import Cluster, environment
-from tests.faults.waiting import eventually
+from tests.faults.programs import environment
+from tests.faults.waiting import LIMIT, eventually
 
 WITH_WORKERS = ["local", "cluster"]
 EVERY = ["sequential", *WITH_WORKERS]
@@ -44,11 +48,15 @@ class BackEnd:
         kind: Its plan's name.
         plan: The plan itself.
         cluster: The programs behind plan("cluster").
+        marks: The folder in which tests say when time is up.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.cluster = Cluster(WORKERS).start() if kind == "cluster" else None
+        self.marks = Path(tempfile.mkdtemp(prefix="kubefuture-test-"))
+        self._patch = pytest.MonkeyPatch()
+        timing.install(self.marks, self._patch.setattr)
+        self.cluster = self._started() if kind == "cluster" else None
         kf.plan(kind, **self.arguments)
         self.plan = kf.plan("sequential")
 
@@ -80,8 +88,15 @@ class BackEnd:
             env=environment(**self.environment),
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=LIMIT,
         )
+
+    def _started(self) -> Changed:
+        cluster = Changed(timing.code(self.marks), ("scheduler", "worker"), slots=WORKERS)
+        cluster.start()
+        for program in (cluster.scheduler, cluster.worker):
+            assert program is not None and "sitecustomize" not in program.text(), "it heeds no marks"
+        return cluster
 
     def choose(self) -> None:
         """Makes it the plan, with the usual number of workers."""
@@ -102,6 +117,8 @@ class BackEnd:
         self.plan.close()
         if self.cluster is not None:
             self.cluster.close()
+        self._patch.undo()
+        shutil.rmtree(self.marks, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +141,26 @@ def plan(back_end: BackEnd) -> Iterator[BackEnd]:
 def pool(plan: BackEnd) -> BackEnd:
     """The plan of the test, on the back ends that have workers."""
     return plan
+
+
+@pytest.fixture
+def overdue(plan: BackEnd) -> Callable[[], None]:
+    """Called by an element that has a limit: it is over soon, even if it is long. It travels without this module."""
+    folder = str(plan.marks)
+
+    def say_so() -> None:
+        open(f"{folder}/{os.getpid()}", "w").close()
+
+    return say_so
+
+
+@pytest.fixture
+def patience(pool: BackEnd) -> Iterator[Path]:
+    """Slots that are interrupted take the time that they need, and none is killed as long as this file is there."""
+    mark = pool.marks / timing.PATIENCE
+    mark.touch()
+    yield mark
+    mark.unlink(missing_ok=True)
 
 
 @pytest.fixture

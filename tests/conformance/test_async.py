@@ -14,8 +14,7 @@ import uvloop
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import environment
-
-LIMIT = 60.0
+from tests.faults.waiting import LIMIT
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -283,6 +282,6 @@ def test_asyncio_is_imported_on_first_use(tmp_path):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT,
     )
     assert done.stdout == "False\nTrue\n", done.stderr

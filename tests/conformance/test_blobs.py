@@ -12,7 +12,7 @@ import pytest
 
 from tests import needs
 from tests.faults.checkpoint import reach
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 LARGE = 1 << 18
 """So many float64 are 2 MiB."""
@@ -197,7 +197,7 @@ def test_R19_a_slot_that_dies_costs_no_data(pool, checkpoint):
     future = kf.future(look)
     checkpoint.next().kill()
     checkpoint.next().go()
-    assert future.result(30) == (1.0, LARGE - 1.0)
+    assert future.result(LIMIT) == (1.0, LARGE - 1.0)
 
 
 def test_R29_memory_is_given_back_when_the_calls_are_over(pool):
@@ -234,7 +234,7 @@ def test_R26_many_threads_of_a_program_capture_large_data(pool):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT)
     assert outcomes == {n: [x + float(n % 3) for x in range(10)] for n in range(6)}
 
 

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
+from tests.faults.waiting import LIMIT
+
 
 def command(folder, *words):
     words = [sys.executable, "-m", "kubefuture", "conformance", *words]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=100)
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=LIMIT)
 
 
 @pytest.mark.parametrize("plan", ["sequential", "local:2"])

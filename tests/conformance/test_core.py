@@ -6,7 +6,7 @@ import kubefuture as kf
 import pytest
 
 from tests.faults.checkpoint import reach
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 def test_callbacks_are_called_with_the_future(plan):
@@ -75,5 +75,5 @@ def test_R16_futures_with_large_arguments_are_held_back_and_none_is_forgotten(po
     cancelled = {number for number in range(40, 60, 3) if futures[number].cancel()}
     for number, future in enumerate(futures):
         if number not in cancelled:
-            assert future.result(60) == 30_000 + number
-    assert kf.future(abs, -1).result(60) == 1
+            assert future.result(LIMIT) == 30_000 + number
+    assert kf.future(abs, -1).result(LIMIT) == 1

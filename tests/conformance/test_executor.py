@@ -16,7 +16,7 @@ import pytest
 from kubefuture.errors import PoisonError, ResultError, UnpicklableError
 
 from tests.faults.checkpoint import reach
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 class NeverPickled:
@@ -234,5 +234,5 @@ def test_a_callback_may_submit_more(plan):
             called.set()
 
         executor.submit(abs, -1).add_done_callback(go_on)
-        assert called.wait(30)
+        assert called.wait(LIMIT)
         assert more[0].result() == 2

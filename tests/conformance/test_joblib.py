@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 from kubefuture.backends.capabilities import CAPABILITIES
 
 from tests.faults.checkpoint import reach
+from tests.faults.waiting import LIMIT
 
 KINDS = list(CAPABILITIES)
 
@@ -103,7 +104,7 @@ def test_results_come_one_by_one(plan):
     def inputs():
         for x in range(50):
             if x == 40:
-                assert there.wait(30), "the first result is there before the last input is"
+                assert there.wait(LIMIT), "the first result is there before the last input is"
             yield delayed(abs)(-x)
 
     results = Parallel(return_as="generator", batch_size=1)(inputs())
@@ -215,11 +216,11 @@ def test_inputs_that_take_long_to_make_hold_nothing_else_up(pool):
         for x in range(12):
             if x == 10:
                 wanted.set()
-                assert made.wait(30)
+                assert made.wait(LIMIT)
             yield delayed(abs)(-x)
 
     results = Parallel(return_as="generator", batch_size=1)(inputs())
-    assert wanted.wait(30)
+    assert wanted.wait(LIMIT)
     assert kf.map(abs, range(-5, 0)) == [5, 4, 3, 2, 1]
     made.set()
     assert list(results) == list(range(12))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults import processes
 from tests.faults.checkpoint import reach
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 pytestmark = pytest.mark.usefixtures("all_slots_work")
 
@@ -106,7 +106,7 @@ def test_r3_what_an_element_started_ends_with_its_script(pool, checkpoint, tmp_p
     visit = checkpoint.next()
     assert processes.is_alive(int(visit.label))
     visit.go()
-    assert running.wait(30) == 0
+    assert running.wait(LIMIT) == 0
     ends(visit)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.programs import said
+
 HELPERS = """
 import os
 from pathlib import Path
@@ -45,8 +47,8 @@ def run(plan, script, folder):
     """Runs a script on a plan, and returns its output."""
     done = plan.run(script, folder)
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if "using the local cluster" not in line]
-    assert said == [], "a script that went well says nothing of its own"
+    of_its_own = [line for line in said(done.stderr) if "using the local cluster" not in line]
+    assert of_its_own == [], "a script that went well says nothing of its own"
     return done.stdout
 
 

@@ -18,9 +18,10 @@ import kubefuture as kf
 import pytest
 from kubefuture.errors import PoisonError
 
+from tests.conformance.timing import TASK_TIMEOUT
 from tests.faults.checkpoint import reach
 from tests.faults.programs import environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture
@@ -85,15 +86,16 @@ def test_children_and_c_code_are_heard_in_order_and_never_mixed(pool):
     assert relayed(lambda: kf.options(chunk_size=4).map(everybody, range(8))) == (wanted, "")
 
 
-def test_what_an_element_printed_before_its_time_was_up_arrives(pool):
+def test_what_an_element_printed_before_its_time_was_up_arrives(pool, overdue):
     def linger(_):
         print("before")
+        overdue()
         while True:
             time.sleep(0.01)
 
     def call():
         with pytest.raises(TimeoutError):
-            kf.options(task_timeout=0.3).map(linger, [0])
+            kf.options(task_timeout=TASK_TIMEOUT).map(linger, [0])
 
     assert relayed(call) == ("before\n", "")
 
@@ -278,15 +280,18 @@ def test_R19_what_a_slot_logged_and_warned_before_it_died_arrives_and_is_in_the_
     eventually(lambda: printed()[1].count("about to call the library") >= 3, "the lines of each run")
 
 
-def test_what_was_logged_before_an_element_had_to_be_killed_comes_with_its_timeout(pool, all_slots_work):
+def test_what_was_logged_before_an_element_had_to_be_killed_comes_with_its_timeout(
+    pool, overdue, all_slots_work
+):
     def hold(_):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         logging.getLogger("of.the.user").warning("going in")
+        overdue()
         signal.sigwait([signal.SIGUSR1])
 
     def call():
         with pytest.raises(TimeoutError):
-            kf.options(task_timeout=0.3).map(hold, [0])
+            kf.options(task_timeout=TASK_TIMEOUT).map(hold, [0])
 
     assert relayed(call) == ("", "WARNING:of.the.user:going in\n")
 
@@ -350,7 +355,7 @@ print("the program ends")
 
 def test_what_futures_printed_that_nobody_asked_is_shown_when_the_program_ends():
     done = subprocess.run(
-        [sys.executable, "-c", UNASKED], env=environment(), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", UNASKED], env=environment(), capture_output=True, text=True, timeout=LIMIT
     )
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["first", "live", "second", "the program ends"]

@@ -14,6 +14,7 @@ import pytest
 from kubefuture.errors import MissingFileError, PlanError
 
 from tests.faults.programs import environment
+from tests.faults.waiting import LIMIT
 
 PROJECT = """
 import sys
@@ -53,7 +54,7 @@ def test_a_file_of_the_project_is_found_by_programs_and_elements_wherever_they_b
 ):
     done = subprocess.run(
         [sys.executable, project / "analysis" / "script.py", plan_kind],
-        cwd=project / start, env=environment(), capture_output=True, text=True, timeout=120,
+        cwd=project / start, env=environment(), capture_output=True, text=True, timeout=LIMIT,
     )  # fmt: skip
     assert done.stdout == f"{project / 'data' / 'x.csv'}\n", done.stderr
 

@@ -12,7 +12,7 @@ from kubefuture.errors import ClusterError, NotUpError, PlanError
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 def test_plan_returns_the_one_before_which_can_be_put_back(plan):
@@ -40,7 +40,7 @@ def test_the_slots_of_a_plan_end_with_it(pool):
     with kf.plan("local", workers=1):
         eventually(lambda: not set(slots) & set(pool.slots()), "the end of the first plan's slots")
         assert kf.map(abs, [-1]) == [1]
-        assert len(pool.slots()) == 1
+        eventually(lambda: len(pool.slots()) == 1, "the end of slots of earlier plans")
     assert kf.map(abs, [-1]) == [1]
 
 
@@ -132,7 +132,7 @@ def run(folder, program=PROGRAM, **variables):
         env=environment(**variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT,
     )
     return done.stdout.strip(), (done.stderr.strip().splitlines() or [""])[-1]
 

@@ -13,7 +13,7 @@ import kubefuture as kf
 import pytest
 
 from tests.faults.programs import environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 FORKS = """
 import os
@@ -144,7 +144,7 @@ def test_a_callback_that_fails_where_nothing_can_be_printed_ends_nothing_but_its
 
     future = kf.future(abs, -1)
     future.add_done_callback(fails)
-    called.wait(30)
+    called.wait(LIMIT)
     assert kf.map(abs, [-2]) == [2]
 
 
@@ -187,7 +187,7 @@ def test_a_program_may_have_closed_its_terminal(pool, tmp_path, closed):
         shell=True,
         cwd=tmp_path,
         env=environment(**pool.environment),
-        timeout=60,
+        timeout=LIMIT,
         check=False,
     )
     assert ended.returncode == 0

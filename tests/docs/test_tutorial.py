@@ -54,7 +54,7 @@ class Reader:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
         )
         told = f"{block.place}\n--- stdout\n{self.done.stdout}\n--- stderr\n{self.done.stderr}"
         assert (self.done.returncode != 0) == (block.title == "This one fails"), told

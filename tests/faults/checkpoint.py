@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 from .waiting import LIMIT
@@ -112,9 +113,11 @@ class Checkpoint:
         def wave_through() -> None:
             while True:
                 try:
-                    Visit(self._listener.accept()[0]).go()
-                except (OSError, ValueError):
+                    link = self._listener.accept()[0]
+                except OSError:
                     return
+                with link, suppress(OSError, ValueError):  # one that has left already
+                    Visit(link).go()
 
         self._listener.settimeout(None)
         self._opened = threading.Thread(target=wave_through, daemon=True)

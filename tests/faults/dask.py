@@ -78,7 +78,7 @@ class DaskCluster:
         number = len(self.workers) if number is None else number
         self.workers[number] = self.program(
             f"worker-{number}", "dask_supervisor", "--scheduler", f"127.0.0.1:{self.port}", "--host", "127.0.0.1",
-            "--port", "0", "--name", f"worker-{number}", "--folder", str(self.folder), "--drain-seconds", "30", *more,
+            "--port", "0", "--name", f"worker-{number}", "--folder", str(self.folder), "--drain-seconds", "600", *more,
         )  # fmt: skip
         return number
 

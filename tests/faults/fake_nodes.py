@@ -84,5 +84,5 @@ def pull_on_every_node(image: str) -> None:
         }
         run("apply", "--filename", "-", given=json.dumps(pod))
     for name in names:
-        run("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=90s")
+        run("wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{name}", "--timeout=240s")
     run("delete", "pod", *names, "--grace-period=0", "--force")

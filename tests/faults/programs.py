@@ -31,6 +31,11 @@ def environment(**changes: str) -> dict[str, str]:
     return {**base, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **changes}
 
 
+def said(stderr: str) -> list[str]:
+    """The lines that a program has said, without that its slots are late: a busy machine needs long to start them."""
+    return [line for line in stderr.splitlines() if "no slot is connected, waiting:" not in line]
+
+
 class Program:
     """One of our daemons.
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-LIMIT = 30.0
+LIMIT = 240.0
 """Seconds after which what a test waits for is not going to happen."""
 
 _LOOK_AGAIN = 0.005

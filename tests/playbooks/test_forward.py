@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,9 +11,12 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+from kubefuture.keeper import life
+from kubefuture.keeper.places import Places
 from kubefuture.project.folder import Project
 
 from tests.project import kit
@@ -47,6 +51,17 @@ def answers(address: str, path: str = "") -> bool:
         return False
 
 
+def listener_that_can_be_reopened() -> socket.socket:
+    """Listens at a port that stays free when it is closed: the kernel gives none of these to who asks for any."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(first // 2, first), 100):
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:
+            continue
+    raise AssertionError(f"no port below {first} is free")
+
+
 def scheduler_of(study: Project) -> int:
     status = kit.kubefuture(study, "status").stdout
     return int(status.partition("scheduler is process ")[2].split()[0])
@@ -60,13 +75,18 @@ def test_it_leads_to_the_page_until_ctrl_c_and_heals_itself(study):
         again = kit.kubefuture(study, "forward").stdout
         assert "runs already" in again and address in again
 
-        os.kill(scheduler_of(study), signal.SIGKILL)
+        scheduler, keeper = scheduler_of(study), life.holder(Places.of(study).life)
+        # Stopped, the keeper starts no other scheduler before it was noticed that this one is gone.
+        os.kill(keeper, signal.SIGSTOP)
+        os.kill(scheduler, signal.SIGKILL)
         kit.wait_until(lambda: not answers(address), "the scheduler is gone")
+        assert any("It is tried again and again." in line for line in process.stdout)
+        os.kill(keeper, signal.SIGCONT)
         kit.wait_until(lambda: answers(address), "the page is back at the same address")
 
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
         assert said.endswith("Closed.\n") and "open again" in said
     assert address not in kit.kubefuture(study, "status").stdout
 
@@ -76,13 +96,13 @@ def test_make_down_ends_it(study):
     with forward(study) as (process, address):
         kit.wait_until(lambda: answers(address), "the page answers")
         assert "Nothing is left" in kit.kubefuture(study, "down").stdout
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
         assert "`make down` has ended" in process.stdout.read()
 
 
 def test_a_port_that_is_taken_is_said_and_another_one_is_found_where_none_was_asked_for(study):
     kit.kubefuture(study, "up")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with listener_that_can_be_reopened() as taken:
         port = taken.getsockname()[1]
         sentence = kit.one_sentence(kit.kubefuture(study, "forward", "--port", str(port), status=1))
         assert f"Port {port} of this machine is used by another program" in sentence and "PORT=" in sentence

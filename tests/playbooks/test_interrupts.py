@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from kubefuture.keeper.daemon import PROJECT_VARIABLE
 
+from tests.playbooks import gates
 from tests.playbooks.conftest import pids
 from tests.project import kit
 
@@ -21,7 +23,8 @@ def interrupt(project, command, title, program=""):
         project: The project.
         command: up or down.
         title: The task's name.
-        program: What has to run then, too, as part of a command line.
+        program: What has to run then, too, as part of a command line. Some live so shortly that they may be missed;
+            then the command has to end well.
     """
     with subprocess.Popen(
         [sys.executable, "-I", "-m", "kubefuture", command],
@@ -38,29 +41,40 @@ def interrupt(project, command, title, program=""):
         else:
             raise AssertionError(f"it never said {title!r}")
         if program:
-            kit.wait_until(lambda: any(program in line for _, line in commands(project)), program, 300)
-        # As a terminal does: to all of its group.
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+            kit.wait_until(
+                lambda: any(program in line for _, line in commands(project)) or process.poll() is not None,
+                program,
+                300,
+            )
+        interrupted = process.returncode is None
+        if interrupted:
+            # As a terminal does: to all of its group.
+            os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=300)
     assert "Traceback" not in err
     # A step that had just ended needs no interruption.
-    assert process.returncode in (0, 130 if command == "up" else 4)
+    assert process.returncode == 0 or (interrupted and process.returncode == (130 if command == "up" else 4))
     assert bool(err) is bool(process.returncode)
     return err
 
 
 def commands(project):
     """The commands of the project's own that run now: the processes in its folder that no keeper started."""
+    of_keeper = f"{PROJECT_VARIABLE}={project.folder}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and os.readlink(entry / "cwd") == str(project.folder):
-                found.append(
-                    (int(entry.name), (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-                )
+            if not entry.name.isdigit() or os.readlink(entry / "cwd") != str(project.folder):
+                continue
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            # Looked at together with the rest: a program of the keeper's that ends meanwhile is no command.
+            environment = (entry / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-    return [one for one in found if one[0] not in pids(project) and one[0] != os.getpid()]
+        # One without any environment is about to be gone.
+        if environment != [b""] and of_keeper not in environment:
+            found.append((int(entry.name), line))
+    return [one for one in found if one[0] != os.getpid()]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +101,12 @@ def test_ctrl_c_in_any_step_of_up_leaves_no_step_behind_and_the_next_up_works(st
 def test_an_up_that_is_ended_from_outside_takes_its_step_with_it(study, number):
     study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
     command = [sys.executable, "-I", "-m", "kubefuture", "up"]
-    with subprocess.Popen(command, cwd=study.folder, env=kit.clean_environment()) as process:
-        kit.wait_until(lambda: any("environment" in line for _, line in commands(study)), "the step")
+    gate = gates.Index()
+    environment = kit.clean_environment(**gate.variables)
+    with subprocess.Popen(command, cwd=study.folder, env=environment) as process, gate:
+        gate.wait()
         process.send_signal(number)
+        process.wait()
     assert process.returncode == 128 + number
     assert commands(study) == [] and pids(study) == set()
 
@@ -98,34 +115,26 @@ def test_ctrl_c_lets_a_step_that_hangs_end_in_the_end(study):
     study.state.mkdir(exist_ok=True)
     study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
     command = [sys.executable, "-I", "-m", "kubefuture", "up"]
-    with subprocess.Popen(
-        command,
-        cwd=study.folder,
-        env=kit.clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    ) as process:
-        steps = []
-
-        def stopped():
-            steps[:] = [
-                pid for pid, line in commands(study) if " environment" in line and "-c" not in line.split()
-            ]
-            try:
-                for step in steps:
-                    os.kill(step, signal.SIGSTOP)
-            except ProcessLookupError:
-                return False
-            return steps
-
-        kit.wait_until(stopped, "the step")
-        [step] = steps
+    gate = gates.Index()
+    with (
+        subprocess.Popen(
+            command,
+            cwd=study.folder,
+            env=kit.clean_environment(**gate.variables),
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        ) as process,
+        gate,
+    ):
+        gate.wait()
+        [step] = [pid for pid, line in commands(study) if line.endswith(" kubefuture environment ")]
+        os.kill(step, signal.SIGSTOP)
         # Again and again, as people do.
         kit.wait_until(
             lambda: not Path("/proc", str(step)).exists() or os.killpg(process.pid, signal.SIGINT), "its end"
         )
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
     assert process.returncode == 130 and "Interrupted." in err
     assert commands(study) == []
 

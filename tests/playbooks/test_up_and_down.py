@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -17,6 +16,7 @@ from kubefuture.keeper import life
 from kubefuture.keeper.places import Places
 from kubefuture.project.folder import Project
 
+from tests.playbooks import gates
 from tests.playbooks.conftest import pids
 from tests.project import kit
 
@@ -32,7 +32,9 @@ def test_up_says_where_they_are_and_what_comes_next_and_down_what_it_looked_at(s
     assert "2 workers are up on this machine (a study é)." in up.stdout
     assert "Next: make run" in up.stdout
     assert up.stderr == ""
-    assert len(up.stdout.splitlines()) < 12
+    # Those that say that a step takes long are not counted: a busy machine has more of them.
+    said = [line for line in up.stdout.splitlines() if not re.match(r"  \.\.\. \d+ s", line)]
+    assert len(said) < 12
     # Keeper, scheduler, worker and two slots.
     assert len(pids(study)) == 5
     assert recorded(study) == ["local.yaml"]
@@ -273,18 +275,17 @@ def test_packages_that_change_reach_the_workers(study, installed):
 
 def test_two_ups_at_once_one_works_and_the_other_says_so(study):
     command = [sys.executable, "-I", "-m", "kubefuture", "up"]
-    both = [
-        subprocess.Popen(command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ended = [(*process.communicate(), process.returncode) for process in both]
-    assert sorted(code for _, _, code in ended) == [0, 1]
-    [complaint] = [err for _, err, code in ended if code]
-    assert "`make up` (process" in complaint
+    gate = gates.Ansible(study)
+    with subprocess.Popen(command, cwd=study.folder, env=kit.clean_environment()) as first, gate:
+        gate.wait()
+        complaint = kit.one_sentence(kit.kubefuture(study, "up", status=1))
+        assert f"`make up` (process {first.pid})" in complaint
+    assert first.returncode == 0
     assert len(pids(study)) == 5
 
 
 def test_ctrl_c_leaves_something_that_down_can_end(study):
+    gates.worker_that_is_never_ready(study)
     command = [sys.executable, "-I", "-m", "kubefuture", "up"]
     with subprocess.Popen(
         command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
@@ -299,15 +300,28 @@ def test_ctrl_c_leaves_something_that_down_can_end(study):
     assert pids(study) == set()
 
 
-def test_ctrl_c_while_ansible_is_loaded_is_calm(study):
+def test_ctrl_c_while_ansible_is_loaded_is_calm(study, tmp_path):
     command = [sys.executable, "-I", "-m", "kubefuture", "up"]
-    with subprocess.Popen(
-        command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
-    ) as process:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        kit.wait_until(lambda: not children.exists() or children.read_text(), "Ansible")
-        time.sleep(0.3)
+    gate = gates.Ansible(study)
+    files = tmp_path / "files"
+    files.mkdir()
+    with (
+        subprocess.Popen(
+            command,
+            cwd=study.folder,
+            env=kit.clean_environment(TMPDIR=str(files)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        ) as process,
+        gate,
+    ):
+        gate.wait()
         os.killpg(process.pid, signal.SIGINT)
+        # It has noticed, so that Ansible, which goes on now, finds that there is nothing to do.
+        kit.wait_until(lambda: list(files.glob("*/changes.stop")), "the note that says stop")
+        gate.open()
         _, err = process.communicate()
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("Interrupted.")

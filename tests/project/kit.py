@@ -146,7 +146,7 @@ def fill(folder: Path) -> None:
                 continue
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 240.0) -> None:
     """Waits for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():

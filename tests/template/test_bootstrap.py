@@ -193,7 +193,7 @@ def test_two_at_once_set_up_only_once(rendered, tmp_path):
         subprocess.Popen(command, cwd=folder, env=kit.environment(), stdout=subprocess.PIPE, text=True)
         for _ in "12"
     ]
-    said = [process.communicate(timeout=240)[0] for process in both]
+    said = [process.communicate(timeout=600)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(text.count("Setting up") for text in said) == [0, 1]
 

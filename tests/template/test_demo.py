@@ -18,8 +18,6 @@ def checkout(repository, tmp_path):
         kit.make(tmp_path / "checkout" / "build" / "demo", "down", status=None)
 
 
-# Two whole demos: minutes on a slow and busy machine.
-@pytest.mark.timeout(900)
 def test_the_demo_can_be_repeated_and_keeps_the_status_of_a_run_that_failed(checkout):
     # Not committed, and in the demo all the same.
     with open(checkout / "template" / "README.md.jinja", "a") as file:
