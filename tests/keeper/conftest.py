@@ -14,6 +14,7 @@ from kubefuture.keeper.programs import Plan, Program
 from kubefuture.keeper.start import Started, start
 from kubefuture.keeper.stop import stop
 
+from tests.faults.waiting import LIMIT
 from tests.project import kit
 
 STANDIN = Path(__file__).with_name("standin.py")
@@ -26,7 +27,7 @@ class Study:
     places: Places
 
     def plan(
-        self, *behaviours: str, digest: str = "one", start_limit: float = 30.0, **environment: str
+        self, *behaviours: str, digest: str = "one", start_limit: float = LIMIT, **environment: str
     ) -> Plan:
         """A plan for stand-ins called a, b, ..."""
         programs = tuple(

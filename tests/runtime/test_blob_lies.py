@@ -31,7 +31,7 @@ from kubefuture.protocol.messages import (
 
 from tests import needs
 from tests.faults.raw import RawPeer, raw_hello
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.runtime.links import SIZE, FarCluster, far
 
 __all__ = ["far"]
@@ -91,7 +91,7 @@ def test_R31_who_breaks_the_rules_of_blobs_is_put_out_and_named_and_nobody_else_
 def test_R16_what_nobody_asked_for_and_what_nobody_has_changes_nothing(far):
     array = numbers()
     future = kf.future(lambda: float(array.sum()))
-    assert future.result(30) == float(array.sum())
+    assert future.result(LIMIT) == float(array.sum())
     eventually(lambda: not far.parts(), "the draft has got its name")
     digest = bytes.fromhex(far.files(far.scheduler_blobs)[0].name)
     with liar(far, "client") as client, liar(far, "worker") as worker:
@@ -126,7 +126,7 @@ def test_R26_wrong_bytes_end_their_sender_and_who_has_the_right_ones_is_served(f
         parts = range(wanted.start, wanted.stop, 1 << 17)
         peer.say(*(BlobPart(blob.digest, start, bytes(min(1 << 17, SIZE - start))) for start in parts))
         peer.hung_up()
-        assert future.result(30) == float(array.sum())
+        assert future.result(LIMIT) == float(array.sum())
     assert "the bytes of a blob are not those of its name" in far.scheduler.text()
 
 
@@ -141,7 +141,7 @@ def test_R26_a_wrong_length_for_anothers_blob_costs_that_one_nothing(far):
         eventually(lambda: far.status().running == 1, "the honest one's lease")
         peer.say(BlobPart(digest, 0, b"12345"))
         peer.hung_up()
-        assert future.result(30) == float(array.sum())
+        assert future.result(LIMIT) == float(array.sum())
 
 
 def memory(pid: int) -> int:
@@ -250,4 +250,4 @@ def test_R26_the_reading_of_a_blob_that_is_cut_off_by_a_lie_goes_on_with_another
         peer.say(BlobPart(digest, 0, bytes(1000)))
         future = kf.future(lambda: float(array.sum()))
         eventually(lambda: far.status().running == 1, "the honest one's lease")
-    assert future.result(30) == float(array.sum())
+    assert future.result(LIMIT) == float(array.sum())

@@ -14,7 +14,7 @@ import pytest
 from kubefuture.core.blobs import BlobError
 from kubefuture.errors import NamedMapError
 
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.runtime.links import CLIENT, SIZE, FarCluster, far, stopped
 
 __all__ = ["far"]
@@ -56,7 +56,7 @@ def test_R5_a_map_with_large_data_outlives_its_client_the_scheduler_and_the_work
     text = CLIENT.replace('blobs.this_machine = lambda: ""\n', "") if near else CLIENT
     client = program(far, text + LEAVE, checkpoint.port)
     visits = checkpoint.take(2)
-    client.communicate(timeout=30)
+    client.communicate(timeout=LIMIT)
     assert client.returncode == 0, "it left"
     far.kill_worker()
     far.kill_scheduler()
@@ -93,7 +93,7 @@ def test_R6_a_map_is_not_accepted_before_its_data_is_on_disk(far):
     ):
         kf.attach("half")
     far.to_client.go_on()
-    thread.join(60)
+    thread.join(LIMIT)
     assert outcome == [[0.0, 1.0, 2.0, 3.0, 4.0]]
     (file,) = far.files(far.scheduler_blobs)
     assert file.stat().st_size == SIZE
@@ -124,7 +124,7 @@ def test_R5_a_run_that_is_started_anew_goes_on_with_data_that_the_first_one_neve
     far.start_scheduler()
     second = program(far, CLIENT + GROW, checkpoint.port, **run)
     checkpoint.next().go()
-    said, _ = second.communicate(timeout=60)
+    said, _ = second.communicate(timeout=LIMIT)
     assert said.strip() == str([number + 1.0 for number in range(6)])
     assert kf.attach("run-1/1") == [number + 1.0 for number in range(6)]
     kf.forget("run-1/1")
@@ -133,7 +133,7 @@ def test_R5_a_run_that_is_started_anew_goes_on_with_data_that_the_first_one_neve
 def test_R26_data_that_was_damaged_on_disk_and_that_nobody_has_any_more_is_a_clear_error(far, checkpoint):
     client = program(far, CLIENT + LEAVE, checkpoint.port)
     visits = checkpoint.take(2)
-    client.communicate(timeout=30)
+    client.communicate(timeout=LIMIT)
     far.kill_worker()
     del visits
     for file in far.files(far.scheduler_blobs):

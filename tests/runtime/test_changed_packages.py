@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_R12_what_runs_when_packages_change_is_handed_over_and_nothing_runs_twic
         cluster.start_worker()
         for visit in visits:
             visit.go()
-        thread.join(60)
-        old.process.wait(60)
+        thread.join(LIMIT)
+        old.process.wait(LIMIT)
         assert old.process.returncode == 0, old.text()
         assert outcome == [[(index, "a" if index < 2 else "b", True) for index in range(8)]]
         assert not checkpoint.anybody, "nothing ran twice"
@@ -84,6 +84,6 @@ def test_R12_a_worker_that_has_nothing_to_hand_over_is_refused(two_environments,
         assert (
             "requirements.lock bbbbbbbbbbbb here and aaaaaaaaaaaa on the cluster" in cluster.worker.answer()
         )
-        assert cluster.worker.process.wait(30) == 1
+        assert cluster.worker.process.wait(LIMIT) == 1
     finally:
         cluster.close()

@@ -17,6 +17,7 @@ from kubefuture.errors import LoginError, NotUpError
 
 from tests import needs
 from tests.faults.programs import SOURCE, environment
+from tests.faults.waiting import LIMIT
 
 CONNECTION = Connection("study", "local", "unix:/tmp/socket", "ab" * 32)
 
@@ -112,7 +113,7 @@ def test_somebody_elses_file_is_refused(path, monkeypatch):
 def test_it_is_refused_to_a_real_other_user():
     needs.command("setpriv", "to be another user")
     become = ["setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-c"]
-    if subprocess.run([*become, ""], capture_output=True, timeout=60).returncode:
+    if subprocess.run([*become, ""], capture_output=True, timeout=LIMIT).returncode:
         pytest.skip("this Python is root's alone")
     folder = Path(tempfile.mkdtemp(prefix="kubefuture-test-"))
     package = shutil.copytree(SOURCE, folder / "src")
@@ -125,7 +126,7 @@ def test_it_is_refused_to_a_real_other_user():
             env=environment(PYTHONPATH=str(package)),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LIMIT,
         )
     finally:
         shutil.rmtree(folder)

@@ -34,7 +34,7 @@ from tests.faults import fake_kubectl, processes
 from tests.faults.checkpoint import Checkpoint, reach
 from tests.faults.dask import DaskCluster
 from tests.faults.programs import environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,8 @@ def test_its_connection_file_makes_it_the_plan_of_a_script_that_chooses_none_or_
         done = subprocess.run(
             [sys.executable, "-c", program, *chosen],
             env=environment(KUBEFUTURE_CONNECTION=str(cluster.connection)),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+            capture_output=True, text=True, timeout=LIMIT,
+        )  # fmt: skip
         assert done.stdout == f"dask 2 {expected}\n", done.stderr
         assert "using Dask on the existing cluster of project study, 2 workers" in done.stderr
         assert "distributed" not in done.stderr
@@ -104,8 +102,6 @@ def test_r32_the_key_comes_back_from_a_private_file_and_is_in_no_command_line(cl
 
 
 def refused(address: str, security: object) -> None:
-    from distributed import Client
-
     with pytest.raises(OSError, match=r"TLS|TCP|Timed out"):
         Client(address, security=security, set_as_default=False, timeout=5)
 
@@ -175,7 +171,7 @@ def test_r17_a_worker_that_is_told_to_go_finishes_what_it_runs_and_gives_back_th
         first.go("on")
         assert list(results) == [(i, "on") for i in range(12)]
     assert sorted(map(int, ran)) == list(range(12)), "each once"
-    assert cluster.workers[leaving].wait(30) == 0
+    assert cluster.workers[leaving].wait(LIMIT) == 0
 
 
 def test_a_worker_process_that_dies_is_started_again_and_costs_no_result(cluster):
@@ -185,7 +181,7 @@ def test_a_worker_process_that_dies_is_started_again_and_costs_no_result(cluster
         killed = next(number for number in (0, 1) if cluster.process_of(number) == visit.pid)
         visit.kill()
         checkpoint.next().go("again")
-        assert future.result(30) == "again"
+        assert future.result(LIMIT) == "again"
     told = "has ended by signal 9; another one is started"
     eventually(lambda: told in cluster.log(f"worker-{killed}"), f"the line: {told}")
     assert cluster.workers[killed].poll() is None
@@ -199,7 +195,7 @@ def test_a_scheduler_that_is_started_anew_costs_no_result(cluster):
         cluster.scheduler.wait()
         cluster.start_scheduler()
         checkpoint.next().go("again")
-        assert future.result(30) == "again"
+        assert future.result(LIMIT) == "again"
         before.go("too late")
         assert kf.map(abs, [-1]) == [1]
 
@@ -213,7 +209,7 @@ def test_r12_a_worker_with_other_packages_that_comes_later_ends_the_work_with_a_
         wrong = "numpy 2.0 here and 2.1 on the cluster"
         monkeypatch.setattr("kubefuture.backends.dask_client.differences", lambda own, other: wrong)
         cluster.tell_to_go(0)
-        cluster.workers[0].wait(30)
+        cluster.workers[0].wait(LIMIT)
         cluster.start_worker(number=0)
         cluster.wait_for("worker-0")
         with pytest.raises(VersionError, match=r"do not fit together: numpy .*make run"):
@@ -224,13 +220,14 @@ def test_r12_a_worker_with_other_packages_that_comes_later_ends_the_work_with_a_
 
 def test_workers_that_can_never_begin_end_their_container(cluster):
     number = cluster.start_worker("--folder", "/dev/null/nowhere", number=7)
-    assert cluster.workers.pop(number).wait(60) == 1
+    assert cluster.workers.pop(number).wait(LIMIT) == 1
     assert "3 worker processes have ended before they were ready" in cluster.log("worker-7")
 
 
 @pytest.fixture
 def far(cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The connection file of the same cluster, to which only a forward leads."""
+    monkeypatch.setattr(tunnel, "OPEN_SECONDS", LIMIT)
     folder = fake_kubectl.put(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_KUBECTL_TARGET", f"127.0.0.1:{cluster.port}")
@@ -267,7 +264,7 @@ def test_a_forward_that_dies_costs_only_time(far, port, monkeypatch):
         os.kill(before, signal.SIGKILL)
         checkpoint.next().go("again")
         cut_off.go("too late")
-        assert future.result(30) == "again"
+        assert future.result(LIMIT) == "again"
         assert kf.map(abs, range(4)) == [0, 1, 2, 3]
         assert (Connection.load(far).opened() == at) == (port == "the same")
 
@@ -287,7 +284,7 @@ def test_a_reconnection_of_dasks_own_that_fails_for_ever_is_not_waited_for(far, 
         os.kill(forwards(far)[0], signal.SIGKILL)
         checkpoint.next().go("again")
         cut_off.go("too late")
-        assert future.result(30) == "again"
+        assert future.result(LIMIT) == "again"
     gc.collect()
     assert "Traceback" not in capfd.readouterr().err
 
@@ -304,7 +301,7 @@ def test_a_forward_that_leads_to_nobody_without_an_end_costs_only_time(far, monk
         visit.go("again")
         checkpoint.open()  # on a busy machine the way may have been taken for a silent one once more
         cut_off.go("too late")
-        assert future.result(60) in ("again", "")
+        assert future.result(LIMIT) in ("again", "")
 
 
 def test_what_waits_for_an_answer_by_a_lost_connection_stops_nothing(far, monkeypatch):
@@ -314,7 +311,7 @@ def test_what_waits_for_an_answer_by_a_lost_connection_stops_nothing(far, monkey
     def stuck(self: Client, futures: list[object]) -> object:
         if futures and not stuck_at:
             stuck_at.append(self)
-            release.wait(60)
+            release.wait(LIMIT)
             raise OSError("nobody reads that any more")
         return gather(self, futures)
 
@@ -325,7 +322,7 @@ def test_what_waits_for_an_answer_by_a_lost_connection_stops_nothing(far, monkey
             future = kf.future(abs, -7)
             eventually(lambda: stuck_at, "an answer is being fetched")
             os.kill(forwards(far)[0], signal.SIGKILL)
-            assert future.result(30) == 7
+            assert future.result(LIMIT) == 7
     finally:
         release.set()
 
@@ -340,7 +337,7 @@ def test_a_program_whose_cluster_was_taken_down_ends_with_a_sentence(far, monkey
         os.kill(forwards(far)[0], signal.SIGKILL)
         try:
             with pytest.raises(NoAnswerError, match="as by `make down`"):
-                future.result(30)
+                future.result(LIMIT)
         finally:
             cut_off.go("nobody waits")
             replace_private(far, content.decode())
@@ -380,7 +377,7 @@ threading.Thread(target=later).start()
 def test_a_thread_that_outlives_the_main_one_gets_its_results_and_the_program_ends(cluster):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(cluster.connection)],
-        env=environment(), capture_output=True, text=True, timeout=60,
+        env=environment(), capture_output=True, text=True, timeout=LIMIT,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "[4, 3, 2, 1]\n"), done.stderr
     assert "Traceback" not in done.stderr and "ERROR" not in done.stderr
@@ -397,6 +394,6 @@ def test_forks_of_a_program_do_not_get_each_others_results(cluster):
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(cluster.connection)],
-        env=environment(), capture_output=True, text=True, timeout=60,
+        env=environment(), capture_output=True, text=True, timeout=LIMIT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

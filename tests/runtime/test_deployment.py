@@ -14,7 +14,7 @@ from kubefuture.protocol.messages import WorkerStatus
 from kubefuture.scheduler import deployment
 from kubefuture.scheduler.deployment import Deployment
 
-from tests.project.kit import wait_until
+from tests.faults.waiting import LIMIT, eventually
 
 SCALE = "/apis/apps/v1/namespaces/space/deployments/study-worker/scale"
 POD = "/api/v1/namespaces/space/pods/"
@@ -88,6 +88,8 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(deployment, "_PAUSES", (0.01,))
+    monkeypatch.setattr(deployment, "_LOOK_SECONDS", LIMIT)
+    monkeypatch.setattr(Deployment._request, "__defaults__", (None, LIMIT))
     (tmp_path / "token").write_text("account-token\n")
     (tmp_path / "ca.crt").write_text(make_certificate()[0])
     return tmp_path
@@ -117,7 +119,7 @@ def test_fewer_workers_are_ordered_and_the_idle_ones_go_first(api, account):
     api.gone.add("left")
     there = [worker("busy", 1), worker("left", 0), worker("idle", 0), worker("idle-too", 0)]
     workers(api, account, []).scale(1, there)
-    wait_until(lambda: api.replicas == 1, "it is ordered")
+    eventually(lambda: api.replicas == 1, "it is ordered")
     assert api.marked == ["idle", "idle-too"]
 
 
@@ -125,5 +127,5 @@ def test_an_order_is_given_again_until_it_arrives_unless_there_is_a_newer_one(ap
     api.failures, log = 3, []
     ordered = workers(api, account, log)
     ordered.scale(7, [])
-    wait_until(lambda: api.replicas == 7, "it is ordered")
+    eventually(lambda: api.replicas == 7, "it is ordered")
     assert len(log) == 3 and "cannot be changed to 7: answered with 503" in log[0]

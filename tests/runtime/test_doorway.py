@@ -14,14 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from kubefuture.core import doorway
+from kubefuture.core import doorway, tunnel
 from kubefuture.core.doorway import VISITORS, Doorway
 from kubefuture.core.route import Route
 from kubefuture.core.ways import ClusterWay, SocketWay
 from kubefuture.errors import NoAnswerError
 
 from tests.faults import fake_kubectl, processes
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 class Site:
@@ -75,7 +75,7 @@ class Door:
         return not self._thread.is_alive()
 
     def get(self, path: str = "/") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
         connection.request("GET", path)
         answer = connection.getresponse()
         told = answer.status, answer.read().decode()
@@ -92,7 +92,7 @@ class Door:
 
     def close(self) -> None:
         self.over = True
-        self._thread.join(20)
+        self._thread.join(LIMIT)
         self._loop.close()
 
 
@@ -100,7 +100,9 @@ class Door:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorway, "_PAUSES", (0.01,))
     monkeypatch.setattr(doorway, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(doorway, "ANSWER_SECONDS", 2.0)
+    # A busy machine may stand still for a while. Only the test of a forward that hangs is to see that time pass.
+    monkeypatch.setattr(doorway, "ANSWER_SECONDS", LIMIT)
+    monkeypatch.setattr(tunnel, "OPEN_SECONDS", LIMIT)
 
 
 @pytest.fixture
@@ -152,14 +154,27 @@ def test_a_forward_that_dies_is_opened_anew_at_the_same_address(door, kubectl):
     assert "tried again" in door.said[0] and "open again" in door.said[1]
 
 
-def test_a_forward_that_hangs_is_noticed_and_ended(door, kubectl):
+def test_a_forward_that_hangs_is_noticed_and_ended(door, kubectl, monkeypatch):
+    monkeypatch.setattr(doorway, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(
+        tunnel, "OPEN_SECONDS", 15.0
+    )  # one that is stopped while it opens is tried again, too
     door.opens()
-    [before] = forwards(kubectl)
-    os.kill(before, signal.SIGSTOP)
-    eventually(lambda: forwards(kubectl) not in ([], [before]), "another forward")
+    stopped: list[int] = []
+
+    def stop() -> bool:
+        """On a busy machine one may have been taken for one that hangs, and another one be there by now."""
+        for pid in forwards(kubectl):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+        return bool(stopped)
+
+    eventually(stop, "a forward that hangs")
+    eventually(lambda: set(forwards(kubectl)) - set(stopped), "another forward")
     door.opens()
-    assert "nobody answers within 2 s" in door.said[0]
-    assert not processes.is_alive(before)
+    assert any("nobody answers within 2 s" in words for words in door.said)
+    eventually(lambda: not any(map(processes.is_alive, stopped)), "the end of the one that hangs")
 
 
 def test_what_keeps_it_closed_is_said_once_and_shown_to_browsers(door, kubectl, site, monkeypatch):
@@ -199,8 +214,8 @@ def test_it_closes_when_there_is_nothing_to_lead_to(door):
 
 def test_no_more_visitors_than_there_may_be(door):
     door.opens()
-    held = [socket.create_connection(("127.0.0.1", door.port), 20) for _ in range(VISITORS)]
-    with socket.create_connection(("127.0.0.1", door.port), 20) as late:
+    held = [socket.create_connection(("127.0.0.1", door.port), LIMIT) for _ in range(VISITORS)]
+    with socket.create_connection(("127.0.0.1", door.port), LIMIT) as late:
         late.sendall(b"GET / HTTP/1.0\r\n\r\n")
         with suppress(ConnectionResetError):
             assert late.recv(1) == b""

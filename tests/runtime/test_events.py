@@ -20,7 +20,7 @@ from kubefuture.project.errors import ProjectError
 from kubefuture.scheduler.diary import MOST_LINES, Diary
 
 from tests.faults.checkpoint import reach
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.runtime.driver import bring_up
 
 keys = st.sampled_from(["session", "call", "reason", "element", "brought_along"])
@@ -59,7 +59,7 @@ def test_the_life_of_a_map_is_told_in_order(on_cluster, checkpoint):
     on_cluster.kill_scheduler()
     on_cluster.start_scheduler()
     visit.go("on")
-    thread.join(60)
+    thread.join(LIMIT)
     kf.forget("life")
     eventually(lambda: "map-forgotten" in on_cluster.scheduler.text(), "the last line")
     happened = told(on_cluster, "life")

@@ -13,9 +13,9 @@ from kubefuture.core.identity import hello
 from kubefuture.core.settings import LEASE_SECONDS
 from kubefuture.scheduler.expecting import Expected
 
+from tests.faults.changed import Changed
 from tests.faults.checkpoint import reach
-from tests.faults.programs import Cluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture
@@ -72,9 +72,15 @@ def test_a_damaged_record_means_that_nobody_is_expected(tmp_path, content):
     assert not Expected(path, 0.0, print).waits(0.0)
 
 
+PATIENT = """
+from kubefuture.scheduler import expecting
+expecting.LEASE_SECONDS = 1200.0
+"""
+
+
 def test_R7_another_worker_does_not_get_what_a_late_one_runs(checkpoint):
-    """Two workers, of which one is late: what it runs is not leased to the other."""
-    with Cluster(1) as cluster, kf.plan("cluster", connection=cluster.connection):
+    """Two workers, of which one is late, but not too late: what it runs is not leased to the other."""
+    with Changed(PATIENT, slots=1) as cluster, kf.plan("cluster", connection=cluster.connection):
         port, outcome = checkpoint.port, []
         thread = threading.Thread(target=lambda: outcome.append(kf.map(lambda i: reach(port, i), range(1))))
         thread.start()
@@ -88,6 +94,6 @@ def test_R7_another_worker_does_not_get_what_a_late_one_runs(checkpoint):
         assert not checkpoint.anybody
         os.kill(cluster.worker.pid, 18)
         visit.go("once")
-        thread.join(60)
+        thread.join(LIMIT)
         assert outcome == [["once"]] and not checkpoint.anybody
         other.close()

@@ -11,6 +11,7 @@ import time
 import kubefuture as kf
 import pytest
 from kubefuture.core.events import parse
+from kubefuture.core.files import replace_text
 from kubefuture.scheduler.lease_numbers import first_lease
 from kubefuture.scheduler.wall_clock import WallClock
 
@@ -43,8 +44,8 @@ class WrongClock(Cluster):
         self.set(0.0)
 
     def set(self, seconds: float) -> None:
-        """Sets the clock, so many seconds from the true time."""
-        self._offset.write_text(str(seconds))
+        """Sets the clock, so many seconds from the true time; programs read the file at any moment."""
+        replace_text(self._offset, str(seconds))
 
     def program(self, role: str, *arguments: str, **changes: str) -> Program:
         """Starts a program without waiting for what it says."""

@@ -11,17 +11,21 @@ import threading
 import kubefuture as kf
 import pytest
 from kubefuture.api.plan import current_plan
+from kubefuture.core import link
 from kubefuture.errors import StartError
 
 from tests.faults import processes
 from tests.faults.descriptors import few_descriptors, no_descriptors, open_descriptors
 from tests.faults.programs import Cluster, environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 SENTENCE = r"Too many open files: this process needs 32 more.*ulimit -n 4096"
 
 
-def test_R23_a_scheduler_without_descriptors_serves_those_it_has_and_takes_others_later(on_cluster):
+def test_R23_a_scheduler_without_descriptors_serves_those_it_has_and_takes_others_later(
+    on_cluster, monkeypatch
+):
+    monkeypatch.setattr(link, "LOGIN_SECONDS", 1200.0)  # it waits while all else is done
     assert kf.map(abs, [-1]) == [1]
     found = []
     stranger = threading.Thread(target=lambda: found.append(on_cluster.status()))
@@ -33,7 +37,7 @@ def test_R23_a_scheduler_without_descriptors_serves_those_it_has_and_takes_other
         kf.scale(3)
         assert "cannot be recorded" in on_cluster.scheduler.text()
         assert not found
-    stranger.join(30)
+    stranger.join(LIMIT)
     assert found[0].wanted_slots == 3 and kf.attach("named") == [2]
 
 
@@ -93,7 +97,7 @@ def test_R23_a_plan_whose_slots_need_more_descriptors_says_why_it_waits_and_goes
             waiting.start()
             eventually(lambda: "Too many open files" in backend.why_no_slots, "the reason that is said")
             assert not done
-        waiting.join(30)
+        waiting.join(LIMIT)
         assert done == [[1, 2]]
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests import needs
 from tests.faults.checkpoint import reach
 from tests.faults.programs import SOURCE, Cluster, Program
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 SMALL_DISK = """
 from kubefuture.scheduler import journal
@@ -87,7 +87,7 @@ def test_R5_a_disk_that_is_full_while_named_work_runs_costs_time_only(small, che
     assert not outcome
     assert kf.map(abs, [-1, -2]) == [1, 2], "unnamed work needs no journal"
     (small.disk / "ballast").unlink()
-    collect.join(60)
+    collect.join(LIMIT)
     assert outcome == [[bytes([index]) * 20_000 for index in range(60)]]
     assert told == list(range(1, 61)) and not checkpoint.anybody
     small.kill_scheduler()
@@ -116,7 +116,7 @@ def test_R5_a_scheduler_that_is_killed_while_the_disk_is_full_loses_nothing_that
     small.start_scheduler()
     for visit in more:
         visit.go("on")
-    collect.join(60)
+    collect.join(LIMIT)
     assert outcome == [[(index, "on") for index in range(4)]]
     assert not checkpoint.anybody, "R7: what was not acknowledged was brought along, and nothing ran twice"
 
@@ -137,7 +137,7 @@ def test_R9_a_scheduler_refuses_a_damaged_journal_with_a_sentence_and_leaves_it_
         and "cannot be used" in said
         and "copy the folder" in said
     )
-    assert cluster.scheduler.process.wait(30) == 1
+    assert cluster.scheduler.process.wait(LIMIT) == 1
     assert "Traceback" not in cluster.scheduler.text()
     after = {path.name: path.read_bytes() for path in database.parent.iterdir()}
     assert {name: after[name] for name in before if name.endswith("sqlite")} == {

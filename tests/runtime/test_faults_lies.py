@@ -30,7 +30,7 @@ from kubefuture.protocol.messages import (
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster
 from tests.faults.raw import RawPeer, raw_hello
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 def liar(cluster: Cluster, slots: tuple[int, ...] = ()) -> RawPeer:
@@ -93,7 +93,7 @@ def test_R6_a_worker_that_lies_is_put_out_and_named_and_nobody_else_notices(on_c
     assert "Traceback" not in on_cluster.scheduler.text()
     eventually(lambda: len(on_cluster.status().workers) == 1, "the end of the liar")
     visit.go()
-    assert future.result(30) == "true"
+    assert future.result(LIMIT) == "true"
     assert kf.map(abs, range(-20, 0)) == list(range(20, 0, -1))
     assert on_cluster.slots() == slots and not checkpoint.anybody
 
@@ -107,7 +107,7 @@ def test_R6_an_outcome_of_a_lease_that_never_was_is_dropped_and_named_once(on_cl
         peer.say(Done([Part(5, 0, [b"x"], 0.1, True)]), Raised(1 << 62, 0, b"x", 0.1, True))
         eventually(lambda: len(on_cluster.status().workers) == 2, "that it is still there")
         visit.go()
-        assert future.result(30) == "true"
+        assert future.result(LIMIT) == "true"
         (event,) = events(on_cluster, "outcome-unknown")
         strangers = [worker.name for worker in on_cluster.status().workers if not worker.slots]
         assert [event["worker"]] == strangers and event["lease"] == "5"
@@ -171,7 +171,7 @@ def test_R31_a_worker_with_a_wrong_token_is_told_so_and_named_in_the_log(on_clus
     program = on_cluster.program("worker", "--connection", str(wrong))
     try:
         assert "does not accept the token" in program.answer()
-        assert program.process.wait(30) == 1
+        assert program.process.wait(LIMIT) == 1
     finally:
         program.close()
     eventually(

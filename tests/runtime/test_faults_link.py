@@ -16,7 +16,7 @@ import pytest
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import SOURCE, Cluster, Program
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.faults.wire import Wire
 
 HELD = """
@@ -115,13 +115,13 @@ def test_R5_a_client_does_not_leave_before_the_commit_though_its_connection_brok
         wire.cut()
         held.back("session")
         held.restart()
-        said = program.communicate(timeout=60)[1].decode()
+        said = program.communicate(timeout=LIMIT)[1].decode()
     assert program.returncode == 0 and "incomplete" not in said, said
     for visit in visits:
         visit.go()
     checkpoint.open()
     with kf.plan("cluster", connection=held.connection):
-        assert kf.attach("work", timeout=60) == [(index, "") for index in range(80)]
+        assert kf.attach("work", timeout=LIMIT) == [(index, "") for index in range(80)]
 
 
 def test_R6_a_worker_keeps_a_result_until_the_commit_though_its_connection_broke_meanwhile(held, checkpoint):
@@ -131,7 +131,7 @@ def test_R6_a_worker_keeps_a_result_until_the_commit_though_its_connection_broke
         held.connection, direct = wire.connection, held.connection
         held.start_worker()
         held.connection = direct
-        results = kf.imap(lambda index: (index, reach(port)), range(2), name="work", timeout=50)
+        results = kf.imap(lambda index: (index, reach(port)), range(2), name="work", timeout=LIMIT)
         visits = checkpoint.take(2)
         held.hold()
         for visit in visits:

@@ -11,6 +11,7 @@ import kubefuture as kf
 import pytest
 from kubefuture.api.plan import current_plan
 from kubefuture.backends import local
+from kubefuture.core.cgroups import memory_groups
 from kubefuture.core.resources import MachineMemory
 from kubefuture.errors import PoisonError
 from kubefuture.worker.memory import resident_bytes_of_groups
@@ -18,19 +19,31 @@ from kubefuture.worker.memory import resident_bytes_of_groups
 from tests.faults.cgroup import memory_group
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster, environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 MIB = 1 << 20
 
 
+FULL = 0.92
+"""More than the part of a container's limit at which a slot is ended, and less than makes the kernel act."""
+
+
 def grow(mebibytes: int) -> int:
-    """Takes memory in small steps, with a moment after each, and then waits to be ended."""
-    held, pause = [], threading.Event()
-    for _ in range(0, mebibytes, 2):
-        held.append(b"x" * (2 * MIB))
-        pause.wait(0.01)  # as slow that it is seen several times before it is too much
+    """Takes memory in small steps, and then waits to be ended."""
+    held = [b"x" * (2 * MIB) for _ in range(0, mebibytes, 2)]
     if mebibytes > 100:
-        pause.wait()
+        threading.Event().wait()
+    return sum(map(len, held))
+
+
+def grow_and_stay(mebibytes: int) -> int:
+    """The same, but it takes no more than leaves the kernel in peace: who is to end it may be late."""
+    held, pause = [], threading.Event()
+    while len(held) * 2 < mebibytes:
+        if any(group.over(FULL) for group in memory_groups()):
+            pause.wait(0.01)  # and goes on if others give something back
+        else:
+            held.append(b"x" * (2 * MIB))
     return sum(map(len, held))
 
 
@@ -44,7 +57,7 @@ def write(path: str) -> None:
 PROGRAM = """
 import os, sys
 import kubefuture as kf
-from tests.runtime.test_faults_memory import grow
+from tests.runtime.test_faults_memory import grow_and_stay as grow
 
 with kf.plan("local", workers=2):
     results = kf.options(on_error="return", chunk_size=1).map(grow, [2, 4, 2000, 6, 8])
@@ -60,7 +73,7 @@ def test_R20_on_plan_local_the_element_that_fills_the_container_is_named_and_the
             program = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM], env=environment(), stdout=subprocess.PIPE, text=True
             )
-        said, _ = program.communicate(timeout=60)
+        said, _ = program.communicate(timeout=LIMIT)
         assert program.returncode == 0 and group.kills == 0
     assert said.startswith("Element 2 ended its worker process 3 times")
     assert said.count("ended for want of memory, as the container used") == 3
@@ -116,7 +129,7 @@ def test_R20_a_slot_that_grows_is_ended_by_its_worker_before_the_kernel_ends_any
     start("--memory-per-slot", str(200 * MIB))
     supervisor = cluster.worker.pid
     with pytest.raises(PoisonError, match=r"Element 2 .*workers\.memory.*MiB") as caught:
-        kf.map(grow, [2, 4, 2000, 6, 8], chunk_size=1)
+        kf.map(grow_and_stay, [2, 4, 2000, 6, 8], chunk_size=1)
     assert caught.value.index == 2 and len(caught.value.reasons) == 3
     killed = [line for line in cluster.worker.text().splitlines() if " slot-killed " in line]
     assert len(killed) == 3 and all("worker=" in line and "workers.memory" in line for line in killed)
@@ -129,7 +142,7 @@ def test_R20_the_containers_own_limit_counts_where_no_other_is_set(container):
     cluster, group, start = container
     start(knowing=True)
     with pytest.raises(PoisonError, match=r"Element 2 .*the container used .* MiB of the 480 MiB") as caught:
-        kf.map(grow, [2, 4, 2000, 6, 8], chunk_size=1)
+        kf.map(grow_and_stay, [2, 4, 2000, 6, 8], chunk_size=1)
     assert len(caught.value.reasons) == 3 and group.kills == 0 and cluster.worker.process.poll() is None
     assert kf.map(grow, [2, 4]) == [2 * MIB, 4 * MIB]
 
@@ -164,7 +177,7 @@ def test_R20_when_the_kernel_ends_everything_the_next_worker_runs_its_elements_a
     group.end()
     for visit in visits:
         visit.left()
-    assert cluster.worker.process.wait(30) == -9
+    assert cluster.worker.process.wait(LIMIT) == -9
     eventually(lambda: kf.n_workers() == 0, "the news that there is no worker")
     start()
     for visit in checkpoint.take(2):

@@ -18,7 +18,7 @@ from kubefuture.errors import KubefutureError
 from tests.faults.checkpoint import reach
 from tests.faults.memory import Watch, resident
 from tests.faults.programs import environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.faults.wire import Wire
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -51,7 +51,7 @@ def in_a_thread(function):
     thread.start()
 
     def join():
-        thread.join(100)
+        thread.join(LIMIT)
         assert outcome, "it did not return"
         return outcome[0]
 
@@ -244,7 +244,7 @@ def test_R9_a_journal_that_is_damaged_while_its_arguments_wait_ends_the_schedule
     for visit in visits:
         visit.go()
     checkpoint.open()
-    assert on_cluster.scheduler.process.wait(60) == 1
+    assert on_cluster.scheduler.process.wait(LIMIT) == 1
     assert "cannot go on: The journal of named work" in on_cluster.scheduler.text()
     on_cluster.scheduler = on_cluster.program("scheduler")
     assert "cannot be used" in on_cluster.scheduler.answer()

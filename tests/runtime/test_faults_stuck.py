@@ -11,6 +11,7 @@ from pathlib import Path
 import kubefuture as kf
 import pytest
 
+from tests.faults.changed import Changed
 from tests.faults.checkpoint import reach
 from tests.faults.waiting import eventually
 
@@ -62,11 +63,31 @@ def test_R21_an_element_that_is_stuck_in_compiled_code_can_be_cancelled(on_clust
         )
 
 
+ONLY_ONE_IS_TIMED = """
+from kubefuture.worker.limits import Stopwatch
+
+def look(self, lease, index, function, now, real=Stopwatch.look):
+    return real(self, lease, index, function, now if index == 1 else 0.0)
+
+Stopwatch.look = look
+"""
+
+
+@pytest.fixture
+def timing():
+    """A cluster where time passes for element 1 alone: on a busy machine the others might take too long, too."""
+    with (
+        Changed(ONLY_ONE_IS_TIMED, ("worker",)) as cluster,
+        kf.plan("cluster", connection=cluster.connection),
+    ):
+        yield cluster
+
+
 @pytest.mark.parametrize("stuck", STUCK, ids=lambda stuck: stuck.__name__)
-def test_R22_an_element_that_is_stuck_in_compiled_code_ends_after_its_time(on_cluster, stuck):
+def test_R22_an_element_that_is_stuck_in_compiled_code_ends_after_its_time(timing, stuck):
     limited = kf.options(task_timeout=1.5, on_error="return", chunk_size=3)
     before, error, after = limited.map(lambda index: stuck() if index == 1 else index, range(3))
     assert (before, after) == (0, 2)
     assert isinstance(error, TimeoutError) and "Element 1 ran longer than task_timeout=1.5 s" in str(error)
-    (line,) = [line for line in on_cluster.scheduler.text().splitlines() if " element-failed " in line]
+    (line,) = [line for line in timing.scheduler.text().splitlines() if " element-failed " in line]
     assert "session=" in line and "element=1" in line and 'reason="timed out"' in line

@@ -12,7 +12,7 @@ from kubefuture.api.plan import current_plan
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster, environment
 from tests.faults.tls import TlsCluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.faults.wire import Wire
 
 LEAVES_A_FORK = """
@@ -44,7 +44,7 @@ def test_a_fork_that_outlives_its_program_does_not_keep_its_session():
         script = started(LEAVES_A_FORK, cluster)
         assert script.stdin is not None
         with script.stdin:
-            assert script.wait(60) == 0
+            assert script.wait(LIMIT) == 0
             eventually(lambda: cluster.status().sessions == 0, "the session's end")
 
 
@@ -74,7 +74,7 @@ def test_a_killed_program_is_gone_although_a_fork_of_it_lives(kind):
             assert {script.stdout.readline(), script.stdout.readline()} == {"forked\n", "working\n"}
             assert cluster.status().sessions == 1
             script.kill()
-            script.wait(60)
+            script.wait(LIMIT)
             eventually(lambda: cluster.status().sessions == 0, "the session's end")
 
 
@@ -83,7 +83,8 @@ def is_parted(plan) -> bool:
     return plan.backend()._link is None
 
 
-def test_a_plan_that_ends_while_it_connects_again_says_goodbye(checkpoint):
+def test_a_plan_that_ends_while_it_connects_again_says_goodbye(checkpoint, monkeypatch):
+    monkeypatch.setattr("kubefuture.backends.cluster._GOODBYE_SECONDS", LIMIT)
     with Cluster(1) as cluster, Wire(cluster.connection) as wire, kf.plan("sequential"):
         kf.plan("cluster", connection=wire.connection)
         plan = current_plan()

@@ -21,7 +21,7 @@ from kubefuture.scheduler.listening import listen_unix
 
 from tests.faults.programs import Cluster
 from tests.faults.raw import NoMachine, RawPeer, raw_hello
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_a_refusal_reaches_the_terminal_of_client_and_worker():
             kf.plan("cluster", connection=cluster.connection)
         cluster.worker = cluster.program("worker")
         assert cluster.worker.answer() == "error They do not fit, run `make down`."
-        assert cluster.worker.process.wait(30) == 1
+        assert cluster.worker.process.wait(LIMIT) == 1
     finally:
         fake.close()
         cluster.close()

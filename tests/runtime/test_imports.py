@@ -11,6 +11,7 @@ import kubefuture
 import pytest
 
 from tests.faults.programs import environment
+from tests.faults.waiting import LIMIT
 
 PACKAGE = Path(kubefuture.__file__).parent
 
@@ -104,7 +105,7 @@ def test_a_program_loads_only_what_it_needs(program, without):
     """The scheduler cannot unpickle what users send, and importing costs nothing."""
     check = f"{program}; import sys; print(*sorted(set({without!r}.split()) & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", check], env=environment(), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", check], env=environment(), capture_output=True, text=True, timeout=LIMIT
     )
     assert done.stdout.strip() == "", done.stderr
     assert done.returncode == 0, done.stderr

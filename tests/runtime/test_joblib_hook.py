@@ -8,12 +8,13 @@ import sys
 import pytest
 
 from tests.faults.programs import environment
+from tests.faults.waiting import LIMIT
 
 
 def ask(program: str) -> str:
     """What a program prints last, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=LIMIT
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

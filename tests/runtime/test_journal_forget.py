@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
+import threading
 
 import pytest
 from kubefuture.machine.records import ElementsAccepted, MapForgotten, ResultsRecorded, TroubleCounted
 from kubefuture.scheduler import journal_writer
 
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.runtime.journal_kit import SESSION, Committed, accepted, content, expected, opened, written
 
 SMALL = 1 << 20
@@ -94,15 +94,21 @@ def count(writer, pragma):
 
 
 def test_r16_commits_go_on_while_a_map_is_deleted(tmp_path, monkeypatch):
+    """Each commit is given leave for one step of the deletion, so one that waited for more would never be made."""
     monkeypatch.setattr(journal_writer, "JOURNAL_STEP_ROWS", 1)
     written(tmp_path, list(filled(tmp_path)))
     journal = opened(tmp_path)
+    writer, leave = journal._writer, threading.Semaphore(0)
+    tidy = writer._tidy
+    monkeypatch.setattr(writer, "_tidy", lambda: leave.acquire(timeout=LIMIT) and tidy())
+    journal.append([MapForgotten(1)])
+    assert writer._commit_waiting()
     committed = Committed()
     journal.start(committed)
-    journal.append([MapForgotten(1)])
-    for index in itertools.count(1000):
-        committed.wait(journal.append([ResultsRecorded(2, index, [b"x"])]))
-        if index == 1020:
-            assert journal._writer._untidy  # it was not waited for
-            break
+    for index in range(1000, 1021):
+        sequence = journal.append([ResultsRecorded(2, index, [b"x"])])
+        leave.release()
+        committed.wait(sequence)
+    assert writer._untidy and writer._totals.rows > 2 + 2 * 300, "it was not waited for"
+    leave.release(10_000)
     journal.close()

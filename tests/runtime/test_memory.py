@@ -11,7 +11,7 @@ from kubefuture.core.connection import Connection
 from kubefuture.errors import PoisonError
 from kubefuture.worker.memory import resident_bytes, resident_bytes_of_groups
 
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 MIB = 1 << 20
 
@@ -27,7 +27,7 @@ def fill(mebibytes):
 def answers(connection):
     """Whether somebody listens there: a socket is bound some time before."""
     try:
-        Connection.load(connection).dial(5.0).close()
+        Connection.load(connection).dial(LIMIT).close()
     except OSError:
         return False
     return True

@@ -10,6 +10,7 @@ from kubefuture.errors import KubefutureError
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster
 from tests.faults.tls import TlsCluster
+from tests.faults.waiting import LIMIT
 
 
 def mistaken(*_: object) -> None:
@@ -43,7 +44,7 @@ def test_a_mistake_in_handling_a_message_of_the_scheduler_is_told_to_all_who_wai
         visit.go()
         for future in waiting:
             with pytest.raises(KubefutureError, match=r"mistake in kubefuture: TypeError\('a bug'\)"):
-                future.result(60)
+                future.result(LIMIT)
     assert "in mistaken" in capfd.readouterr().err, "the traceback is printed"
     checkpoint.open()
     assert kf.map(abs, [-1]) == [1], "the next call has a connection of its own"
@@ -59,7 +60,7 @@ def test_a_mistake_in_handling_a_message_of_a_slot_ends_the_local_plan(capfd, ch
         backend._slots._slots[0]._decoder = Mistaken()
         for visit in visits:
             visit.go()
-        assert any(isinstance(future.exception(60), KubefutureError) for future in waiting)
+        assert any(isinstance(future.exception(LIMIT), KubefutureError) for future in waiting)
         assert "TypeError('a bug')" in capfd.readouterr().err
         assert plan.backend() is not backend
         assert kf.map(abs, [-1]) == [1]

@@ -15,7 +15,7 @@ from kubefuture.errors import NamedMapError, PlanError
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster, environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 BEGINNER = """
 import sys
@@ -99,7 +99,7 @@ def test_R6_whoever_waits_gets_each_result_once_though_the_scheduler_dies_again_
         eventually(lambda share=share: len(told) > share, "some results")  # type: ignore[misc]
         on_cluster.kill_scheduler()
         on_cluster.start_scheduler()
-    thread.join(60)
+    thread.join(LIMIT)
     assert outcome == [[x * x for x in range(3000)]]
     assert told == list(range(1, 3001))
     kf.forget("again")
@@ -124,7 +124,7 @@ def test_R8_strikes_are_remembered_by_the_next_scheduler(on_cluster, checkpoint)
     on_cluster.start_scheduler()
     eventually(lambda: on_cluster.status().workers and on_cluster.status().workers[0].busy == 1, "the worker")
     visit.kill()
-    thread.join(60)
+    thread.join(LIMIT)
     assert [type(error).__name__ for error in outcome] == ["PoisonError"]
     kf.forget("poison")
 
@@ -166,7 +166,7 @@ def test_R5_a_script_that_takes_no_result_of_a_named_map_hands_all_of_it_over(cl
         "    break\n"
     )
     choose = environment(KUBEFUTURE_CONNECTION=str(cluster.connection))
-    done = subprocess.run([sys.executable, script], env=choose, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, script], env=choose, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0 and "elements" not in done.stderr, done.stderr
     with kf.plan("cluster", connection=cluster.connection):
         for name in ("much", "broken off"):
@@ -184,7 +184,7 @@ def test_R5_inputs_without_an_end_are_read_no_further_than_the_program_goes(clus
     }
     script.write_text("from itertools import count\nimport kubefuture as kf\n" + ways[leave])
     choose = environment(KUBEFUTURE_CONNECTION=str(cluster.connection))
-    done = subprocess.run([sys.executable, script], env=choose, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, script], env=choose, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     (said,) = [line for line in done.stderr.splitlines() if "endless" in line]
     elements = int(said.split(" elements: its inputs were read no further")[0].rsplit(" ", 1)[1])
@@ -279,7 +279,7 @@ def test_R5_a_run_that_is_started_anew_takes_its_maps_up_where_they_were(on_clus
     program.wait()
     program = run(on_cluster, checkpoint.port, tmp_path)
     visit.go()
-    assert program.wait(60) == 0, program.stderr.read()
+    assert program.wait(LIMIT) == 0, program.stderr.read()
     first, second = eval((tmp_path / "results").read_text())
     assert [index for index, _ in first + second] == list(range(40))
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != "results"} == {
@@ -312,11 +312,11 @@ kf.map(abs, range(3), seed=[1, 2, 3])
 
 def test_R5_what_a_run_starts_is_not_that_run(on_cluster, tmp_path):
     first = run(on_cluster, 0, tmp_path, LEFT)
-    assert first.wait(60) == 0, first.stderr.read()
+    assert first.wait(LIMIT) == 0, first.stderr.read()
     with pytest.raises(NamedMapError, match="no map named 'work/3'"):
         kf.attach("work/3")
     other_seeds = run(on_cluster, 0, tmp_path, LEFT.replace("[1, 2, 3]", "[1, 2, 4]"))
-    assert other_seeds.wait(60) == 1
+    assert other_seeds.wait(LIMIT) == 1
     assert "now asks for abs over 3 elements with seed a list of 3" in other_seeds.stderr.read().decode()
     for name in ("work/1", "work/2"):
         kf.forget(name)
@@ -326,18 +326,18 @@ def test_R5_a_program_is_refused_that_would_be_a_run_beside_another_one(on_clust
     first = run(on_cluster, checkpoint.port, tmp_path)
     visit = checkpoint.next()
     second = run(on_cluster, 0, tmp_path)
-    assert second.wait(60) == 1
+    assert second.wait(LIMIT) == 1
     assert f"Run 'work' goes on already, in process {first.pid}: two" in second.stderr.read().decode()
     visit.go()
-    assert first.wait(60) == 0, first.stderr.read()
+    assert first.wait(LIMIT) == 0, first.stderr.read()
     for name in ("work/1", "work/2"):
         kf.forget(name)
 
 
 def test_R5_a_run_that_comes_to_another_map_is_refused(on_cluster, checkpoint, tmp_path):
-    assert run(on_cluster, 0, tmp_path, RUN.replace("index == 30", "False")).wait(60) == 0
+    assert run(on_cluster, 0, tmp_path, RUN.replace("index == 30", "False")).wait(LIMIT) == 0
     changed = run(on_cluster, 0, tmp_path, RUN.replace("range(20), seed=True", "range(21), seed=True"))
-    assert changed.wait(60) == 1
+    assert changed.wait(LIMIT) == 1
     said = changed.stderr.read().decode()
     assert "began its map 'work/1' as note over 20 elements with seed True" in said
     assert "now asks for note over 21 elements" in said and "kf.forget" in said
@@ -368,6 +368,6 @@ def inputs():
     program.wait()
     (tmp_path / "again").touch()
     program = run(on_cluster, checkpoint.port, tmp_path, text)
-    assert program.wait(60) == 0, program.stderr.read()
+    assert program.wait(LIMIT) == 0, program.stderr.read()
     assert eval((tmp_path / "results").read_text()) == list(range(100))
     kf.forget("work/1")

@@ -11,7 +11,7 @@ from kubefuture.errors import NoAnswerError
 
 from tests.faults import processes
 from tests.faults.programs import Cluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def refusal(cluster: Cluster, role: str) -> str:
     program = cluster.program(role)
     setattr(cluster, role, program)
     said = program.answer()
-    assert program.process.wait(30) == 1
+    assert program.process.wait(LIMIT) == 1
     assert said.startswith("error ")
     assert said.removeprefix("error ") in " ".join(program.text().split()), "the log says it too"
     return said
@@ -118,7 +118,7 @@ def test_a_worker_whose_token_is_not_the_schedulers_says_so(stopped):
     Connection("test", "local", original.address, "00" * 32).save(stopped.connection)
     stopped.worker = stopped.program("worker")
     assert "does not accept the token" in stopped.worker.answer()
-    assert stopped.worker.process.wait(30) == 1
+    assert stopped.worker.process.wait(LIMIT) == 1
 
 
 def test_a_worker_without_slots_is_ready_at_once(stopped):

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from kubefuture.core.receiver import SUPPORTED, HelpedCondition, Receiver
 
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="there is no epoll here")
 
@@ -106,7 +106,7 @@ def asked_for_a_word(inbox, polls: Polls) -> tuple[int, int]:
     polls.asked.clear()
 
     def answer():
-        polls.asked.wait(30)
+        polls.asked.wait(LIMIT)
         inbox.other.send(b"word")
 
     answering = threading.Thread(target=answer)
@@ -164,7 +164,7 @@ def test_two_threads_can_wait_at_once(inbox):
         inbox.other.send(b"word")
         inbox.wait(number + 1)
     for thread in waiting:
-        thread.join(30)
+        thread.join(LIMIT)
         assert not thread.is_alive()
 
 
@@ -244,9 +244,9 @@ def test_after_a_signal_other_threads_that_wait_sleep(inbox, on_signal):
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    asks = polls.asked.wait(30)
+    asks = polls.asked.wait(LIMIT)
     inbox.other.send(b"word")
-    waiting.join(30)
+    waiting.join(LIMIT)
     assert asks, "it came back again and again, and never slept"
 
 

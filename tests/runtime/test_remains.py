@@ -17,7 +17,7 @@ from kubefuture.worker.remains import Remains
 from tests.faults import processes
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_R19_an_element_that_takes_its_whole_container_along_is_poison_the_third
         visit.left()
         container.start_worker()
         eventually(lambda death=death: len(container.said("element-struck")) == death + 1, "a strike")
-    thread.join(60)
+    thread.join(LIMIT)
     ((*before, error), after) = outcome[0][:6], outcome[0][6:]
     assert [*before, *after] == [(index, "") for index in range(12) if index != 5]
     assert isinstance(error, PoisonError) and error.index == 5 and len(error.reasons) == 3
@@ -112,7 +112,7 @@ def test_R19_a_long_element_beside_the_culprit_is_not_given_up_with_it(container
             container.kill_all()
             visit.left()
             container.start_worker()
-    thread.join(60)
+    thread.join(LIMIT)
     ((error, result),) = outcome
     assert isinstance(error, PoisonError) and error.index == 0 and result == "finished"
 
@@ -150,7 +150,7 @@ def test_R8_strikes_of_a_named_map_count_although_the_scheduler_was_killed_too(c
         visit.left()
         container.start_scheduler()
         container.start_worker()
-    thread.join(60)
+    thread.join(LIMIT)
     assert outcome and outcome[0].index == 1
 
 
@@ -163,7 +163,7 @@ def test_R19_an_orderly_end_is_held_against_nobody_and_leaves_nothing(container,
         assert list(container.state.iterdir()) == []
         container.start_worker()
     checkpoint.next().go("done")
-    assert future.result(30) == "done" and container.said("element-struck") == []
+    assert future.result(LIMIT) == "done" and container.said("element-struck") == []
 
 
 def test_no_file_is_left_of_slots_that_end(container):
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_ignored_with_a_line_in_the_log(container, checkpoint)
     container.start_worker()
     assert container.worker.text().count("is damaged and is ignored: it has 100 bytes instead of 4096") == 2
     checkpoint.next().go("again")
-    assert future.result(30) == "again" and container.said("element-struck") == []
+    assert future.result(LIMIT) == "again" and container.said("element-struck") == []
 
 
 def test_where_no_file_can_be_made_slots_run_all_the_same(tmp_path):

@@ -15,7 +15,7 @@ from kubefuture.errors import NoAnswerError
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.faults.wire import Wire
 
 ELEMENTS = 40
@@ -43,7 +43,7 @@ def stop_in_the_middle(checkpoint):
             checkpoint.open()
         for visit in visits:
             visit.go()
-        thread.join(60)
+        thread.join(LIMIT)
         assert not thread.is_alive()
         assert outcome == [[(index, "") for index in range(ELEMENTS)]]
         assert told == [(done, ELEMENTS) for done in range(1, ELEMENTS + 1)], "every element was counted once"
@@ -71,7 +71,7 @@ def test_futures_survive_it_too(on_cluster, checkpoint):
     for visit in visits:
         visit.go()
     checkpoint.open()
-    assert kf.value([*futures, late], timeout=60) == [""] * 9 + [5]
+    assert kf.value([*futures, late], timeout=LIMIT) == [""] * 9 + [5]
 
 
 def test_imap_survives_it_and_gives_nothing_twice(on_cluster, checkpoint):
@@ -156,7 +156,7 @@ def test_an_order_to_scale_survives_a_scheduler_that_is_started_again():
         cluster.kill_scheduler()
         cluster.start_scheduler()
         cluster.start_worker()
-        order.join(60)
+        order.join(LIMIT)
         assert not order.is_alive() and kf.n_workers() == 3
 
 
@@ -167,7 +167,7 @@ def test_a_scheduler_that_stays_away_is_an_error_for_everybody_who_waits(on_clus
     _visit = checkpoint.next()
     on_cluster.kill_scheduler()
     with pytest.raises(NoAnswerError, match=r"went away.*make up"):
-        future.result(60)
+        future.result(LIMIT)
     with pytest.raises(NoAnswerError, match="make up"):
         list(results)
     with pytest.raises(NoAnswerError, match="make up"):

@@ -45,7 +45,7 @@ def said(command: str, folder: Path) -> str:
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     chosen = {**os.environ, "PYTHONPATH": path, "PYTEST_ADDOPTS": "-p broken -p no:cacheprovider"}
     done = subprocess.run(
-        command, shell=True, cwd=ROOT, env=chosen, capture_output=True, text=True, timeout=170
+        command, shell=True, cwd=ROOT, env=chosen, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr
     return done.stdout

@@ -67,7 +67,12 @@ def test_R19_a_slot_that_dies_with_unread_input_and_a_result_half_sent_is_replac
 PLAN_AFTER_PLAN = """
 import os
 import kubefuture as kf
+from kubefuture.client import loop_thread
+from kubefuture.worker import slot_process
 
+# A busy machine may take a while to end what was killed.
+slot_process._REAP_SECONDS = 240.0
+loop_thread._END_SECONDS = 600.0
 for _ in range(3):
     with kf.plan("local", workers=2):
         kf.map(abs, [-1, 2])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from tests.faults.programs import environment
+from tests.faults.waiting import LIMIT
 
 
 def test_r19_bytes_arrive_as_they_are(tmp_path):
@@ -15,7 +16,7 @@ def test_r19_bytes_arrive_as_they_are(tmp_path):
         "kf.map(lambda _: os.write(1, bytes(range(256)) * 4096) and None, range(3))\n"
     )
     program = subprocess.run(
-        [sys.executable, script], env=environment(), stdout=subprocess.PIPE, timeout=60, check=True
+        [sys.executable, script], env=environment(), stdout=subprocess.PIPE, timeout=LIMIT, check=True
     )
     assert program.stdout == bytes(range(256)) * 4096 * 3
 

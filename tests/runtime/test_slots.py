@@ -20,7 +20,7 @@ from kubefuture.worker import slot_process
 from tests.faults import processes
 from tests.faults.checkpoint import reach
 from tests.faults.programs import environment
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 def own_slots() -> list[int]:
@@ -38,18 +38,24 @@ def test_a_slot_that_cannot_start_says_why_and_whoever_waits_is_told(monkeypatch
     with kf.plan("local", workers=1):
         backend = current_plan().backend()
         eventually(lambda: "ended before it was ready (exit code 1)" in backend.why_no_slots, "a reason")
+        said = []
+
+        def hear():
+            said.append(capfd.readouterr().err)
+            return "kubefuture: no slot is connected, waiting: a slot ended before it was ready" in "".join(
+                said
+            )
+
+        _waiting = kf.future(abs, -1)
+        eventually(hear, "the line")
         with pytest.raises(TimeoutError):
-            kf.map(abs, [1], timeout=2.5)
-    assert (
-        "kubefuture: no slot is connected, waiting: a slot ended before it was ready"
-        in capfd.readouterr().err
-    )
+            kf.map(abs, [1], timeout=0.1)
 
 
 WAYS = {
     "scale": lambda: kf.scale(2),
     "result": lambda: kf.future(abs, -1).result(),
-    "with a timeout": lambda: kf.future(abs, -1).result(60),
+    "with a timeout": lambda: kf.future(abs, -1).result(LIMIT),
     "exception": lambda: reraise(kf.future(abs, -1).exception()),
     "value": lambda: kf.value([kf.future(abs, -1), kf.future(abs, -2)]),
     "as_completed": lambda: [one.result() for one in as_completed([kf.future(abs, -1)])],
@@ -89,7 +95,7 @@ def test_r23_whoever_waits_for_slots_that_cannot_start_is_told_why(monkeypatch, 
         waiting.start()
         eventually(hear, "the line")
         current_plan().close()
-    waiting.join(30)
+    waiting.join(LIMIT)
     assert ended
     start = "0 of 2 workers are there, waiting:" if wait == "scale" else "no slot is connected"
     assert f"kubefuture: {start}" in "".join(said)
@@ -125,7 +131,7 @@ def test_work_of_a_plan_that_ended_is_not_waited_for_for_ever(checkpoint):
         visit = checkpoint.next()
         current_plan().close()
         with pytest.raises(kf.KubefutureError, match="has ended"):
-            future.result(30)
+            future.result(LIMIT)
         visit.left()
 
 
@@ -161,7 +167,7 @@ def test_slots_end_with_their_program_however_that_ends(checkpoint, end):
         slots = [visit.pid for visit in checkpoint.take(2)]
         assert all(map(processes.is_alive, slots))
         program.send_signal(signal.SIGKILL)
-    program.wait(30)
+    program.wait(LIMIT)
     eventually(lambda: not any(map(processes.is_alive, slots)), "the slots' end")
     eventually(lambda: not processes.slots_of(program.pid), "the end of slots that were starting")
 

@@ -22,7 +22,7 @@ from kubefuture.errors import LoginError, NoAnswerError, NotUpError
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster, environment
 from tests.faults.tls import Impostor, TlsCluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_r31_a_scheduler_that_dies_is_found_again_over_tls(checkpoint):
         cluster.start_scheduler()
         for visit in visits:
             visit.go()
-        work.join(30)
+        work.join(LIMIT)
         assert outcome == [[(0, ""), (1, "")]]
 
 
@@ -123,7 +123,7 @@ def test_r31_a_certificate_that_is_not_right_is_refused(stopped, tmp_path, argum
             fetch_status(connection)
         stopped.worker = stopped.program("worker")
         assert stopped.worker.answer().startswith("error ")
-        assert stopped.worker.process.wait(30) == 1
+        assert stopped.worker.process.wait(LIMIT) == 1
         assert impostor.heard == b"", "nothing was said to it"
 
 
@@ -131,7 +131,7 @@ def test_r31_a_host_name_in_a_certificate_is_of_no_use(stopped, tmp_path):
     """A certificate that the whole system trusts for 127.0.0.1 would not do either."""
     stopped.start_scheduler()
     connection = Connection.load(stopped.connection)
-    with connection.dial(30) as end, pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
+    with connection.dial(LIMIT) as end, pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
         client_context(connection.certificate).wrap_socket(end, server_hostname="127.0.0.1")
     context = client_context(connection.certificate)
     assert [one["subject"] for one in context.get_ca_certs()] == []
@@ -168,7 +168,7 @@ def test_r31_older_tls_is_not_spoken(stopped):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=connection.certificate)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with connection.dial(30) as end, pytest.raises(ssl.SSLError):
+    with connection.dial(LIMIT) as end, pytest.raises(ssl.SSLError):
         context.wrap_socket(end, server_hostname=SERVER_NAME)
     assert client_context(connection.certificate).minimum_version == ssl.TLSVersion.TLSv1_3
 
@@ -192,7 +192,7 @@ def test_r31_a_key_that_cannot_be_used_is_named(stopped, what):
     stopped.scheduler = stopped.program("scheduler")
     said = stopped.scheduler.answer()
     assert said.startswith("error ") and str(key) in said and ("anew" in said or "Make a new" in said)
-    assert stopped.scheduler.process.wait(30) == 1
+    assert stopped.scheduler.process.wait(LIMIT) == 1
 
 
 def _locked(key: str) -> str:
@@ -276,7 +276,7 @@ def test_only_making_a_certificate_loads_what_makes_it():
         "print('cryptography' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", check], env=environment(), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", check], env=environment(), capture_output=True, text=True, timeout=LIMIT
     )
     assert done.stdout.splitlines() == ["set()", "True"], done.stderr
 

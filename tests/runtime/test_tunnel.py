@@ -14,6 +14,7 @@ from pathlib import Path
 import kubefuture as kf
 import pytest
 from kubefuture.client.control import fetch_status
+from kubefuture.core import tunnel
 from kubefuture.core.certificate import make_certificate
 from kubefuture.core.connection import Connection
 from kubefuture.errors import LoginError, NoAnswerError, NotUpError
@@ -22,12 +23,16 @@ from tests.faults import fake_kubectl, processes
 from tests.faults.checkpoint import Checkpoint, reach
 from tests.faults.programs import environment
 from tests.faults.tls import Impostor, TlsCluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
+
+SLOWLY = f"import kubefuture.core.tunnel as tunnel; tunnel.OPEN_SECONDS = {LIMIT}\n"
+"""How a program begins that opens a forward of its own."""
 
 
 @pytest.fixture
 def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TlsCluster]:
-    """A cluster that only a forward leads to."""
+    """A cluster that only a forward leads to, which a busy machine may open slowly."""
+    monkeypatch.setattr(tunnel, "OPEN_SECONDS", LIMIT)
     with TlsCluster(2) as cluster:
         folder = fake_kubectl.put(tmp_path / "bin")
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
@@ -71,7 +76,7 @@ def test_a_forward_that_dies_costs_only_time(far):
         os.kill(before, signal.SIGKILL)
         eventually(lambda: forwards(far) not in ([], [before]), "another forward")
         visit.go("on")
-        assert slow.result(30) == "on"
+        assert slow.result(LIMIT) == "on"
         assert kf.map(abs, range(4)) == [0, 1, 2, 3]
 
 
@@ -83,7 +88,8 @@ def test_a_program_that_begins_while_token_and_certificate_are_changed_waits_for
             sys.executable,
             "-c",
             "import kubefuture.client.trying as trying; trying.REPLACED_SECONDS = 240\n"
-            "import kubefuture as kf; print(kf.n_workers(), flush=True)",
+            + SLOWLY
+            + "import kubefuture as kf; print(kf.n_workers(), flush=True)",
         ],
         env=environment(KUBEFUTURE_CONNECTION=str(far.connection)),
         stdout=subprocess.PIPE,
@@ -129,7 +135,7 @@ def test_a_forward_from_before_that_leads_nowhere_is_opened_anew(far, monkeypatc
     with TlsCluster(1) as other:
         monkeypatch.setenv("FAKE_KUBECTL_TARGET", f"127.0.0.1:{other.port}")
         connection.broken()
-        connection.dial(5).close()
+        connection.dial(LIMIT).close()
     monkeypatch.setenv("FAKE_KUBECTL_TARGET", f"127.0.0.1:{far.port}")
     assert len(fetch_status(connection).workers) == 1
     connection.broken()
@@ -137,7 +143,11 @@ def test_a_forward_from_before_that_leads_nowhere_is_opened_anew(far, monkeypatc
 
 def test_a_forward_ends_with_its_program_whatever_ends_that(far):
     program = subprocess.Popen(
-        [sys.executable, "-c", "import kubefuture as kf; print(kf.n_workers(), flush=True); input()"],
+        [
+            sys.executable,
+            "-c",
+            SLOWLY + "import kubefuture as kf; print(kf.n_workers(), flush=True); input()",
+        ],
         env=environment(KUBEFUTURE_CONNECTION=str(far.connection)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -161,7 +171,7 @@ def test_what_kubectl_says_is_part_of_the_error(far, monkeypatch):
 def test_without_kubectl_the_error_names_it(far, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(NoAnswerError, match="kubectl"):
-        Connection.load(far.connection).dial(5)
+        Connection.load(far.connection).dial(LIMIT)
 
 
 @pytest.mark.parametrize("address", ["kubectl:study:7000", "kubectl:study/:7000", "kubectl:study/one:port"])

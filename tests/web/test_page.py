@@ -12,8 +12,10 @@ import pytest
 from playwright import sync_api
 
 from tests import needs
+from tests.faults.changed import Changed
 from tests.faults.checkpoint import Checkpoint, reach
 from tests.faults.programs import Cluster, Program
+from tests.faults.waiting import LIMIT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -32,20 +34,27 @@ def browser() -> Iterator[sync_api.Browser]:
         started.close()
 
 
+SLOW = """
+from kubefuture.scheduler import web
+web._SNAPSHOT_SECONDS = web.LONGEST_SECONDS = web._Handler.timeout = 1200.0
+"""
+"""A busy machine may need what is otherwise given up, which the console would tell."""
+
+
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster whose scheduler shows the page, at an address that it has again when it is started anew."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    class Paged(Cluster):
+    class Paged(Changed):
         address = f"http://127.0.0.1:{port}/"
 
         def program(self, role: str, *arguments: str, **changes: str) -> Program:
             more = ("--page", f"127.0.0.1:{port}") if role == "scheduler" else ()
             return super().program(role, *arguments, *more, **changes)
 
-    with Paged(2) as started:
+    with Paged(SLOW) as started:
         yield started
 
 
@@ -54,7 +63,7 @@ def page(browser: sync_api.Browser, cluster: Cluster) -> Iterator[sync_api.Page]
     """The page, on a phone; whatever its console says is an error."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(1000 * LIMIT)
     opened.goto(cluster.address)
     yield opened
     context.close()
