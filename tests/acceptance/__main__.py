@@ -23,18 +23,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.faults.checkpoint import Checkpoint, Visit
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT
 
 from .cluster import Cluster
 from .here import Here
-from .place import Place
+from .place import Place, eventually
 from .verdict import differences
 
 ELEMENTS = 500
 POISON = 300
 AWAY_SECONDS = 15.0
-PATIENCE = 120.0
-"""Seconds after which what is waited for is not going to happen: a cluster starts pods."""
 
 
 class Acceptance:
@@ -75,7 +73,7 @@ class Acceptance:
             )  # fmt: skip
             try:
                 self._faults()
-                code = script.wait(PATIENCE)
+                code = script.wait(LIMIT)
             except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
                 return [f"{error}. The script said: {place.said or 'nothing'}"]
             finally:
@@ -125,16 +123,14 @@ class Acceptance:
         threading.Event().wait(AWAY_SECONDS - (time.monotonic() - began))
         carried = place.carried
         place.mend()
-        eventually(lambda: place.carried > carried, "the client's return", PATIENCE)
+        eventually(lambda: place.carried > carried, "the client's return")
         self._arrived(self._passed - 4 - 1)  # the poison's report waits for its siblings
         self.say(f"joined the connection again after {AWAY_SECONDS:.0f} s")
 
         place.make("scale", "N=1")
         _go(visits)
         self._pass_until(lambda: self._passed == ELEMENTS)
-        eventually(
-            lambda: [worker.slots for worker in place.status.workers] == [1], "the end of 3 slots", PATIENCE
-        )
+        eventually(lambda: [worker.slots for worker in place.status.workers] == [1], "the end of 3 slots")
         self.say("scaled to 1 worker; the others ended after what they ran")
 
     def _count_killed(self, visits: Sequence[Visit]) -> None:
@@ -184,9 +180,7 @@ class Acceptance:
 
     def _arrived(self, results: int) -> None:
         """Waits until the script has so many results."""
-        eventually(
-            lambda: f"\n{results}\n" in self._place.said, f"the arrival of {results} results", PATIENCE
-        )
+        eventually(lambda: f"\n{results}\n" in self._place.said, f"the arrival of {results} results")
 
     def _of_visits(self) -> list[str]:
         """Nothing ran more often than what it ran in was killed."""
@@ -218,7 +212,7 @@ def main() -> int:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="kubefuture-"))
     try:
-        with Checkpoint(PATIENCE) as checkpoint:
+        with Checkpoint() as checkpoint:
             place = Here(folder, checkpoint.port) if provider == "local" else Cluster(folder, checkpoint.port)
             found = Acceptance(place, checkpoint).run()
     except (AssertionError, OSError, subprocess.SubprocessError) as error:

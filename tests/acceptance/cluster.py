@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import signal
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,13 +17,12 @@ from kubefuture.errors import KubefutureError
 
 from tests.faults import relay
 from tests.faults.checkpoint import Visit
-from tests.faults.waiting import eventually
-from tests.kubernetes.lab import Lab
+from tests.faults.waiting import LIMIT
+from tests.kubernetes.lab import Lab, kubectl
 from tests.template import kit
 
-from .place import Place
+from .place import Place, eventually
 
-_SECONDS = 120.0
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -69,9 +67,9 @@ class Cluster(Place):
         )
         self._commands = folder / "commands"
         self._commands.mkdir()
-        kubectl = self._commands / "kubectl"
-        kubectl.write_text(_KUBECTL.format(folder=self._commands, kubectl=shutil.which("kubectl")))
-        kubectl.chmod(0o755)
+        command = self._commands / "kubectl"
+        command.write_text(_KUBECTL.format(folder=self._commands, kubectl=shutil.which("kubectl")))
+        command.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
         """With a kubectl that can be kept from opening a way."""
@@ -83,7 +81,9 @@ class Cluster(Place):
 
     def kill(self, visit: Visit) -> None:
         """Kills a slot in its pod, whose processes see each other."""
-        self._here("exec", visit.label.split()[1], "--", "sh", "-c", f"kill -9 {visit.pid}")
+        # A slot that is gone was killed when the answer was lost and it was asked again.
+        killed = f"kill -9 {visit.pid} || test ! -e /proc/{visit.pid}"
+        self._here("exec", visit.label.split()[1], "--", "sh", "-c", killed)
         visit.left()
 
     def end_worker(self, visits: Sequence[Visit]) -> list[Visit]:
@@ -93,14 +93,17 @@ class Cluster(Place):
         self._delete(pod)
         ended.left()
         # Until it is given up, its element is nobody's; and when all slots stand still, none is free for it.
-        eventually(lambda: pod not in self._workers(), "the end of the worker's lease", _SECONDS)
+        eventually(lambda: pod not in self._workers(), "the end of the worker's lease")
         return [ended]
 
     def end_scheduler(self) -> None:
         """Deletes its pod without a warning."""
+        workers = eventually(lambda: set(self._workers()), "an answer of the scheduler")
         (before,) = self._pods("scheduler")
         self._delete(before)
-        eventually(lambda: self._answers(before), "the start of another scheduler", _SECONDS)
+        eventually(lambda: self._answers(before), "the start of another scheduler")
+        # It waits for them for a while only; then what they are at would be given to a slot that is free.
+        eventually(lambda: workers <= set(self._workers()), "the return of the workers")
 
     @property
     def carried(self) -> int:
@@ -143,7 +146,7 @@ class Cluster(Place):
         }
         there = ["--namespace", self._relay]
         self._kubectl("apply", *there, "--filename", "-", stdin=json.dumps(pod))
-        self._kubectl("wait", *there, "pod/relay", "--for=condition=Ready", f"--timeout={_SECONDS:.0f}s")
+        self._kubectl("wait", *there, "pod/relay", "--for=condition=Ready", f"--timeout={LIMIT:.0f}s")
         execute = ["kubectl", "--context", self._context, *there, "exec", "-i", "relay", "--"]
         self._last.callback(relay.Relay(execute, self.port).close)
         told = json.loads(self._kubectl("get", "pod", "relay", *there, "--output", "json"))
@@ -182,12 +185,11 @@ class Cluster(Place):
                     found.append(int(folder.name))
         return found
 
-    def _here(self, *arguments: str) -> str:
-        return self._kubectl("--namespace", self._namespace, *arguments)
+    def _here(self, verb: str, *arguments: str) -> str:
+        return self._kubectl(verb, "--namespace", self._namespace, *arguments)
 
-    def _kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
-        command = ["kubectl", "--context", self._context, *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=_SECONDS)
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)}: {done.stderr}")
+    def _kubectl(self, verb: str, *arguments: str, stdin: str | None = None) -> str:
+        done = kubectl(("--context", self._context), verb, *arguments, stdin=stdin)
+        if done.returncode:
+            raise AssertionError(f"kubectl {verb} {' '.join(arguments)}: {done.stderr}")
         return done.stdout

@@ -9,10 +9,9 @@ from kubefuture.protocol.messages import Status
 
 from tests.faults import processes
 from tests.faults.checkpoint import Visit
-from tests.faults.waiting import eventually
 from tests.faults.wire import Wire
 
-from .place import Place
+from .place import Place, eventually
 
 
 class Here(Place):
@@ -57,7 +56,7 @@ class Here(Place):
 
     def end_scheduler(self) -> None:
         """Kills it."""
-        before = self.status.scheduler_pid
+        before = eventually(lambda: self.status, "an answer of the scheduler").scheduler_pid
         processes.kill(before)
         eventually(lambda: self._answers(before), "the start of another scheduler")
         assert self._supervisor

@@ -6,18 +6,45 @@ import shlex
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from kubefuture.client.control import fetch_status
 from kubefuture.core.connection import Connection
+from kubefuture.errors import NoAnswerError
 from kubefuture.protocol.messages import Status
 
+from tests.faults import waiting
 from tests.faults.checkpoint import Visit
 from tests.template import kit
 
 WORK = Path(__file__).with_name("work.py")
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], what: str) -> T:
+    """Waits for a condition, as for any other; a scheduler that does not answer just now may do so later.
+
+    Args:
+        condition: Asked again and again; it holds when it returns something true.
+        what: For the failure: `what` did not happen.
+
+    Returns:
+        What the condition returned.
+    """
+
+    def answered() -> T | None:
+        try:
+            return condition()
+        except NoAnswerError:
+            return None
+
+    found = waiting.eventually(answered, what)
+    assert found is not None
+    return found
 
 
 class Place(ABC):

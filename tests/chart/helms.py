@@ -52,7 +52,7 @@ def run(helm: str, *arguments: str, status: int | None = 0) -> subprocess.Comple
     if not helm:
         needs.missing("helm (renders the chart)")
     done = subprocess.run(
-        [helm, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
+        [helm, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500
     )
     assert status is None or done.returncode == status, done.stdout + done.stderr
     return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A cluster on a busy machine is slow; whoever waits has limits of their own."""
     for item in items:
         if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(1500))
+            item.add_marker(pytest.mark.timeout(3600))
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +28,7 @@ def lab() -> Lab:
 
 
 def _end(study: Study) -> None:
-    command = ["kubectl", "--context", study.context, "delete", "namespace", study.namespace]
-    subprocess.run([*command, "--ignore-not-found", "--wait=false"], capture_output=True, timeout=60)
+    study.kubectl("delete", "namespace", study.namespace, "--ignore-not-found", "--wait=false", check=False)
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +49,7 @@ def shared(lab: Lab, installed: Project, tmp_path_factory: pytest.TempPathFactor
 def study(shared: Study) -> Study:
     """The shared project, whole again, whatever the test before it did."""
     shared.kubefuture("up")
+    shared.settle()
     return shared
 
 

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,43 @@ cluster:
   registry: {registry}
   storage: 1Gi
 """
+
+AWAY_SECONDS = 60.0
+"""How long an API server may be out of reach."""
+
+_AWAY = re.compile(
+    r"connection refused|connection to the server \S+ was refused|Unable to connect|\bEOF\b|TLS handshake timeout"
+    r"|etcdserver: .*timed out|TooManyRequests|too many requests"
+)
+_REACHED = re.compile(r"command terminated with exit code|error dialing backend")
+"""The API server has answered: it was a program in a pod that failed, or a node that did not answer."""
+
+_DONE_BEFORE = {"create": "(AlreadyExists)", "delete": "(NotFound)"}
+"""What is said when it was done, but its answer was lost."""
+
+
+def kubectl(
+    where: Sequence[str], verb: str, *arguments: str, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs kubectl; it is asked again while the API server cannot be reached for a moment.
+
+    Args:
+        where: The options that name cluster and namespace.
+        verb: What is to be done.
+        *arguments: What follows the verb.
+        stdin: What kubectl reads.
+    """
+    command = ["kubectl", *where, verb, *arguments]
+    deadline, again = time.monotonic() + AWAY_SECONDS, False
+    while True:
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=600)
+        if again and verb in _DONE_BEFORE and _DONE_BEFORE[verb] in done.stderr:
+            done.returncode = 0
+        away = _AWAY.search(done.stderr) and not _REACHED.search(done.stderr)
+        if done.returncode == 0 or not away or time.monotonic() > deadline:
+            return done
+        again = True
+        time.sleep(0.5)
 
 
 @dataclass(frozen=True)
@@ -142,8 +179,8 @@ class Study:
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         """Runs kubectl in its namespace."""
-        command = ["kubectl", "--context", self.context, "--namespace", self.namespace, *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=600)
+        where = ("--context", self.context, "--namespace", self.namespace)
+        done = kubectl(where, *arguments, stdin=stdin)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout + ("" if check else done.stderr)
 
@@ -153,9 +190,13 @@ class Study:
 
     def pods(self, component: str) -> list[Any]:
         """Its pods that are not about to go."""
+        return [pod for pod in self.all_pods(component) if "deletionTimestamp" not in pod["metadata"]]
+
+    def all_pods(self, component: str) -> list[Any]:
+        """Its pods, also those that are about to go: they still hold what they were given of their node."""
         labels = f"app.kubernetes.io/instance={self.release},app.kubernetes.io/component={component}"
-        found = self.get("pods", "--selector", labels)["items"]
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        found: list[Any] = self.get("pods", "--selector", labels)["items"]
+        return found
 
     def names(self, component: str) -> list[str]:
         """Their names."""
@@ -181,6 +222,16 @@ class Study:
                 failed = error
             assert time.monotonic() < deadline, f"not within {seconds} s: {what} ({failed})"
             time.sleep(0.05)
+
+    def settle(self) -> None:
+        """Waits until its scheduler and two workers are ready, and no other pod is there, not even one that goes."""
+        for component, number in (("scheduler", 1), ("worker", 2)):
+            self.wait(
+                lambda component=component, number=number: (
+                    len(self.ready(component)) == len(self.all_pods(component)) == number
+                ),
+                f"{number} pods are ready as {component}, and there are no others",
+            )
 
     def token(self) -> str:
         """The token of its scheduler."""

@@ -21,7 +21,8 @@ from kubefuture.kube.place import slug_of
 
 from tests.chart.helms import CHART, each_helm, helms, rendered, run, write
 from tests.chart.matrix import LONG, MATRIX
-from tests.kubernetes.lab import Study
+from tests.kubernetes.lab import Study, kubectl
+from tests.kubernetes.test_strangers import TRY
 from tests.project.kit import ROOT
 
 WORK = """
@@ -82,7 +83,7 @@ def starts(study, component):
 def space(lab, tmp_path) -> Iterator[str]:
     """A namespace that says what is not allowed there."""
     name = f"space-{tmp_path.stat().st_ino}"
-    kubectl = ["kubectl", "--context", lab.context]
+    where = ("--context", lab.context)
     manifest = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -91,10 +92,9 @@ def space(lab, tmp_path) -> Iterator[str]:
             "labels": {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn")},
         },
     }
-    apply = [*kubectl, "apply", "--filename", "-"]
-    subprocess.run(apply, input=json.dumps(manifest), text=True, check=True, capture_output=True)
+    kubectl(where, "apply", "--filename", "-", stdin=json.dumps(manifest)).check_returncode()
     yield name
-    subprocess.run([*kubectl, "delete", "namespace", name, "--wait=false"], check=True, capture_output=True)
+    kubectl(where, "delete", "namespace", name, "--wait=false").check_returncode()
 
 
 @each_helm()
@@ -105,12 +105,10 @@ def test_the_api_server_accepts_all_that_the_chart_makes(helm, lab, space, tmp_p
         for one in rendered(helm, tmp_path, told, release=name, namespace=space)
     ]
     everything += rendered(helm, tmp_path, MATRIX["least"], release=LONG, namespace=space)
-    options = ["apply", "--filename", "-", "--dry-run=server", "--validate=strict"]
-    done = subprocess.run(
-        ["kubectl", "--context", lab.context, "--namespace", space, *options],
-        input=json.dumps({"apiVersion": "v1", "kind": "List", "items": everything}),
-        capture_output=True,
-        text=True,
+    done = kubectl(
+        ("--context", lab.context, "--namespace", space),
+        *("apply", "--filename", "-", "--dry-run=server", "--validate=strict"),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": everything}),
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -126,7 +124,8 @@ def test_the_api_server_accepts_all_that_the_chart_makes(helm, lab, space, tmp_p
 @each_helm()
 def test_a_second_release_with_the_longest_name_lives_beside_the_first(shared, helm, tmp_path):
     """Without `make up`: installed, tested, upgraded, rolled back and deleted by Helm's own commands."""
-    where = ["--kube-context", shared.context, "--namespace", shared.namespace]
+    # Helm's own limit is one for clusters that nobody else loads.
+    where = ["--kube-context", shared.context, "--namespace", shared.namespace, "--timeout=20m"]
     certificate, key = make_certificate()
     content = {"token": os.urandom(32).hex(), "tls.crt": certificate, "tls.key": key}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "second"}, "stringData": content}
@@ -155,15 +154,9 @@ def test_a_second_release_with_the_longest_name_lives_beside_the_first(shared, h
         second.wait(lambda: len(second.names("worker")) == 1, "one is left")
         assert starts(second, "scheduler") == scheduler
 
-        own, other = f"{LONG}-scheduler:7000", f"{shared.release}-scheduler:7000"
-        reach = (
-            "import socket, sys\n"
-            "for place in sys.argv[1:]:\n"
-            "    try: socket.create_connection(tuple(place.rsplit(':', 1)), 4); print('reached')\n"
-            "    except OSError: print('closed')"
-        )
-        said = shared.kubectl("exec", second.names("worker")[0], "--", "python", "-c", reach, own, other)
-        assert said.split() == ["reached", "closed"]
+        own, other = f"+{LONG}-scheduler:7000", f"{shared.release}-scheduler:7000"
+        said = shared.kubectl("exec", second.names("worker")[0], "--", "python", "-c", TRY, own, other)
+        assert [line.split()[0] for line in said.splitlines()] == ["REACHED", "closed:"]
     finally:
         run(helm, "uninstall", LONG, *where, status=None)
         shared.kubectl("delete", "secret", "second", "--ignore-not-found")

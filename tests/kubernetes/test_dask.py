@@ -8,17 +8,16 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from kubefuture.core.connection import Connection
 from kubefuture.project.folder import Project
 
 from tests.kubernetes.lab import Lab, Study
-from tests.kubernetes.test_faults import SLOW, delete
+from tests.kubernetes.test_faults import delete, held
 from tests.kubernetes.test_looking import background, read, short, until
-from tests.kubernetes.test_story import SEEDED, namespaces
-from tests.kubernetes.test_strangers import TRY, run_pod
+from tests.kubernetes.test_story import SEEDED, namespaces, saved
+from tests.kubernetes.test_strangers import REACH, TRY, run_pod
 from tests.project import kit
 
 
@@ -40,13 +39,7 @@ def shared_dask(
 def dask(shared_dask: tuple[Study, str]) -> Study:
     """The project, with its two workers ready, whatever the test before did to it."""
     study, _ = shared_dask
-    for component, number in (("scheduler", 1), ("worker", 2)):
-        study.wait(
-            lambda component=component, number=number: (
-                len(study.ready(component)) == len(study.names(component)) == number
-            ),
-            f"{number} pods are ready as {component}",
-        )
+    study.settle()
     return study
 
 
@@ -74,7 +67,7 @@ def test_the_same_script_gives_the_same_bits_on_pods_that_are_as_safe(dask, shar
         commands = dask.kubectl("exec", pod, "--", "sh", "-c", "cat /proc/[0-9]*/cmdline")
         assert "dask_worker" in commands and secret not in commands
     helm = ["helm", "test", dask.release, "--kube-context", dask.context, "--namespace", dask.namespace]
-    done = subprocess.run([*helm, "--logs"], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([*helm, "--logs", "--timeout=20m"], capture_output=True, text=True, timeout=1500)
     assert "2 workers are connected" in done.stdout, done.stderr
 
 
@@ -133,22 +126,19 @@ def test_scaling_while_work_runs_loses_no_element_and_runs_none_twice(dask):
 
 @pytest.mark.parametrize("how", [(), ("--grace-period=0", "--force")], ids=["told", "killed"])
 def test_a_deleted_worker_pod_costs_no_results(dask, how):
-    with dask.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(dask) as running:
         delete(dask, dask.names("worker")[:1], *how)
         assert "identical" in running.rest()
 
 
 def test_a_deleted_scheduler_pod_costs_no_results_of_a_program_that_lives(dask):
-    with dask.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(dask) as running:
         delete(dask, dask.names("scheduler"), "--grace-period=0", "--force")
         assert "identical" in running.rest()
 
 
 def test_a_cut_forward_costs_only_time(dask):
-    with dask.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(dask) as running:
         running.cut_forward()
         assert "identical" in running.rest()
 
@@ -167,7 +157,9 @@ print("this one", type(found[3]).__name__, found[3])
     assert "others [0, 1, 2, 4, 5]" in said and "this one PoisonError" in said
 
 
-CLIENT = """
+CLIENT = (
+    REACH
+    + """
 import ssl, sys
 from kubefuture.core.certificate import make_certificate
 from kubefuture.core.dask_security import dask_security
@@ -178,13 +170,20 @@ certificate, key = make_certificate(mutual=True)
 security = dask_security(certificate, key)
 security.tls_ca_file = sys.argv[1]
 for place in sys.argv[2:]:
+    print(reach(place, 300))  # the network lets a new pod in a little later than it begins
     for scheme, keys in [("tls", security), ("tcp", None)]:
-        try:
-            distributed.Client(f"{scheme}://{place}", security=keys, timeout=5)
-            print("IN", place)
-        except OSError as error:
-            print("refused", place, type(error.__cause__ or error).__name__)
+        reason = TimeoutError()
+        while isinstance(reason, TimeoutError):  # then nobody has answered yet
+            try:
+                distributed.Client(f"{scheme}://{place}", security=keys, timeout=5)
+                print("IN", place)
+                break
+            except OSError as error:
+                reason = error.__cause__ or error
+        else:
+            print("refused", place, type(reason).__name__)
 """
+)
 
 
 def test_strangers_reach_nothing_and_who_has_the_certificate_but_not_its_key_is_not_let_in(dask):
@@ -202,7 +201,7 @@ def test_strangers_reach_nothing_and_who_has_the_certificate_but_not_its_key_is_
     }
     said = run_pod(dask, "speaker", CLIENT, certificate, f"{dask.release}-scheduler:7000", labels=labels)
     assert said.count("refused") == 2 and "IN" not in said, said
-    assert "handshake failed" in dask.kubefuture("logs", "scheduler").stdout
+    dask.wait(lambda: "handshake failed" in dask.kubefuture("logs", "scheduler").stdout, "it has said so")
 
 
 def test_rotating_gives_everybody_a_new_key_and_up_brings_the_workers_back_to_their_number(dask):
@@ -232,4 +231,4 @@ def test_down_leaves_nothing(dask):
     assert namespaces(dask) == []
     assert not dask.project.connection_file.exists()
     # Those of a scheduler and two workers, and of one that was still leaving.
-    assert len(list(Path(dask.project.state, "existing", "logs").glob("*.log"))) >= 3
+    assert len(saved(dask.project.state / "existing" / "logs")) >= 3

@@ -5,32 +5,41 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
 from tests import needs
+from tests.kubernetes.lab import Running, Study
 from tests.project import kit
 
 AWAY_SECONDS = 60.0
 
 SLOW = """
-import kubefuture as kf, time, random, numpy as np
+import kubefuture as kf, pathlib, time, random, numpy as np
 def draw(i):
     return i, float(np.random.normal()), random.random()
 def slow(i):
+    while i >= 5 and not pathlib.Path("/tmp/go-{name}").exists():
+        time.sleep(0.05)
     time.sleep(0.1)
     return draw(i)
 done = []
-for one in kf.imap(slow, range({elements}), seed=3, chunk_size=1):
+for one in kf.imap(slow, range(60), seed=3, chunk_size=1):
     done.append(one)
     if len(done) == 5: print("going", flush=True)
 with kf.plan("sequential"):
-    expected = kf.map(draw, range({elements}), seed=3)
+    expected = kf.map(draw, range(60), seed=3)
 assert done == expected
 print("identical", flush=True)
 """
+"""After the first ones its elements wait, as `held` has them."""
 
 NAMED = """
 import kubefuture as kf, pathlib, time
@@ -45,9 +54,42 @@ print("complete", flush=True)
 """Its elements wait for `let_go`."""
 
 
+def touch(worker, name):
+    return "exec", worker, "--container", "worker", "--", "touch", f"/tmp/go-{name}"
+
+
 def let_go(study, name):
     for worker in study.names("worker"):
-        study.kubectl("exec", worker, "--container", "worker", "--", "touch", f"/tmp/go-{name}")
+        study.kubectl(*touch(worker, name))
+
+
+@dataclass(frozen=True)
+class Held(Running):
+    """A script of SLOW, whose elements wait until its rest is asked for."""
+
+    study: Study
+    name: str
+
+    def rest(self):
+        """Lets them go on, in pods that come and, as these end what they are at, in pods that are about to go."""
+        asked = {}
+        with ThreadPoolExecutor(8) as pool:
+            while self.process.poll() is None:
+                for worker in (pod["metadata"]["name"] for pod in self.study.all_pods("worker")):
+                    # One that has not begun yet is asked again; one of a lost node does not answer for long.
+                    if worker not in asked or (asked[worker].done() and asked[worker].exception()):
+                        asked[worker] = pool.submit(self.study.kubectl, *touch(worker, self.name))
+                time.sleep(0.5)
+        return super().rest()
+
+
+@contextmanager
+def held(study):
+    """Runs SLOW up to its first results: however long something is done to it, the script does not end meanwhile."""
+    name = secrets.token_hex(4)
+    with study.running(SLOW.format(name=name)) as running:
+        running.until("going")
+        yield Held(running.process, study, name)
 
 
 KILL_SUPERVISOR = """
@@ -63,8 +105,7 @@ def delete(study, pods, *how):
 
 @pytest.mark.parametrize("how", [(), ("--grace-period=0", "--force")], ids=["told", "killed"])
 def test_a_deleted_worker_pod_costs_no_results(study, how):
-    with study.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(study) as running:
         delete(study, study.names("worker")[:1], *how)
         assert "identical" in running.rest()
     study.wait(lambda: len(study.ready("worker")) == 2, "another worker is there")
@@ -83,15 +124,13 @@ def test_a_deleted_scheduler_pod_costs_no_named_results(study):
 
 
 def test_a_deleted_scheduler_pod_costs_no_results_of_a_program_that_lives(study):
-    with study.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(study) as running:
         delete(study, study.names("scheduler"))
         assert "identical" in running.rest()
 
 
 def test_all_pods_deleted_at_once_cost_no_results(study):
-    with study.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(study) as running:
         delete(study, [*study.names("scheduler"), *study.names("worker")], "--grace-period=0", "--force")
         assert "identical" in running.rest()
 
@@ -123,8 +162,7 @@ def test_a_killed_container_costs_no_results(study):
         return status
 
     before = container()["restartCount"]
-    with study.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(study) as running:
         study.kubectl("exec", worker, "--", "sh", "-c", KILL_SUPERVISOR, check=False)
         assert "identical" in running.rest()
 
@@ -134,8 +172,7 @@ def test_a_killed_container_costs_no_results(study):
 
 
 def test_a_cut_forward_costs_only_time(study):
-    with study.running(SLOW.format(elements=60)) as running:
-        running.until("going")
+    with held(study) as running:
         running.cut_forward()
         assert "identical" in running.rest()
 
@@ -143,13 +180,17 @@ def test_a_cut_forward_costs_only_time(study):
 def test_a_drained_node_costs_no_results(study):
     node = study.pods("worker")[0]["spec"]["nodeName"]
     try:
-        with study.running(SLOW.format(elements=80)) as running:
-            running.until("going")
+        with held(study) as running:
             selector = f"app.kubernetes.io/instance={study.release}"
-            study.kubectl(
-                "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector", selector
-            )
-            assert "identical" in running.rest()
+            options = ("--ignore-daemonsets", "--delete-emptydir-data", "--pod-selector", selector)
+            there = {
+                pod["metadata"]["name"] for pod in study.pods("worker") if pod["spec"]["nodeName"] == node
+            }
+            with ThreadPoolExecutor(1) as pool:
+                drained = pool.submit(study.kubectl, "drain", node, *options)
+                study.wait(lambda: not there & set(study.names("worker")), "the workers there are told to go")
+                assert "identical" in running.rest()
+                drained.result()
         study.wait(
             lambda: (
                 {pod["spec"].get("nodeName") for pod in study.pods("worker")} - {node, None}
@@ -177,8 +218,7 @@ def test_a_node_that_is_lost_without_warning_costs_no_results(study, component):
         return json.loads(lease)["spec"]["renewTime"]
 
     try:
-        with study.running(SLOW.format(elements=100)) as running:
-            running.until("going")
+        with held(study) as running:
             subprocess.run([*stop.split(), lost], check=True, capture_output=True, timeout=600)
             assert "identical" in running.rest()
     finally:
@@ -199,8 +239,7 @@ def test_an_api_server_that_is_away_for_a_minute_costs_only_time(study):
         needs.missing(
             "commands to stop the API server and start it, KUBE_TEST_STOP_API and KUBE_TEST_START_API"
         )
-    with study.running(SLOW.format(elements=100)) as running:
-        running.until("going")
+    with held(study) as running:
         subprocess.run(stop, shell=True, check=True)
         try:
             # Everything that leads there is cut, too, since a server that only stands still breaks no connection.

@@ -11,7 +11,7 @@ from kubefuture.kube import registry
 from tests import needs
 from tests.faults.fake_machine import FakeKind
 from tests.kubernetes.test_check_mode import objects
-from tests.kubernetes.test_story import SEEDED, namespaces, recorded
+from tests.kubernetes.test_story import SEEDED, namespaces, recorded, saved
 
 KIND = {"KIND_EXPERIMENTAL_PROVIDER": "podman", "KUBECONFIG": "/nowhere"}
 
@@ -66,7 +66,7 @@ def test_up_run_and_down_on_kind_leave_nothing(study, fake, lab, installed, tmp_
     down = other.kubefuture("down", "--project", study.project.name, "--provider", "kind", **environment)
     assert "Everything is down. Nothing is left." in down.stdout
     assert namespaces(study) == [] and fake.containers("podman") == {}
-    assert len(list((other.project.state / "kind" / "logs").glob("*.log"))) == 3
+    assert len(saved(other.project.state / "kind" / "logs")) == 3
     registry.delete(image)  # the stand-in for a node had it from there
     assert "Nothing is left" in study.kubefuture("down", **environment).stdout
     assert not study.project.connection_file.exists()
