@@ -17,7 +17,6 @@ ASIDE = [
     "error: unexpected EOF",
     "Error from server: etcdserver: request timed out",
     "Error from server (TooManyRequests): the server has received too many requests",
-    "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
     "http2: client connection lost",
 ]
 
@@ -74,6 +73,9 @@ def test_what_is_refused_for_a_reason_is_said_at_once(away):
         'Error from server (Forbidden): pods is forbidden: User "ann" cannot list resource "pods"',
         'Error from server (NotFound): pods "one" not found',
         "Error from server (InternalError): failed calling webhook",
+        "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
+        "Unable to connect to the server: tls: failed to verify certificate: x509: unknown authority",
+        "Unable to connect to the server: dial tcp: lookup nowhere: no such host",
     ):
         count = away(sentence, 1)
         with pytest.raises(KubeError):

@@ -132,8 +132,9 @@ class FakeSlot:
             self._running.id, self._position, self.leases.get(self._running.id, 0), now
         )
 
-    def interrupt(self) -> None:
-        self._interrupted = True
+    def interrupt(self, lease: int) -> None:
+        if self._running is not None and self._running.id == lease:
+            self._interrupted = True
 
     def kill(self) -> None:
         self.dies()

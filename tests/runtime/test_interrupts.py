@@ -210,10 +210,10 @@ def test_R21_an_interrupt_that_gets_lost_comes_again(monkeypatch, checkpoint):
     sent = []
     interrupt = SlotProcess.interrupt
 
-    def lose_the_first(slot):
+    def lose_the_first(slot, lease):
         sent.append(slot.pid)
         if len(sent) > 1:
-            interrupt(slot)
+            interrupt(slot, lease)
 
     monkeypatch.setattr(slot_set, "INTERRUPT_GRACE", 3600.0)
     monkeypatch.setattr(SlotProcess, "interrupt", lose_the_first)

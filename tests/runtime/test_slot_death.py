@@ -68,10 +68,10 @@ PLAN_AFTER_PLAN = """
 import os
 import kubefuture as kf
 from kubefuture.client import loop_thread
-from kubefuture.worker import slot_process
+from kubefuture.worker import slot_set
 
 # A busy machine may take a while to end what was killed.
-slot_process._REAP_SECONDS = 240.0
+slot_set._REAP_SECONDS = 240.0
 loop_thread._END_SECONDS = 600.0
 for _ in range(3):
     with kf.plan("local", workers=2):

@@ -33,8 +33,8 @@ class TimedSlot(FakeSlot):
         super().run(message)
         self._stir()
 
-    def interrupt(self) -> None:
-        super().interrupt()
+    def interrupt(self, lease: int) -> None:
+        super().interrupt(lease)
         self._stir()
 
     def kill(self) -> None:

@@ -21,9 +21,9 @@ hand is packed as a whole, so that nothing is sent if one of them cannot be."""
 _READ_SECONDS = 0.005
 """What was read from slow inputs is sent after this long."""
 
-_PACK_SECONDS = 0.5
-"""What was packed of inputs at hand is sent after so much of the processor's time. The clock's time would not do, as
-another program may have had the processor meanwhile."""
+_PACK_SECONDS, _WAIT_SECONDS = 0.5, 5.0
+"""What was packed of inputs at hand is sent after so much of the processor's time, and after so much of the clock's:
+other programs may have had the processor meanwhile, or packing may have to wait for something."""
 
 _BATCH_BYTES = 16 << 20
 """What was packed is sent when it has more bytes than this."""
@@ -147,8 +147,8 @@ class Inputs:
         until = time.monotonic() + _READ_SECONDS
         if not self._as_a_whole:
             return lambda: time.monotonic() > until
-        worked = time.thread_time() + _PACK_SECONDS
-        return lambda: time.monotonic() > until and time.thread_time() > worked
+        worked, waited = time.thread_time() + _PACK_SECONDS, until + _WAIT_SECONDS
+        return lambda: (now := time.monotonic()) > until and (time.thread_time() > worked or now > waited)
 
     def _packed(self, index: int, args: tuple[Any, ...]) -> bytes:
         quick = self.bare and type(args[0]) in NUMBERS

@@ -180,7 +180,7 @@ class Stream:
                 continue
             self.look()
             arrived = self._wait(backend, call)
-            self._check_time()  # what arrived while this program did not run may be too late
+            late = self._is_late  # as what has arrived is, too, where this program did not run meanwhile
             if call.unseeded and not warned:
                 warned = True
                 warn_unseeded(call.unseeded)
@@ -193,8 +193,10 @@ class Stream:
                 outcome = self._outcome(item)
                 if isinstance(item, Failure) and item.kind == "poison":
                     poisoned.append(outcome)
-                else:
+                elif not late:
                     yield outcome
+            if late:
+                self._check_time()
             if call.finished and not call.arrived:
                 break
         yield from poisoned
@@ -286,8 +288,12 @@ class Stream:
         most = 1.0 if self._look is None else LOOK_SECONDS
         return most if self._deadline is None else max(0.0, min(most, self._deadline - time.monotonic()))
 
+    @property
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
     def _check_time(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._is_late:
             raise TimeoutError(
                 f"{self._name} did not finish within {self.options.timeout} s; the rest was cancelled."
             )

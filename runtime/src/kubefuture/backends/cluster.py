@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import wait
 from pathlib import Path
 
 import msgspec
@@ -42,11 +42,11 @@ from ..protocol.messages import AnyMessage, BlobWanted, Bye, Message, Refused, S
 
 _PAUSE = 0.2
 _FEW = 16
-"""With fewer calls under way each message is sent at once; with more, those that come together are sent together."""
+"""With fewer calls under way each message is sent at once; otherwise those that come together go together."""
 
 _ACKNOWLEDGE_SECONDS = 0.25
-_GOODBYE_SECONDS = LOGIN_SECONDS + 5.0
-"""A program that ends tries for so long to say so to a scheduler that it has just lost."""
+_GOODBYE_SECONDS, _QUIET_SECONDS = LOGIN_SECONDS, 5.0
+"""A program that ends tries for so long to say so to a scheduler that it has just lost; when that is worth a line."""
 
 
 class ClusterBackend:
@@ -71,12 +71,10 @@ class ClusterBackend:
             )
         session.receiver = self.receiver
         self._inbox: deque[Message] = deque()
-        self._awake = False
-        self._closing = False
+        self._awake = self._closing = False
         self._link: Link | DirectLink | None = None
         self._greeted: Link | DirectLink | None = None
-        self._hello = hello("client")
-        self._epoch = ""
+        self._hello, self._epoch = hello("client"), ""
         self._conversation = Conversation(self.session.acknowledged)
         self._welcomed: asyncio.Future[None] | None = None
         self._scaling = Scaling(self.session, self._send)
@@ -134,14 +132,19 @@ class ClusterBackend:
         self._closing = True
         try:
             self._thread.call_at_the_end(self._leave)
-            with suppress(Exception):
-                self._task.result(_GOODBYE_SECONDS)  # it ends by itself, soon after the connection
-            self._task.cancel()
+            self._say_goodbye()
         finally:
             self._end_threads()
             with self.session.lock:
                 self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
             self.session.outcomes.deliver()
+
+    def _say_goodbye(self) -> None:
+        """The task ends by itself, soon after the connection."""
+        if not self._thread.is_current and not wait([self._task], _QUIET_SECONDS).done:
+            say("the scheduler does not answer, and is told once more that this program ends")
+            wait([self._task], _GOODBYE_SECONDS)
+        self._task.cancel()
 
     def _leave(self) -> None:
         with self.session.lock:  # another thread may send in this moment

@@ -44,7 +44,7 @@ from .dask_project import DaskProject
 
 _TICK = 0.25
 _CLOSE_SECONDS = 10.0
-_END_SECONDS = 60.0
+_END_SECONDS = 30.0
 """How long the thread may take for all that it closes."""
 
 
@@ -130,12 +130,14 @@ class DaskBackend:
         if self._pid != os.getpid() or self._closing:
             return
         self._closing = True
-        self._known.stop()
-        self._events.put(lambda: None)
-        self._thread.join(_END_SECONDS)
-        with self.session.lock:
-            self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
-        self.session.outcomes.deliver()
+        try:
+            self._known.stop()
+            self._events.put(lambda: None)
+            self._thread.join(_END_SECONDS)
+        finally:
+            with self.session.lock:
+                self.session.break_off(KubefutureError("The plan that this work belonged to has ended."))
+            self.session.outcomes.deliver()
 
     def _send(self, messages: list[Message]) -> None:
         self._events.put(lambda: self._take(messages))

@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="only say what would be done, and change nothing"
     )
-    parser.add_argument("--seconds", type=float, metavar="N", help="for install and delete: how long to wait")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="for install, connect and delete: how long to wait"
+    )
     parser.add_argument("--report", metavar="FILE", help="for look: write what was found to a file, as JSON")
 
 
@@ -153,7 +155,9 @@ def _connect(project: Project, options: argparse.Namespace) -> None:
         report(Change("the number of workers", words))
         if (place := place_of_connection(connection)) is not None:
             with Step("Waiting for the pods") as step:
-                rollout.wait(place, step, count=wanted.count)
+                rollout.wait(
+                    place, step, count=wanted.count, seconds=options.seconds or rollout.READY_SECONDS
+                )
 
 
 def _delete(project: Project, options: argparse.Namespace) -> None:

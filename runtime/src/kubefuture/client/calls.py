@@ -49,9 +49,10 @@ class TaskCall:
         sent: It is on the way; otherwise it waits until there is less there.
         unseeded: The function's name, once it was seen to draw from the global generators without a seed.
         unwanted: It is to be cancelled if no slot has it, which a new scheduler has to be told again.
+        late: What it fails with, once an outcome has come when its time was up.
     """
 
-    __slots__ = ("function", "future", "id", "payload", "retries", "sent", "unseeded", "unwanted")
+    __slots__ = ("function", "future", "id", "late", "payload", "retries", "sent", "unseeded", "unwanted")
 
     def __init__(
         self, call_id: int, function: int, payload: bytes, retries: int, future: Future[Any]
@@ -64,11 +65,18 @@ class TaskCall:
         self.sent = True
         self.unseeded = ""
         self.unwanted = False
+        self.late: TimeoutError | None = None
 
     def aside(self, message: PrintedCall | Tally | UnseededCall) -> None:
         """Something is said of it that is no outcome."""
         if isinstance(message, UnseededCall):
             self.unseeded = message.function
+
+    def arrived(self) -> None:
+        """An outcome has come. Whoever watches the time of its future may not have run for a while."""
+        due: tuple[float, TimeoutError] | None = getattr(self.future, "due", None)
+        if due is not None and time.monotonic() >= due[0]:
+            self.late = due[1]
 
     def settle(self, outcome: Span | Failure | KubefutureError | PrintedCall) -> None:
         """Ends the future. Runs the user's code: its callbacks, and what unpickling calls."""
@@ -101,9 +109,8 @@ class TaskCall:
     def _end(self, future: Future[Any], outcome: Span | Failure) -> None:
         payload = outcome.payloads[0] if isinstance(outcome, Span) else outcome.payload
         payload = _without_printed(future, payload, self.id)
-        late = _late(future)
-        if late is not None:
-            future.set_exception(late)
+        if self.late is not None:
+            future.set_exception(self.late)
         elif isinstance(outcome, Span):
             future.set_result(unpack_result(payload))
         else:
@@ -265,12 +272,6 @@ class MapCall:
         self.cancelled = True
         self.arrived.append(error)
         self.changed.notify_all()
-
-
-def _late(future: Future[Any]) -> TimeoutError | None:
-    """What a future fails with whose time is up, though whoever watches its time has not run yet."""
-    due: tuple[float, TimeoutError] | None = getattr(future, "due", None)
-    return None if due is None or time.monotonic() < due[0] else due[1]
 
 
 def _without_printed(future: Future[Any], payload: bytes, number: int) -> bytes:

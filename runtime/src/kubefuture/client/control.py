@@ -8,11 +8,12 @@ from typing import Any
 from ..core.connection import Connection
 from ..core.identity import hello
 from ..core.link import connect
+from ..core.notice import say
 from ..errors import KubefutureError, NoAnswerError, VersionError
 from ..protocol.messages import AnyMessage, Message, Refused, Scale, Status, StatusRequest
-from .trying import is_slow
+from .trying import ONCE_MORE, is_slow
 
-_STATUS_SECONDS = 20.0
+_STATUS_SECONDS = 10.0
 _SCALE_SECONDS = 120.0
 
 
@@ -67,6 +68,7 @@ async def _ask(connection: Connection, question: Message, seconds: float, *more:
         except OSError as error:
             if connection.route is not None or not is_slow(error):
                 raise
+            say(ONCE_MORE)
             link = await connect(connection, receive)
     except KubefutureError:
         raise

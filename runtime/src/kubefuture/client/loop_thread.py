@@ -14,10 +14,13 @@ from typing import TypeVar
 
 import uvloop
 
+from ..core.notice import say
+
 _T = TypeVar("_T")
 
-_END_SECONDS = 60.0
-"""How long the thread may take for what it is asked at the end: a busy machine may not run it for a while."""
+_END_SECONDS, _QUIET_SECONDS = 30.0, 5.0
+"""How long the thread may take for what it is asked at the end, since a busy machine may not run it for a while, and
+after how long that is worth a line."""
 
 
 class LoopThread:
@@ -25,20 +28,41 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         _occupy_standard_descriptors()
+        self._held_up = False
         self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it is asked in the thread, as by a future's callback."""
+        return threading.current_thread() is self._thread
+
+    def call(self, function: Callable[[], _T]) -> _T:
+        """Runs a function in the thread and waits for what it returns or raises."""
+        return self._start(function).result()
+
     def call_at_the_end(self, function: Callable[[], _T]) -> _T:
-        """As `call`, for a thread that is to end and may have ended already.
+        """As `call`, for a thread that is to end and may have ended already. In the thread itself it just runs it.
 
         Raises:
             TimeoutError: It has, or is held up by something.
         """
-        return self.call(function, _END_SECONDS if self._thread.is_alive() else 0.0)
+        if self.is_current:
+            return function()
+        future, patience = self._start(function), 0.0 if self._held_up else _QUIET_SECONDS
+        try:
+            return future.result(patience)
+        except TimeoutError:
+            if future.done() or not self._thread.is_alive() or self._held_up:
+                raise
+        say("the end of the plan takes long, as when a future's callback does not return; it is waited for")
+        self._held_up = True
+        found = future.result(_END_SECONDS)
+        self._held_up = False
+        return found
 
-    def call(self, function: Callable[[], _T], timeout: float | None = None) -> _T:
-        """Runs a function in the thread and waits for what it returns or raises."""
+    def _start(self, function: Callable[[], _T]) -> Future[_T]:
         future: Future[_T] = Future()
 
         def run() -> None:
@@ -48,7 +72,7 @@ class LoopThread:
                 future.set_exception(error)
 
         self.loop.call_soon_threadsafe(run)
-        return future.result(timeout)
+        return future
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
         """Calls a function in the thread when time has passed."""
@@ -59,7 +83,9 @@ class LoopThread:
         if not self._thread.is_alive():
             return
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(_END_SECONDS)
+        if self.is_current:
+            return
+        self._thread.join(0.0 if self._held_up else _END_SECONDS)
         if not self._thread.is_alive():
             self.loop.close()
 

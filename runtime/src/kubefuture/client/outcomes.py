@@ -30,6 +30,7 @@ class Outcomes:
 
     def append(self, call: TaskCall, outcome: Outcome) -> None:
         """Takes what a call has come to."""
+        call.arrived()
         self._waiting.append((call, outcome))
 
     def deliver(self) -> None:

@@ -9,6 +9,8 @@ from ..errors import LoginError, NoAnswerError, NotUpError, VersionError
 
 _QUIET_TRIES = 3
 
+ONCE_MORE = "the scheduler has not let this program in, and is asked once more"
+
 
 def is_slow(error: OSError) -> bool:
     """Whether somebody is there and has not logged us in, for which either of us may have been too busy."""
@@ -80,6 +82,7 @@ class Trying:
 
     def _begins(self, error: OSError, now: float) -> None:
         if not self._far and self._failures == 1 and is_slow(error):
+            say(ONCE_MORE)
             return
         # What opens the way into a cluster has waited by itself, and knows why there is none.
         if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -168,14 +169,21 @@ async def _open(connection: Connection, link: Link, place: tuple[str, int] | Non
         return
     import ssl
 
-    host, port = place or connection.host_and_port
-    try:
-        await loop.create_connection(
-            lambda: link, host, port, ssl=client_context(connection.certificate), server_hostname=SERVER_NAME,
-            ssl_handshake_timeout=LOGIN_SECONDS, ssl_shutdown_timeout=_GOODBYE_SECONDS,
-        )  # fmt: skip
-    except ssl.SSLError as error:
-        raise refusal(error, connection.address) or error from None
+    # Found here, since uvloop does not end a search for a name that it has begun itself, and complains of it later.
+    found = await loop.getaddrinfo(*(place or connection.host_and_port), type=socket.SOCK_STREAM)
+    for number, (*_, address) in enumerate(found, 1):
+        try:
+            await loop.create_connection(
+                lambda: link, *address[:2], ssl=client_context(connection.certificate),
+                server_hostname=SERVER_NAME, ssl_handshake_timeout=LOGIN_SECONDS,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS,
+            )  # fmt: skip
+            return
+        except ssl.SSLError as error:
+            raise refusal(error, connection.address) or error from None
+        except OSError:
+            if number == len(found) or link.logged_in.done():
+                raise
 
 
 def no_answer(connection: Connection, path: Path, error: OSError) -> NoAnswerError:

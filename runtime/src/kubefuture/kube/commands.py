@@ -17,7 +17,7 @@ from .place import Place
 REQUEST_SECONDS = 10.0
 """How long one question to the API server may take. kubectl itself does not keep to it when it waits for TLS."""
 
-AGAIN_SECONDS = 4.0
+AGAIN_SECONDS = 2.0
 """How long what fails at once is tried again: an API server is away for a moment now and then."""
 
 _READS = ("get", "auth", "version", "status", "list", "history")
@@ -58,7 +58,12 @@ class KubeError(ProjectError):
     @property
     def is_unreachable(self) -> bool:
         """Nobody answered, or somebody who cannot just now."""
-        return bool(_UNREACHABLE.search(self.said))
+        return bool(_UNREACHABLE.search(self.said) or _BUSY.search(self.said))
+
+    @property
+    def may_pass(self) -> bool:
+        """It may be over in a second."""
+        return bool(_MOMENT.search(self.said))
 
     @property
     def was_turned_away(self) -> bool:
@@ -95,7 +100,7 @@ def kubectl(
     command = ["kubectl", *options, *arguments]
     if not is_question:
         return _run(place, command, stdin, step)
-    return _patiently(lambda: _run(place, command, stdin, step, limit), arguments[0] in _READS)
+    return _patiently(lambda: _run(place, command, stdin, step, limit), arguments[0] in _READS, step)
 
 
 def kubectl_json(place: Place, *arguments: str, namespaced: bool = True) -> Any:
@@ -153,18 +158,20 @@ def helm(place: Place, *arguments: str, step: Step | None = None) -> str:
     """
     options = ["--kube-context", place.context, "--namespace", place.namespace]
     command = ["helm", *arguments, *options]
-    return _patiently(lambda: _run(place, command, None, step), arguments[0] in _READS)
+    return _patiently(lambda: _run(place, command, None, step), arguments[0] in _READS, step)
 
 
-def _patiently(run: Callable[[], str], is_read: bool) -> str:
+def _patiently(run: Callable[[], str], is_read: bool, step: Step | None) -> str:
     """Runs a command again that could not reach the API server, if it did nothing or has nothing to do."""
     until = time.monotonic() + AGAIN_SECONDS
     while True:
         try:
             return run()
         except KubeError as error:
-            if time.monotonic() > until or not (error.is_unreachable if is_read else error.was_turned_away):
+            if time.monotonic() > until or not (error.may_pass if is_read else error.was_turned_away):
                 raise
+        if step is not None:
+            step.tick("the API server does not answer")
         time.sleep(0.5)
 
 
@@ -237,8 +244,16 @@ _UNREACHABLE = re.compile(
     r"connection to the server .* was refused|Unable to connect to the server|i/o timeout|no such host"
     r"|TLS handshake timeout|connection refused|context deadline exceeded|network is unreachable"
     r"|Kubernetes cluster unreachable|no route to host|Client\.Timeout exceeded|request canceled"
-    r"|: EOF$|unexpected EOF|connection reset by peer|http2: client connection lost|etcdserver: "
-    r"|\((?:ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)",
+    r"|: EOF$|unexpected EOF|connection reset by peer|http2: client connection lost",
+    re.MULTILINE,
+)
+_BUSY = re.compile(
+    r"etcdserver: (?:request timed out|leader changed|too many requests)"
+    r"|\((?:ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)"
+)
+_MOMENT = re.compile(
+    r"connection to the server .* was refused|connect: connection refused|Kubernetes cluster unreachable|: EOF$"
+    r"|unexpected EOF|connection reset by peer|http2: client connection lost|etcdserver: |\(TooManyRequests\)",
     re.MULTILINE,
 )
 _TURNED_AWAY = re.compile(r"connection to the server .* was refused|Kubernetes cluster unreachable")
@@ -284,6 +299,8 @@ def explain(said: str, place: Place, command: str = "kubectl") -> str:
         )
     if "x509" in said or "certificate signed by unknown authority" in said:
         return f"What answers for {where} cannot prove that it is it: {_last(said)}."
+    if _BUSY.search(said):
+        return f"The API server of {where} is too busy just now: {_last(said)}. Try again in a minute."
     if _UNREACHABLE.search(said):
         if advice := _OWN.get(place.provider):
             return f"The API server of {where} cannot be reached: {_last(said)}. {advice}"

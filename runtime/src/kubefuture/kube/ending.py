@@ -23,6 +23,7 @@ from .commands import KubeError, find, kubectl, kubectl_json
 from .engine import forget
 from .place import LABEL, Place
 from .record import ClusterRecord
+from .rollout import UNREACHABLE_SECONDS
 
 DRAINING_SECONDS = 8.0
 """How long pods may take before what runs in them is killed."""
@@ -126,17 +127,19 @@ def _end_release(place: Place, seconds: float) -> bool:
 
 def _end_draining(place: Place, ended: set[str]) -> None:
     """Ends what runs in pods that were told to go before, with a long time that not every node lets be shortened."""
-    names = {pod.name for pod in pods.of(place)} - ended
-    ended |= names
+    names = sorted({pod.name for pod in pods.of(place)} - ended)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: _kill_in(place, name), sorted(names)))
+        told = pool.map(lambda name: _kill_in(place, name), names)
+        ended |= {name for name, is_told in zip(names, told, strict=True) if is_told}
 
 
-def _kill_in(place: Place, pod: str) -> None:
+def _kill_in(place: Place, pod: str) -> bool:
+    """Whether it has been told, or is gone meanwhile, as is the program that was asked to kill itself too."""
     try:
         kubectl(place, "exec", pod, "--", "sh", "-c", "kill -9 -1")
-    except KubeError:
-        pass  # it is gone meanwhile, as is the program that was asked to kill itself too
+    except KubeError as error:
+        return not error.is_unreachable
+    return True
 
 
 def _left_of(place: Place) -> list[Any]:
@@ -163,14 +166,16 @@ def _volume(place: Place, name: str) -> bool:
 
 
 def _wait(step: Step, still: Callable[[], bool], what: str, seconds: float) -> None:
-    until = time.monotonic() + seconds
+    answered = time.monotonic()
+    until = answered + seconds
     while True:
         try:
             if not still():
                 return
+            answered = time.monotonic()
             step.tick(f"waiting for {what}")
         except KubeError as error:
-            if not error.is_unreachable or time.monotonic() > until:
+            if not error.is_unreachable or time.monotonic() - answered > UNREACHABLE_SECONDS:
                 raise
             step.tick("the API server does not answer")
         if time.monotonic() > until:

@@ -132,10 +132,11 @@ class Following:
 
     def _begin(self, found: list[Pod]) -> str:
         """Where to begin: from the beginning of a pod that was not seen before, which may have been told of late."""
-        since = _before(self._since)
-        new = [pod.age_from for pod in found if pod.name not in self._seen and pod.started]
-        self._seen |= {pod.name for pod in found if pod.started}
-        return min([since, *new]) if since else ""
+        since, known = _before(self._since), self._seen
+        self._seen = known | {pod.name for pod in found if pod.started}
+        if not since or not known:  # what those that were there first have said was shown before
+            return since
+        return min([since, *(pod.age_from for pod in found if pod.started and pod.name not in known)])
 
     def _start(self, there: frozenset[str], since: str) -> None:
         self._stop()

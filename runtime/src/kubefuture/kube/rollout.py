@@ -112,7 +112,7 @@ def wait(
         if told and progress.done:
             return progress
         found = troubles(view)
-        since = {trouble.words: since.get(trouble.words, now) for trouble in found}
+        since = {_kind(trouble): since.get(_kind(trouble), now) for trouble in found}
         _stop_if_hopeless(found, since, now)
         if now - began > seconds:
             why = found[0].words if found else f"Still waiting: {progress.detail}. See: make logs"
@@ -120,12 +120,17 @@ def wait(
         pause(0.5)
 
 
+def _kind(trouble: Trouble) -> str:
+    """What stays the same while a node says the reason in turns with that it waits before it tries again."""
+    return trouble.words.partition(": ")[0]
+
+
 def _stop_if_hopeless(found: Sequence[Trouble], since: dict[str, float], now: float) -> None:
     for trouble in found:
         if trouble.words in PASSING:
             continue
         patience = FINAL_SECONDS if trouble.final else TROUBLE_SECONDS
-        if now - since[trouble.words] >= patience:
+        if now - since[_kind(trouble)] >= patience:
             raise ProjectError(f"{trouble.words} What runs stays; `make down` ends it.")
 
 

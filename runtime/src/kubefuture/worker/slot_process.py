@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,6 @@ from .output import Outlet, SlotOutput
 from .page import MemoryPage, Page
 
 _BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from kubefuture.worker.slot import main; main()"
-_REAP_SECONDS = 10.0
 _CAN_LOOK = hasattr(os, "waitid")
 """Whether a child's end can be seen without taking it from the kernel."""
 
@@ -188,9 +188,9 @@ class SlotProcess:
         lease, index = self._page.place()
         return self._stopwatch.look(lease, index, self.leases.get(lease, 0), now)
 
-    def interrupt(self) -> None:
-        """SIGINT for what it runs."""
-        if self._look() is not None:
+    def interrupt(self, lease: int) -> None:
+        """SIGINT for what it runs, as long as it is this."""
+        if self._look() is not None and self._page.place()[0] == lease:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGINT)
 
@@ -212,13 +212,17 @@ class SlotProcess:
         self._leases.close()
         self._untaken.close()
 
-    def reap(self) -> None:
-        """Waits for its end after `kill`, and closes our side. In the loop's thread."""
+    def reap(self, until: float) -> None:
+        """Waits for its end after `kill`, and closes our side. In the loop's thread.
+
+        Args:
+            until: How long at most, as `time.monotonic()` tells it.
+        """
         self._data.close()
         self._leases.close()
         self._untaken.close()
         with suppress(subprocess.TimeoutExpired):  # the kernel cannot end it yet
-            self._process.wait(_REAP_SECONDS)
+            self._process.wait(max(0.0, until - time.monotonic()))
         self._output.drain()
         self.release()
 

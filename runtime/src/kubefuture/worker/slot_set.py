@@ -6,6 +6,7 @@ The same for both hosts: the supervisor behind its connection, and the client's 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -39,9 +40,9 @@ from .page import MemoryPage, Page
 from .slot_process import SlotProcess
 
 _LONGEST_PAUSE = 10.0
-_FINISH_SECONDS = 2.0
+_FINISH_SECONDS, _REAP_SECONDS = 2.0, 10.0
 _AGAIN_SECONDS = 0.1
-"""An interrupt is repeated: it changes nothing if it comes in an import, or just before a call that waits."""
+"""After this long, and twice as long..., an interrupt is repeated: one in an import, or just before a wait, is lost."""
 
 
 class SlotSet:
@@ -192,8 +193,9 @@ class SlotSet:
         What they had printed is passed on.
         """
         slots, self._numbers = list(self._numbers), {}  # a look at them may be due already
+        until = time.monotonic() + _REAP_SECONDS
         for slot in slots:
-            slot.reap()
+            slot.reap(until)
         self._outlet.close()
 
     @locked
@@ -232,20 +234,18 @@ class SlotSet:
     def _stop(self, slot: SlotProcess, lease: int) -> None:
         """SIGINT for what a slot runs, and SIGKILL if it does not listen (R21)."""
         back = slot.revoke(tuple(other for other in slot.leases if other != lease))
-        slot.interrupt()
+        slot.interrupt(lease)
         if back:
             self._report([Returned(self._numbers[slot], back)])
-        for seconds, step in (
-            (INTERRUPT_GRACE, self._kill_if_running),
-            (_AGAIN_SECONDS, self._interrupt_again),
-        ):
-            self._loop.call_soon_threadsafe(self._loop.call_later, seconds, step, slot, lease)
+        soon, later = self._loop.call_soon_threadsafe, self._loop.call_later
+        soon(later, INTERRUPT_GRACE, self._kill_if_running, slot, lease)
+        soon(later, _AGAIN_SECONDS, self._interrupt_again, slot, lease, _AGAIN_SECONDS)
 
     @locked
-    def _interrupt_again(self, slot: SlotProcess, lease: int) -> None:
+    def _interrupt_again(self, slot: SlotProcess, lease: int, pause: float) -> None:
         if slot in self._numbers and lease in slot.leases:
-            slot.interrupt()
-            self._loop.call_later(_AGAIN_SECONDS, self._interrupt_again, slot, lease)
+            slot.interrupt(lease)
+            self._loop.call_later(2 * pause, self._interrupt_again, slot, lease, 2 * pause)
 
     @locked
     def _kill_if_running(self, slot: SlotProcess, lease: int) -> None:
