@@ -466,3 +466,22 @@ def test_what_cannot_help_ends_the_wait_at_once_and_what_may_pass_after_some_sec
         wait_through(monkeypatch, view)
     progress, seconds = wait_through(monkeypatch, view, view, view, good)
     assert progress.done and seconds == 3.0
+
+
+def test_a_registry_that_stays_away_is_named_though_the_node_says_in_turns_that_it_waits(monkeypatch):
+    wanted = [ready("scheduler"), deployment()]
+    away, waits = (
+        View([pod(containerStatuses=[container(waiting(reason, message))])], wanted, [], [])
+        for reason, message in [
+            ("ErrImagePull", "dial tcp 10.0.0.1:5000: connect: connection refused"),
+            ("ImagePullBackOff", 'Back-off pulling image "registry.example.org/ann/study:1"'),
+        ]
+    )
+    with pytest.raises(ProjectError, match="cannot pull"):
+        wait_through(
+            monkeypatch, *[away, waits] * 6, View([], [ready("scheduler"), ready("worker", 2)], [], [])
+        )
+    progress, seconds = wait_through(
+        monkeypatch, *[away, waits] * 3, View([], [ready("scheduler"), ready("worker", 2)], [], [])
+    )
+    assert progress.done and seconds == 6.0, "it came back"
