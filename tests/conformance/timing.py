@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from kubefuture.core import in_place
-from kubefuture.scheduler import silence
 from kubefuture.worker.limits import Overrun
 from kubefuture.worker.slot_process import SlotProcess
 from kubefuture.worker.slot_set import SlotSet
@@ -37,7 +36,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 
 
 def install(folder: Path, change: Callable[[object, str, object], object] = setattr) -> None:
-    """This process heeds the marks, and takes no worker for silent that may only have had to wait.
+    """This process heeds the marks.
 
     Args:
         folder: Where they are.
@@ -72,11 +71,13 @@ def install(folder: Path, change: Callable[[object, str, object], object] = seta
     change(SlotSet, "_kill_if_running", kill_unless_patient)
     change(SlotProcess, "too_long", too_long_by_its_clock)
     change(in_place, "time", SimpleNamespace(monotonic=monotonic))
-    change(silence, "SILENT_SECONDS", LIMIT)
 
 
 def code(folder: Path) -> str:
-    """What the cluster's programs run first, so that they heed the marks, too. Slots that they start do not."""
+    """What the cluster's programs run first, so that they heed the marks, too. Slots that they start do not.
+
+    No worker is taken for silent that may only have had to wait.
+    """
     return (
         "import os, pathlib, sys\n"
         "os.environ['PYTHONPATH'] = os.environ['PYTHONPATH'].partition(os.pathsep)[2]\n"
@@ -84,4 +85,6 @@ def code(folder: Path) -> str:
         "from tests.conformance import timing\n"
         f"sys.path.remove({_ROOT!r})\n"
         f"timing.install(pathlib.Path({str(folder)!r}))\n"
+        "from kubefuture.scheduler import silence\n"
+        f"silence.SILENT_SECONDS = {LIMIT}\n"
     )

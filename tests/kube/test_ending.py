@@ -77,3 +77,38 @@ def test_a_pod_that_could_not_be_told_is_told_again(monkeypatch):
     ended.clear()
     ending._end_draining(PLACE, ended)
     assert ended == {One.name}, "it is gone meanwhile"
+
+
+def volume(name, uid, policy="Delete", namespace="space", claim="study-scheduler"):
+    return {
+        "metadata": {"name": name},
+        "spec": {
+            "persistentVolumeReclaimPolicy": policy,
+            "claimRef": {"namespace": namespace, "name": claim, "uid": uid},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("claim", "waited_for"), [(None, ["gone", "alive"]), ({"metadata": {"uid": "2"}}, ["gone"])]
+)
+def test_volumes_of_a_claim_that_is_gone_are_waited_for_and_nobody_elses(monkeypatch, claim, waited_for):
+    volumes = [
+        volume("gone", "1"),
+        volume("alive", "2"),
+        volume("kept", "1", policy="Retain"),
+        volume("elsewhere", "1", namespace="other"),
+        volume("another's", "1", claim="other-scheduler"),
+        {"metadata": {"name": "free"}, "spec": {}},
+    ]
+    monkeypatch.setattr(ending, "kubectl_json", lambda *_, **__: {"items": volumes})
+    monkeypatch.setattr(ending, "find", lambda *_: claim)
+    assert ending._claimed_before(PLACE) == waited_for
+
+
+def test_who_may_not_see_volumes_waits_for_none(monkeypatch):
+    def refuse(*_, **__):
+        raise FORBIDDEN
+
+    monkeypatch.setattr(ending, "kubectl_json", refuse)
+    assert ending._claimed_before(PLACE) == []

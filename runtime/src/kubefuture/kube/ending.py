@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..core.connection import Connection
+from ..core.connection import DASK, Connection
 from ..errors import KubefutureError
 from ..project.changes import Change, Say
 from ..project.errors import ProjectError
@@ -46,6 +46,9 @@ def end(project: Project, record: ClusterRecord, say: Say, seconds: float = GONE
     """
     try:
         _end_in_cluster(project, record, say, seconds)
+        if record.engine != DASK:  # which has no volume
+            with Step("Waiting until the volume is gone") as step:
+                _wait(step, lambda: bool(_claimed_before(record.place)), "the volume", seconds)
     finally:
         # A cluster that cannot be reached is no reason to keep the rest.
         forget_connection(project, record.place, say)
@@ -147,6 +150,27 @@ def _left_of(place: Place) -> list[Any]:
     kinds = "deployments,replicasets,pods,persistentvolumeclaims"
     found: list[Any] = kubectl_json(place, "get", kinds, "--selector", place.selector)["items"]
     return found
+
+
+def _claimed_before(place: Place) -> list[str]:
+    """Volumes of a claim of ours that is gone, as with a namespace that somebody deleted: they go a little later."""
+    name = f"{place.release}-scheduler"
+    try:
+        volumes = kubectl_json(place, "get", "persistentvolumes", namespaced=False)["items"]
+        claim = find(place, "persistentvolumeclaim", name)
+    except KubeError as error:
+        if error.is_unreachable:
+            raise
+        return []
+    alive = None if claim is None else claim["metadata"]["uid"]
+    return [
+        one["metadata"]["name"]
+        for one in volumes
+        if one["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+        and (ref := one["spec"].get("claimRef", {})).get("name") == name
+        and ref.get("namespace") == place.namespace
+        and ref.get("uid") != alive
+    ]
 
 
 def _volumes(place: Place) -> list[str]:
