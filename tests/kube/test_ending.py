@@ -93,7 +93,7 @@ def volume(name, uid, policy="Delete", namespace="space", claim="study-scheduler
     ("claim", "waited_for"), [(None, ["gone", "alive"]), ({"metadata": {"uid": "2"}}, ["gone"])]
 )
 def test_volumes_of_a_claim_that_is_gone_are_waited_for_and_nobody_elses(monkeypatch, claim, waited_for):
-    volumes = [
+    found = [
         volume("gone", "1"),
         volume("alive", "2"),
         volume("kept", "1", policy="Retain"),
@@ -101,7 +101,7 @@ def test_volumes_of_a_claim_that_is_gone_are_waited_for_and_nobody_elses(monkeyp
         volume("another's", "1", claim="other-scheduler"),
         {"metadata": {"name": "free"}, "spec": {}},
     ]
-    monkeypatch.setattr(ending, "kubectl_json", lambda *_, **__: {"items": volumes})
+    monkeypatch.setattr(ending.volumes, "kubectl_json", lambda *_, **__: {"items": found})
     monkeypatch.setattr(ending, "find", lambda *_: claim)
     assert ending._claimed_before(PLACE) == waited_for
 
@@ -110,5 +110,5 @@ def test_who_may_not_see_volumes_waits_for_none(monkeypatch):
     def refuse(*_, **__):
         raise FORBIDDEN
 
-    monkeypatch.setattr(ending, "kubectl_json", refuse)
+    monkeypatch.setattr(ending.volumes, "kubectl_json", refuse)
     assert ending._claimed_before(PLACE) == []

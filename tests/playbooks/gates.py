@@ -12,10 +12,8 @@ from types import TracebackType
 
 from kubefuture.project.folder import Project
 
+from tests.faults.waiting import LIMIT
 from tests.project import kit
-
-_LIMIT = 240.0
-"""Seconds after which nobody is going to come to a gate."""
 
 
 class _Gate:
@@ -43,7 +41,7 @@ class Index(_Gate):
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(_LIMIT)
+        self._listener.settimeout(LIMIT)
         self._links: list[socket.socket] = []
         self.variables = {
             "UV_DEFAULT_INDEX": f"http://127.0.0.1:{self._listener.getsockname()[1]}/simple",
@@ -82,7 +80,7 @@ class Ansible(_Gate):
 
     def wait(self) -> None:
         """Waits until Ansible is here."""
-        kit.wait_until(self._has_reader, "Ansible reads its settings", _LIMIT)
+        kit.wait_until(self._has_reader, "Ansible reads its settings", LIMIT)
 
     def open(self) -> None:
         """Writes the settings."""

@@ -18,7 +18,7 @@ from ..project.changes import Change, Say
 from ..project.errors import ProjectError
 from ..project.folder import Project
 from ..project.progress import Step
-from . import logs, namespace, owner, pods, registry, release
+from . import logs, namespace, owner, pods, registry, release, volumes
 from .commands import KubeError, find, kubectl, kubectl_json
 from .engine import forget
 from .place import LABEL, Place
@@ -98,7 +98,7 @@ def _is_there(place: Place, uid: str) -> bool:
 def _end_release(place: Place, seconds: float) -> bool:
     """Deletes what the chart has made, and returns whether there was anything."""
     was_there = bool(release.status(place)[0] or _left_of(place))
-    volumes = _volumes(place)
+    names = _volumes(place)
     options = ["--selector", place.selector, "--ignore-not-found", "--wait=false"]
     # Whoever deletes a pod first says how long it may take, and a worker's own time is that of an element. So what
     # would make pods anew goes first, without the pods.
@@ -124,7 +124,7 @@ def _end_release(place: Place, seconds: float) -> bool:
             return bool(left)
 
         _wait(step, still, f"pods, claims and what makes pods in {place.namespace}", seconds)
-        _wait(step, lambda: any(_volume(place, name) for name in volumes), "the volume", seconds)
+        _wait(step, lambda: any(_volume(place, name) for name in names), "the volume", seconds)
     return was_there
 
 
@@ -154,10 +154,9 @@ def _left_of(place: Place) -> list[Any]:
 
 def _claimed_before(place: Place) -> list[str]:
     """Volumes of a claim of ours that is gone, as with a namespace that somebody deleted: they go a little later."""
-    name = f"{place.release}-scheduler"
     try:
-        volumes = kubectl_json(place, "get", "persistentvolumes", namespaced=False)["items"]
-        claim = find(place, "persistentvolumeclaim", name)
+        found = volumes.claimed(place)
+        claim = find(place, "persistentvolumeclaim", volumes.claim_of(place))
     except KubeError as error:
         if error.is_unreachable:
             raise
@@ -165,11 +164,8 @@ def _claimed_before(place: Place) -> list[str]:
     alive = None if claim is None else claim["metadata"]["uid"]
     return [
         one["metadata"]["name"]
-        for one in volumes
-        if one["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
-        and (ref := one["spec"].get("claimRef", {})).get("name") == name
-        and ref.get("namespace") == place.namespace
-        and ref.get("uid") != alive
+        for one in found
+        if not volumes.is_kept(one) and one["spec"]["claimRef"].get("uid") != alive
     ]
 
 
@@ -186,7 +182,7 @@ def _volume(place: Place, name: str) -> bool:
         if error.is_unreachable:
             raise
         return False  # whoever may not see volumes cannot wait for them; what is left names it
-    return found is not None and found["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
+    return found is not None and not volumes.is_kept(found)
 
 
 def _wait(step: Step, still: Callable[[], bool], what: str, seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.connection import DASK
 from ..project.errors import ProjectError
 from ..project.proof import Proof
-from . import namespace, owner, registry
+from . import namespace, owner, registry, volumes
 from .commands import KubeError, kubectl_json
 from .place import LABEL
 from .record import ClusterRecord
@@ -83,23 +83,20 @@ def _is_others(record: ClusterRecord) -> bool:
 
 
 def _volumes(record: ClusterRecord, proof: Proof) -> None:
-    place, name = record.place, f"{record.release}-scheduler"
+    place = record.place
     try:
-        found = kubectl_json(place, "get", "persistentvolumes", namespaced=False)
+        found = volumes.claimed(place)
     except KubeError as error:
         if not error.is_forbidden:
             proof.unchecked.append(f"volumes, which belong to the whole cluster: {error}")
             return
         # Its claim was looked for with the rest of the namespace, and a volume goes with its claim.
-        proof.looked.append(f"the claim {name}, whose volume your login may not see")
+        proof.looked.append(f"the claim {volumes.claim_of(place)}, whose volume your login may not see")
         return
     proof.looked.append(f"volumes of namespace {place.namespace}")
-    for one in found["items"]:
-        claim = one["spec"].get("claimRef", {})
-        if (claim.get("namespace"), claim.get("name")) == (place.namespace, name):
-            kept = one["spec"].get("persistentVolumeReclaimPolicy") != "Delete"
-            why = " (its storage class keeps volumes; delete it by hand)" if kept else ""
-            proof.left.append(f"volume {one['metadata']['name']}{why}")
+    for one in found:
+        why = " (its storage class keeps volumes; delete it by hand)" if volumes.is_kept(one) else ""
+        proof.left.append(f"volume {one['metadata']['name']}{why}")
 
 
 def _images(record: ClusterRecord, proof: Proof) -> None:
