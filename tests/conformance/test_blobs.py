@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 
 import kubefuture as kf
 import numpy as np
@@ -259,11 +260,10 @@ def _blobs_of(pid):
     if not sys.platform.startswith("linux"):
         needs.missing("/proc (Linux)")
     found = []
-    for handle in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found.append(os.readlink(f"/proc/{pid}/fd/{handle}"))
-        except OSError:
-            continue
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
-        found += file.read().splitlines()
+    with suppress(FileNotFoundError):  # a process that has ended has nothing
+        for handle in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{handle}"))
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+            found += file.read().splitlines()
     return [name for name in found if "memfd:kubefuture-blob" in name]

@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 from kubefuture.backends.capabilities import CAPABILITIES
 
 from tests.faults.checkpoint import reach
-from tests.faults.waiting import LIMIT
+from tests.faults.waiting import LIMIT, eventually
 
 KINDS = list(CAPABILITIES)
 
@@ -203,10 +203,15 @@ def test_what_calls_print_appears_in_their_order(plan, capfd, checkpoint):
 
 
 def test_its_progress_is_shown(pool, capfd):
+    shown = []
+
+    def so_far():
+        shown.append(capfd.readouterr().err)
+        return "".join(shown)
+
     Parallel(verbose=5)(delayed(abs)(x) for x in range(20))
-    shown = capfd.readouterr().err
-    assert "Using backend KubefutureBackend with 2 concurrent workers." in shown
-    assert "Done  20 out of  20" in shown
+    eventually(lambda: "Done  20 out of  20" in so_far(), "the last line, which a thread of joblib's writes")
+    assert "Using backend KubefutureBackend with 2 concurrent workers." in so_far()
 
 
 def test_inputs_that_take_long_to_make_hold_nothing_else_up(pool):

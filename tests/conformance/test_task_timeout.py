@@ -88,7 +88,7 @@ def test_r22_an_element_that_ran_too_long_is_tried_again_as_often_as_retries_say
     assert limited.future(first_time_stays, "future").result() == "future"
 
 
-def test_r22_others_of_its_chunk_keep_their_results_or_run_once(pool, stay, tmp_path):
+def test_r22_others_of_its_chunk_keep_their_results_or_run_once(pool, stay, tmp_path, patience):
     def third_stays(index):
         with open(tmp_path / str(index), "a") as runs:
             runs.write("x")

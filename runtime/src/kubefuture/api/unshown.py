@@ -64,9 +64,10 @@ class Unshown:
         _silent.discard(self)
 
     def _gone(self, place: tuple[int, int]) -> None:  # by the garbage collector, too, so at any moment
-        known = self._known.pop(place, None)
+        known = self._known.get(place)
         if known is not None and known[1]:
-            self.due.append(known[1:])
+            self.due.append(known[1:])  # before it is forgotten: another thread may be about to show the rest
+        self._known.pop(place, None)
 
 
 @atexit.register

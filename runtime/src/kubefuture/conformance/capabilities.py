@@ -57,8 +57,8 @@ def an_element_over_its_time_limit_fails_and_is_stopped_where_that_can_be(plan: 
 
 def what_is_cancelled_before_it_begins_never_runs(plan: Target) -> None:
     if plan.can(Capability.WORKERS):
-        seconds = 60.0 if plan.can(Capability.STOP) else 0.1
-        futures = [kf.future(time.sleep, seconds) for _ in range(20 * plan.workers)]
+        seconds, number = (60.0, 20) if plan.can(Capability.STOP) else (0.1, 200)
+        futures = [kf.future(time.sleep, seconds) for _ in range(number * plan.workers)]
         assert futures[-1].cancel() and futures[-1].cancelled() and futures[-1].done()
         for future in futures[:-1]:
             future.cancel()
