@@ -10,7 +10,7 @@ from benchmarks import fake_workers
 from benchmarks.contenders import plus_one
 from tests.faults import processes
 from tests.faults.tls import TlsCluster
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 
 
 def test_each_is_a_process_that_connects_over_tls_and_answers_every_task_until_the_block_ends():
@@ -26,7 +26,7 @@ def test_each_is_a_process_that_connects_over_tls_and_answers_every_task_until_t
             assert len(started) >= 4, "the nursery and its three"
             with kf.plan("cluster", connection=daemon.connection):
                 futures = [kf.future(plus_one, number) for number in range(100)]
-                assert [future.result(30) for future in futures] == [0] * 100
+                assert [future.result(LIMIT) for future in futures] == [0] * 100
         eventually(lambda: not daemon.status().workers, "they are gone")
     finally:
         daemon.close()

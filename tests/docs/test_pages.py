@@ -12,6 +12,7 @@ import yaml
 
 from tests.docs.blocks import ROOT, blocks, expected_prints
 from tests.faults.programs import Cluster
+from tests.faults.waiting import LIMIT
 from tests.template import kit
 
 DOCS = ROOT / "docs"
@@ -38,7 +39,7 @@ def name(page: Path) -> str:
 def test_the_python_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     script = "\n".join(block.text for block in blocks(page) if block.language == "python")
     (tmp_path / "page.py").write_text(script, encoding="utf-8")
-    done = kit.run(sys.executable, "page.py", cwd=tmp_path, timeout=120)
+    done = kit.run(sys.executable, "page.py", cwd=tmp_path, timeout=LIMIT)
     assert done.stdout.splitlines() == expected_prints(script)
 
 
@@ -47,7 +48,7 @@ def test_the_scripts_of_the_page_about_named_maps_work_one_after_the_other(tmp_p
         environment = kit.environment(KUBEFUTURE_CONNECTION=str(cluster.connection))
         for block in blocks(NAMED_MAPS):
             (tmp_path / block.title).write_text(block.text, encoding="utf-8")
-            done = kit.run(sys.executable, block.title, cwd=tmp_path, timeout=120, env=environment)
+            done = kit.run(sys.executable, block.title, cwd=tmp_path, timeout=LIMIT, env=environment)
             assert done.stdout.splitlines() == expected_prints(block.text)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from types import TracebackType
 from kubefuture.core.certificate import make_certificate
 from kubefuture.core.connection import Connection
 
+from .ports import free_port
 from .processes import living
 from .programs import environment
 from .tls import write_pair
@@ -24,12 +24,6 @@ _START = (
     "import runpy; from kubefuture.worker.lifetime import die_with_parent; die_with_parent({}); "
     "runpy.run_module('kubefuture.pod.{}', run_name='__main__')"
 )
-
-
-def free_port() -> int:
-    """A port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class DaskCluster:

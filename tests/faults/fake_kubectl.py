@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import random
 import shutil
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -46,6 +49,14 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
 
 
+def _free_port() -> int:
+    """One that stays free while no forward is open; the kernel gives none of these to who asks for any."""
+    for port in random.sample(range(16384, 32768), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    sys.exit("error: unable to listen on any of the requested ports: [{0 7000}]")
+
+
 async def _serve(port: int) -> None:
     try:
         server = await asyncio.start_server(_connected, "127.0.0.1", port)
@@ -72,7 +83,7 @@ def main() -> None:
     near, colon, far = options.ports.partition(":")
     assert kind in ("service", "deployment") and name
     assert colon and far.isdigit() and (near.isdigit() or not near)
-    asyncio.run(_serve(int(near or 0)))
+    asyncio.run(_serve(int(near or _free_port())))
 
 
 if __name__ == "__main__":

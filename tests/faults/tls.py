@@ -15,6 +15,7 @@ from types import TracebackType
 from kubefuture.core.certificate import make_certificate, server_context
 from kubefuture.core.connection import Connection
 
+from .ports import free_port
 from .programs import Cluster, Program
 from .waiting import LIMIT
 
@@ -48,7 +49,7 @@ class TlsCluster(Cluster):
         certificate, key = make_certificate()
         self.pair = write_pair(self.folder, certificate, key)
         self.own = self.folder / "own.json"
-        self.port = 0
+        self.port = free_port()
         address = f"unix:{self.socket}" if local else "tcp:127.0.0.1:1"
         Connection("test", "local", address, secrets.token_hex(32), certificate).save(self.own)
 

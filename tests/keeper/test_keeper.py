@@ -198,7 +198,7 @@ def test_a_keeper_and_programs_that_do_not_listen_are_killed(study):
     os.kill(life.holder(study.places.life), signal.SIGSTOP)
     proof = stop(study.places, patience=0.5)
     assert proof.left == []
-    assert not any(alive(pid) for pid in living)
+    kit.wait_until(lambda: not any(alive(pid) for pid in living), "the kernel has ended them all")
 
 
 def test_grandchildren_that_were_left_behind_are_found_and_ended(study):

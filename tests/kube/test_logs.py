@@ -15,7 +15,7 @@ from kubefuture.kube.following import Following
 from kubefuture.kube.logs import Choice, Line, Once, parse
 from kubefuture.kube.place import Place
 
-from tests.faults.waiting import eventually
+from tests.faults.waiting import LIMIT, eventually
 from tests.kube import fake_kubectl
 from tests.kube.things import pod
 
@@ -161,7 +161,7 @@ class Follower:
 
     def close(self) -> None:
         self.over = True
-        self._thread.join(20)
+        self._thread.join(LIMIT)
         assert not self._thread.is_alive()
 
 
@@ -210,7 +210,8 @@ def test_a_moment_without_the_api_server_is_said_once_and_nothing_is_lost(world,
     world.say("study-worker-a", 2, "meanwhile")
     (world.folder / "away").unlink()
     follower.hears(("a", "one"), ("a", "meanwhile"))
-    assert len(follower.told) == 2 and "cannot be reached" in follower.told[0] and "again" in follower.told[1]
+    eventually(lambda: len(follower.told) == 2, "so is the end of it")
+    assert "cannot be reached" in follower.told[0] and "again" in follower.told[1]
 
 
 def test_lines_of_kubectl_are_taken_apart_and_others_are_none():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -11,7 +10,6 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -19,6 +17,7 @@ from kubefuture.keeper import life
 from kubefuture.keeper.places import Places
 from kubefuture.project.folder import Project
 
+from tests.faults import ports
 from tests.project import kit
 
 
@@ -49,17 +48,6 @@ def answers(address: str, path: str = "") -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
-
-
-def listener_that_can_be_reopened() -> socket.socket:
-    """Listens at a port that stays free when it is closed: the kernel gives none of these to who asks for any."""
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for port in random.sample(range(first // 2, first), 100):
-        try:
-            return socket.create_server(("127.0.0.1", port))
-        except OSError:
-            continue
-    raise AssertionError(f"no port below {first} is free")
 
 
 def scheduler_of(study: Project) -> int:
@@ -102,7 +90,7 @@ def test_make_down_ends_it(study):
 
 def test_a_port_that_is_taken_is_said_and_another_one_is_found_where_none_was_asked_for(study):
     kit.kubefuture(study, "up")
-    with listener_that_can_be_reopened() as taken:
+    with ports.listener() as taken:
         port = taken.getsockname()[1]
         sentence = kit.one_sentence(kit.kubefuture(study, "forward", "--port", str(port), status=1))
         assert f"Port {port} of this machine is used by another program" in sentence and "PORT=" in sentence

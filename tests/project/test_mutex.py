@@ -7,9 +7,12 @@ import os
 import threading
 
 import pytest
+from kubefuture.project import mutex
 from kubefuture.project.errors import ProjectError
 from kubefuture.project.folder import Project
 from kubefuture.project.mutex import HELD, project_lock
+
+from tests.faults.waiting import LIMIT
 
 
 @pytest.fixture
@@ -25,7 +28,8 @@ def locked(project: Project) -> int:
     return handle
 
 
-def test_who_took_the_lock_this_very_moment_is_waited_for_and_named(project):
+def test_who_took_the_lock_this_very_moment_is_waited_for_and_named(project, monkeypatch):
+    monkeypatch.setattr(mutex, "_SIGNING_SECONDS", LIMIT)
     handle = locked(project)
     # The one who waits looks at least once before it is signed, however slow this thread is.
     timer = threading.Timer(0.05, os.pwrite, (handle, b"123 make up\n", 0))

@@ -13,6 +13,7 @@ import pytest
 from kubefuture.core.connection import Connection
 from kubefuture.project.folder import Project
 
+from tests.faults.waiting import LIMIT
 from tests.project import kit
 
 
@@ -130,7 +131,7 @@ def interrupt(project: Project, text: str) -> tuple[int, str, str]:
     ) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=LIMIT)
     return process.returncode, said, complaint
 
 

@@ -230,6 +230,7 @@ def test_R29_a_damaged_file_of_the_scheduler_is_fetched_again(far, how):
 
 
 def damage(far: FarCluster, how: str) -> None:
+    eventually(lambda: not far.parts(), "all drafts have got their names")
     (file,) = far.files(far.scheduler_blobs)
     if how == "shorter":
         os.truncate(file, SIZE // 2)

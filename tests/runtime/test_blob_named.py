@@ -85,6 +85,7 @@ def test_R6_a_map_is_not_accepted_before_its_data_is_on_disk(far):
     thread.start()
     stopped(far.to_client)
     far.kill_scheduler()
+    far.to_client.part()  # so that nothing is sent anew yet
     far.start_scheduler()
     assert not far.files(far.scheduler_blobs), "what was half there is gone"
     with (
@@ -93,6 +94,7 @@ def test_R6_a_map_is_not_accepted_before_its_data_is_on_disk(far):
     ):
         kf.attach("half")
     far.to_client.go_on()
+    far.to_client.mend()
     thread.join(LIMIT)
     assert outcome == [[0.0, 1.0, 2.0, 3.0, 4.0]]
     (file,) = far.files(far.scheduler_blobs)

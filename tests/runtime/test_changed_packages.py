@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import sysconfig
 import threading
@@ -13,7 +14,7 @@ import kubefuture as kf
 import pytest
 
 from tests.faults.checkpoint import reach
-from tests.faults.programs import Cluster
+from tests.faults.programs import Cluster, Program
 from tests.faults.waiting import LIMIT, eventually
 
 
@@ -32,8 +33,17 @@ def two_environments(tmp_path):
     return make("a"), make("b")
 
 
+class Draining(Cluster):
+    """Its workers finish what runs before they end, as those in pods do."""
+
+    def program(self, role: str, *arguments: str, **changes: str) -> Program:
+        more = ("--drain",) if role == "worker" else ()
+        return super().program(role, *arguments, *more, **changes)
+
+
+@pytest.mark.parametrize("told", ["by its scheduler alone", "by its cluster, too"])
 def test_R12_what_runs_when_packages_change_is_handed_over_and_nothing_runs_twice(
-    two_environments, monkeypatch, checkpoint
+    two_environments, monkeypatch, checkpoint, told
 ):
     before, after = two_environments
     here, port = os.getpid(), checkpoint.port
@@ -45,7 +55,7 @@ def test_R12_what_runs_when_packages_change_is_handed_over_and_nothing_runs_twic
         return index, Path(prefix).name, os.getpid() != here
 
     monkeypatch.setattr(sys, "executable", before)
-    with Cluster(2) as cluster, kf.plan("sequential"):
+    with Draining(2) as cluster, kf.plan("sequential"):
         old, scheduler = cluster.worker, cluster.scheduler
         kf.plan("cluster", connection=cluster.connection)
         outcome: list[object] = []
@@ -61,7 +71,10 @@ def test_R12_what_runs_when_packages_change_is_handed_over_and_nothing_runs_twic
             lambda: "leaving" in old.text() and old.text().count("scheduler-joined") == 2,
             "the old one is back",
         )
+        if told == "by its cluster, too":
+            old.process.send_signal(signal.SIGTERM)  # late: it has begun to leave already
         cluster.start_worker()
+        eventually(lambda: cluster.status().done == 6, "the new one has done the others")
         for visit in visits:
             visit.go()
         thread.join(LIMIT)

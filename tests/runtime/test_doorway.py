@@ -67,12 +67,16 @@ class Door:
         self._thread.start()
 
     async def _keep(self, way: doorway.Way, listener: socket.socket) -> None:
-        await Doorway(way, self.said.append).keep(listener, lambda: self.over)
+        self._doorway = Doorway(way, self.said.append)
+        await self._doorway.keep(listener, lambda: self.over)
         await way.close()
 
     @property
     def closed(self) -> bool:
         return not self._thread.is_alive()
+
+    def has(self, visitors: int) -> bool:
+        return self._doorway._visitors == visitors
 
     def get(self, path: str = "/") -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
@@ -125,7 +129,7 @@ def door(kubectl: Path) -> Iterator[Door]:
     made = Door(ClusterWay(Route("", "lab", "study", "study-scheduler", 8080, "deployment")))
     yield made
     made.close()
-    assert forwards(kubectl) == []
+    eventually(lambda: forwards(kubectl) == [], "its forward has ended")
 
 
 def forwards(folder: Path) -> list[int]:
@@ -214,7 +218,9 @@ def test_it_closes_when_there_is_nothing_to_lead_to(door):
 
 def test_no_more_visitors_than_there_may_be(door):
     door.opens()
+    eventually(lambda: door.has(0), "the last visitor has left")
     held = [socket.create_connection(("127.0.0.1", door.port), LIMIT) for _ in range(VISITORS)]
+    eventually(lambda: door.has(VISITORS), "all have come")
     with socket.create_connection(("127.0.0.1", door.port), LIMIT) as late:
         late.sendall(b"GET / HTTP/1.0\r\n\r\n")
         with suppress(ConnectionResetError):

@@ -217,9 +217,9 @@ def test_R16_a_worker_whose_scheduler_stops_reading_has_no_more_than_it_was_give
         for _ in range(2):  # which the worker had in advance: so it has the results of those before
             checkpoint.next().go()
         on_cluster.scheduler.process.send_signal(signal.SIGCONT)
-        checkpoint.open()
-        assert join() == [block(index, 2 * MIB) for index in range(count)]
     assert watch.grown < 64 * MIB
+    checkpoint.open()
+    assert join() == [block(index, 2 * MIB) for index in range(count)]
 
 
 def test_R9_a_journal_that_is_damaged_while_its_arguments_wait_ends_the_scheduler_with_a_sentence(

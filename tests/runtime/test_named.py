@@ -15,6 +15,7 @@ from kubefuture.errors import NamedMapError, PlanError
 
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster, environment
+from tests.faults.recorded import recorded
 from tests.faults.waiting import LIMIT, eventually
 
 BEGINNER = """
@@ -68,6 +69,7 @@ def test_R5_a_map_goes_on_when_its_client_is_killed_and_is_collected_by_another(
 def test_R5_a_map_outlives_client_and_scheduler_at_once(on_cluster, checkpoint):
     program = begin(on_cluster, checkpoint.port)
     visits = checkpoint.take(2)
+    recorded()
     program.send_signal(signal.SIGSTOP)
     on_cluster.kill_scheduler()
     program.kill()

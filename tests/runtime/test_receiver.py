@@ -53,7 +53,8 @@ class Inbox:
     def wait_while(self, begin: Callable[[], None]) -> None:
         with self.condition:
             begin()
-            self.condition.wait()
+            while True:  # someone who is late may wake it for a word before
+                self.condition.wait()
 
     def close(self) -> None:
         with self.lock:

@@ -17,6 +17,7 @@ from kubefuture.worker.remains import Remains
 from tests.faults import processes
 from tests.faults.checkpoint import reach
 from tests.faults.programs import Cluster
+from tests.faults.recorded import recorded
 from tests.faults.waiting import LIMIT, eventually
 
 
@@ -145,6 +146,7 @@ def test_R8_strikes_of_a_named_map_count_although_the_scheduler_was_killed_too(c
     thread.start()
     for _ in range(3):
         visit = checkpoint.next()
+        recorded()  # the strike before, too
         container.kill_scheduler()
         container.kill_all()
         visit.left()

@@ -126,6 +126,7 @@ def test_a_map_survives_a_connection_that_is_cut(cluster, checkpoint):
 def test_R7_a_worker_whose_connection_is_cut_comes_back_with_what_its_slots_run(checkpoint):
     with Cluster(2) as cluster, Wire(cluster.connection) as wire, kf.plan("sequential"):
         cluster.worker.close()
+        eventually(lambda: not cluster.status().workers, "the first worker has left")
         cluster.connection, direct = wire.connection, cluster.connection
         cluster.start_worker()
         slots = eventually(

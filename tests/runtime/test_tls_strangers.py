@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from pathlib import Path
 
 import kubefuture as kf
@@ -310,7 +311,7 @@ def test_r31_a_log_for_strangers_has_one_line_a_second_and_counts_the_others():
 
 
 def test_r31_hundreds_of_strangers_leave_few_lines(shared, connection):
-    before = len(shared.scheduler.text().splitlines())
+    before, began = len(shared.scheduler.text().splitlines()), time.monotonic()
     folder = Path(f"/proc/{shared.scheduler.pid}/fd")
     descriptors = len(list(folder.iterdir())) if folder.exists() else 0
     for _ in range(300):
@@ -320,7 +321,8 @@ def test_r31_hundreds_of_strangers_leave_few_lines(shared, connection):
             except OSError:
                 pass
             everything(end)
-    assert len(shared.scheduler.text().splitlines()) - before < 20
+    took = time.monotonic() - began
+    assert len(shared.scheduler.text().splitlines()) - before < 20 + took, "of one kind, one a second"
     assert shared.status().wanted_slots == 2
     if descriptors:
         eventually(lambda: len(list(folder.iterdir())) <= descriptors, "the end of all their connections")

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.faults.waiting import LIMIT
 from tests.template import kit
 
 AWKWARD = [
@@ -211,7 +212,7 @@ def test_the_questions_can_be_answered_at_a_terminal(repository, tmp_path):
         os.write(terminal, answer)
     while chunk := _read(terminal, at_end=b""):
         screen += chunk
-    assert copier.wait(timeout=60) == 0, screen.decode(errors="replace")
+    assert copier.wait(timeout=LIMIT) == 0, screen.decode(errors="replace")
     os.close(terminal)
     assert answers(tmp_path / "my-study")["project_name"] == "my-study"
     assert values(tmp_path / "my-study")["workers"]["count"] == 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 
 import kubefuture as kf
@@ -14,6 +13,7 @@ from playwright import sync_api
 from tests import needs
 from tests.faults.changed import Changed
 from tests.faults.checkpoint import Checkpoint, reach
+from tests.faults.ports import free_port
 from tests.faults.programs import Cluster, Program
 from tests.faults.waiting import LIMIT
 
@@ -44,8 +44,7 @@ web._SNAPSHOT_SECONDS = web.LONGEST_SECONDS = web._Handler.timeout = 1200.0
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     """A cluster whose scheduler shows the page, at an address that it has again when it is started anew."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
 
     class Paged(Changed):
         address = f"http://127.0.0.1:{port}/"

@@ -24,11 +24,11 @@ class WallClock:
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
-        self._ahead = time.time() - time.monotonic()
+        self._ahead = _ahead()
 
     def look(self) -> None:
         """Says so if the wall clock was set since it was looked at last."""
-        ahead = time.time() - time.monotonic()
+        ahead = _ahead()
         jump, self._ahead = ahead - self._ahead, ahead
         if abs(jump) >= CLOCK_JUMP_SECONDS:
             told = "the wall clock was set, or this machine slept; nothing but the times in this log depends on it"
@@ -38,3 +38,12 @@ class WallClock:
         """Looks about once a second, for as long as the running loop does."""
         self.look()
         asyncio.get_running_loop().call_later(_LOOK_SECONDS, self.watch)
+
+
+def _ahead() -> float:
+    """How far the wall clock is ahead of the other one, both read in one moment: a process may not run for a while."""
+    while True:
+        began = time.monotonic()
+        ahead = time.time() - began
+        if time.monotonic() - began < CLOCK_JUMP_SECONDS / 2:
+            return ahead

@@ -94,7 +94,7 @@ class Supervisor:
         self._joined: Link | None = None
         self._guard: MemoryGuard | None = None
         self._trimmer = Trimmer()
-        self._busy = self._leaving = False
+        self._busy = self._leaving = self._said_leaving = self._told_to_end = False
         self._signed = 0.0
         self._hello = hello("worker", place=place)
         self._diary = Diary(log, self._hello.identity)
@@ -161,6 +161,7 @@ class Supervisor:
         self._link = link
         self._told, received = tuple(self._slots.numbers), self._conversation.received
         changes = {"slots": self._told, "epoch": self._epoch, "received": received, "leaving": self._leaving}
+        self._said_leaving = self._leaving
         link.send([msgspec.structs.replace(self._hello, **changes)])
 
     def _parted(self) -> None:
@@ -211,12 +212,17 @@ class Supervisor:
 
     def drain(self) -> None:
         """Makes `run` return when nothing is left that only this worker has; told twice, at once (R17)."""
-        if self._leaving:
+        if self._told_to_end:
             self.end()
             return
-        self._leaving = True
-        self._diary.happened("leaving")
-        self._report([Leaving()])
+        self._told_to_end = True
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self._diary.happened("leaving")
+            self._report([Leaving()])
         self._end_if_empty()
 
     def _end_if_empty(self) -> None:
@@ -271,10 +277,10 @@ class Supervisor:
         first = messages[0]
         if isinstance(first, Refused):
             # Packages have changed, and others come in our place. What is here is finished, and handed over.
-            if self._leaving or self._ledger.is_empty:
+            if self._said_leaving or self._ledger.is_empty:
                 self.end(first.reason)
             else:
-                self.drain()
+                self._leave()
             return
         if isinstance(first, Welcome):
             self._join(first)
