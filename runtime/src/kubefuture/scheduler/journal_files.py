@@ -59,6 +59,10 @@ class JournalFiles:
         """What the files take."""
         return sum(path.stat().st_size for path in (self.database, self.wal) if path.exists())
 
+    def wal_bytes(self) -> int:
+        """What the -wal file takes, however little of it is still needed."""
+        return self.wal.stat().st_size if self.wal.exists() else 0
+
     def free_bytes(self) -> int:
         """What is left on the file system for us."""
         status = os.statvfs(self.folder)

@@ -42,6 +42,9 @@ APPLICATION_ID: Final = 0x6B667574
 FORMAT: Final = 1
 """Raised when an older version could not read what a newer one writes."""
 
+WAL_BYTES: Final = 4 << 20
+"""The -wal file is made so short again when what was in it has gone to the database."""
+
 _STATEMENT_BYTES = 1 << 20
 
 MAP_TABLES: Final = ("maps", "elements", "results")
@@ -146,7 +149,7 @@ def set_for_writing(connection: sqlite3.Connection) -> str:
     mode = pragma(connection, "journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
-    connection.execute("PRAGMA journal_size_limit = 4194304")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     return str(mode)
 
 

@@ -137,7 +137,7 @@ class JournalWriter:
             self.waiting_bytes -= sum(batch.size for batch in batches)
         for batch in batches:
             self._forgotten.update(dict.fromkeys(batch.forgotten))
-        self._untidy = self._untidy or bool(self._forgotten)
+        self._untidy = True
         self._lock.mark(self.committed)
         self._on_committed(self.committed)
         return True
@@ -195,7 +195,8 @@ class JournalWriter:
             self._connection.executescript(f"PRAGMA incremental_vacuum({pages})")
             self._tidied = True
             return True
-        if self._tidied:
+        # SQLite would shorten the -wal file with the commit after the next one, for which there may be no room.
+        if self._tidied or (self._files.wal_bytes() > schema.WAL_BYTES and not self._waiting):
             schema.pragma(self._connection, "wal_checkpoint(TRUNCATE)")  # only now the file gets shorter
             self._tidied = False
         return False
