@@ -18,7 +18,7 @@ from kubefuture.errors import KubefutureError
 from tests.faults import relay
 from tests.faults.checkpoint import Visit
 from tests.faults.waiting import LIMIT
-from tests.kubernetes.lab import Lab, kubectl
+from tests.kubernetes.lab import Lab, await_account, kubectl
 from tests.template import kit
 
 from .place import Place, eventually
@@ -132,6 +132,7 @@ class Cluster(Place):
     def _start_relay(self) -> str:
         """Starts the pod through which elements reach the checkpoint; returns its address."""
         self._kubectl("create", "namespace", self._relay)
+        await_account(self._context, self._relay)
         container = {
             "name": "relay",
             "image": "python:3.11-slim",

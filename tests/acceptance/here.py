@@ -20,7 +20,7 @@ class Here(Place):
     def __init__(self, folder: Path, port: int) -> None:
         super().__init__(folder, port)
         self.checkpoint = f"127.0.0.1:{port}"
-        self._seen: set[int] = set()
+        self._seen: set[tuple[int, str]] = set()
         self._wire: Wire
 
     @property
@@ -28,7 +28,8 @@ class Here(Place):
         """What its scheduler says. What is seen to run is remembered, so that it can be looked for at the end."""
         status = super().status
         keeper = processes.living()[status.scheduler_pid].parent
-        self._seen |= {keeper, *(process.pid for process in processes.descendants(keeper))}
+        pids = (keeper, *(process.pid for process in processes.descendants(keeper)))
+        self._seen |= {(pid, _began(pid)) for pid in pids}
         return status
 
     def up(self) -> None:
@@ -77,7 +78,11 @@ class Here(Place):
     def left(self) -> list[str]:
         """Processes that were seen, and are not dead."""
         living = processes.living()
-        return [f"{living[pid]} is still there" for pid in sorted(self._seen) if pid in living]
+        return [
+            f"{living[pid]} is still there"
+            for pid, began in sorted(self._seen)
+            if pid in living and _began(pid) == began
+        ]
 
     @property
     def _supervisor(self) -> int:
@@ -89,3 +94,11 @@ class Here(Place):
             return self.status.scheduler_pid != before
         except ConnectionError:
             return False
+
+
+def _began(pid: int) -> str:
+    """When a process began, since its number may be another one's later; empty if it is gone, or without /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from kubefuture.project.folder import Project
 
-from tests.kubernetes.lab import Lab, Study
+from tests.kubernetes.lab import Lab, Study, kubectl
 from tests.project.conftest import installed
 
 __all__ = ["installed"]
@@ -24,7 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     """The cluster."""
-    return Lab.of_environment()
+    lab = Lab.of_environment()
+    # A session that was killed while it drained a node has left it so.
+    where = ("--context", lab.context)
+    nodes = kubectl(where, "get", "nodes", "--output", "name").stdout.split()
+    kubectl(where, "uncordon", *nodes).check_returncode()
+    return lab
 
 
 def _end(study: Study) -> None:
@@ -35,8 +41,8 @@ def _end(study: Study) -> None:
 def shared(lab: Lab, installed: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     """A project with two workers, up."""
     folder = tmp_path_factory.mktemp("kubernetes")
-    # Several sessions may run on one cluster.
-    study = lab.study(folder / f"shared-{folder.stat().st_ino}", installed, lab.values())
+    # Several sessions may run on one cluster, and one that was killed leaves its namespaces behind.
+    study = lab.study(folder / f"shared-{secrets.token_hex(3)}", installed, lab.values())
     try:
         study.kubefuture("up")
         yield study
@@ -59,7 +65,7 @@ def make(lab: Lab, installed: Project, tmp_path: Path) -> Iterator[Callable[...,
     made: list[Study] = []
 
     def make_one(name: str = "", count: int = 1, more: str = "") -> Study:
-        name = f"{name or 'own'}-{tmp_path.stat().st_ino}-{len(made)}"
+        name = f"{name or 'own'}-{secrets.token_hex(3)}"
         made.append(lab.study(tmp_path / name, installed, lab.values(count, more)))
         return made[-1]
 

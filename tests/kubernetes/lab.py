@@ -21,6 +21,7 @@ from kubefuture.project.folder import Project
 
 from tests import needs
 from tests.faults.processes import descendants
+from tests.faults.waiting import eventually
 from tests.project import kit
 
 T = TypeVar("T")
@@ -75,6 +76,15 @@ def kubectl(
             return done
         again = True
         time.sleep(0.5)
+
+
+def await_account(context: str, namespace: str) -> None:
+    """Waits until pods can be made in a new namespace: a controller makes the account that they get, a little later."""
+    there = ("--context", context, "--namespace", namespace)
+    eventually(
+        lambda: kubectl(there, "get", "serviceaccount", "default").returncode == 0,
+        f"an account in {namespace}",
+    )
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,19 @@ class Study:
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command in it."""
         return kit.kubefuture(self.project, *arguments, status=status, **changes)
+
+    def shows(self, *words: str, **changes: str) -> str:
+        """Waits until `status` has an answer and shows these words; returns all that it shows.
+
+        The command itself waits for an answer for a few seconds only, which on a busy machine may be too short.
+        """
+
+        def told() -> str:
+            said = self.kubefuture("status", **changes).stdout
+            assert all(word in said for word in words), said
+            return said
+
+        return self.wait(told, f"status shows {', '.join(words) or 'anything'}")
 
     def set(self, old: str, new: str) -> None:
         """Changes values.yaml."""

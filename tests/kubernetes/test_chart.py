@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from kubefuture.kube.place import slug_of
 
 from tests.chart.helms import CHART, each_helm, helms, rendered, run, write
 from tests.chart.matrix import LONG, MATRIX
-from tests.kubernetes.lab import Study, kubectl
+from tests.kubernetes.lab import Study, await_account, kubectl
 from tests.kubernetes.test_strangers import TRY
 from tests.project.kit import ROOT
 
@@ -80,9 +81,9 @@ def starts(study, component):
 
 
 @pytest.fixture
-def space(lab, tmp_path) -> Iterator[str]:
+def space(lab) -> Iterator[str]:
     """A namespace that says what is not allowed there."""
-    name = f"space-{tmp_path.stat().st_ino}"
+    name = f"space-{secrets.token_hex(3)}"
     where = ("--context", lab.context)
     manifest = {
         "apiVersion": "v1",
@@ -93,6 +94,7 @@ def space(lab, tmp_path) -> Iterator[str]:
         },
     }
     kubectl(where, "apply", "--filename", "-", stdin=json.dumps(manifest)).check_returncode()
+    await_account(lab.context, name)
     yield name
     kubectl(where, "delete", "namespace", name, "--wait=false").check_returncode()
 
@@ -203,7 +205,8 @@ def test_work_goes_on_while_the_release_is_upgraded_scaled_and_rolled_back(make,
         chart.unlink()
         chart.symlink_to(CHART)
         study.kubefuture("up", **other)
-        assert not before & starts(study, "worker")
+        # The new ones are ready before the last old one is told to go.
+        study.wait(lambda: not before & starts(study, "worker"), "the old workers go")
         assert Connection.load(study.project.connection_file) == key, "token and certificate are made once"
         running.until("done")
 
@@ -218,7 +221,7 @@ def test_work_goes_on_while_the_release_is_upgraded_scaled_and_rolled_back(make,
         study.wait(lambda: len(study.names("worker")) == 2, "what values.yaml says counts again")
         two = starts(study, "worker")
         assert two < three
-        assert "2 wanted" in study.kubefuture("status").stdout
+        study.shows("2 wanted")
         assert "192.0.2.0/24" in json.dumps(study.get("networkpolicies"))
 
         study.set("  count: 2", "  count: 3")
@@ -231,7 +234,7 @@ def test_work_goes_on_while_the_release_is_upgraded_scaled_and_rolled_back(make,
         study.wait(lambda: len(study.names("worker")) == 2, "two are left")
         study.kubefuture("up", **other)
         study.wait(lambda: len(study.ready("worker")) == 3, "three are there")
-        assert "3 wanted" in study.kubefuture("status").stdout
+        study.shows("3 wanted")
         assert starts(study, "scheduler") == scheduler
         running.until("done")
         (study.project.folder / "stop").touch()
@@ -248,7 +251,9 @@ def test_a_rotation_changes_the_locks_and_interrupts_nobody(study, tmp_path):
         running.until("done 1")
         done = study.kubefuture("rotate")
         said.append(done.stdout + done.stderr)
-        assert not before & (starts(study, "worker") | starts(study, "scheduler"))
+        study.wait(
+            lambda: not before & (starts(study, "worker") | starts(study, "scheduler")), "the old pods go"
+        )
         running.until("done")
         (study.project.folder / "stop").touch()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 
 import pytest
@@ -28,7 +29,7 @@ def study(lab, installed, tmp_path):
     """A project for it. An image that is loaded has to have the name by which a pod of the real cluster finds it."""
     text = lab.values().replace("provider: existing", "provider: kind")
     text = text.replace(f"  context: {lab.context}\n", "")
-    one = lab.study(tmp_path / f"kind-{tmp_path.stat().st_ino}", installed, text)
+    one = lab.study(tmp_path / f"kind-{secrets.token_hex(3)}", installed, text)
     yield one
     images = recorded(one)["images"] if list(one.project.records.glob("*.yaml")) else []
     for image in images:
@@ -59,7 +60,7 @@ def test_up_run_and_down_on_kind_leave_nothing(study, fake, lab, installed, tmp_
     script = study.script(SEEDED)
     assert "equal 2" in study.kubefuture("run", script, **environment).stdout
     assert "the workers are up" in study.kubefuture("doctor", **environment).stdout
-    assert image in study.kubefuture("status", **environment).stdout
+    study.shows(image, **environment)
 
     # From another checkout, whose values.yaml is about something else.
     other = lab.study(tmp_path / "fresh", installed, lab.values())

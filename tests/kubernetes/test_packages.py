@@ -47,7 +47,9 @@ def test_changed_packages_roll_the_workers_and_named_work_is_neither_lost_nor_re
         # What the program has imported is not what the workers have now.
         running.until("requirements.lock [0-9a-f]{12} here and [0-9a-f]{12} on the cluster.*make run")
     assert len(set(recorded(study)["images"])) == 2
-    [new] = study.ready("worker")
+    # The new one is ready before the old one is told to go.
+    study.wait(lambda: old not in study.names("worker"), "the old worker is told to go")
+    [new] = study.wait(lambda: study.ready("worker"), "the new worker is ready")
     # What the old worker had not begun it hands back, when it has found the new scheduler.
     connection = Connection.load(study.project.connection_file)
     try:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import secrets
 
 import pytest
 import yaml
@@ -65,9 +66,7 @@ def test_up_run_and_down_leave_nothing(make):
     nodes = set(re.findall(r"'([^']+)'", said.split("cores")[0]))
     assert nodes and nodes <= {pod["spec"]["nodeName"] for pod in study.pods("worker")}
 
-    status = study.kubefuture("status").stdout
-    for words in (image, "40 done", "2 wanted, 2 connected"):
-        assert words in status
+    study.shows(image, "40 done", "2 wanted, 2 connected")
 
     assert engine.holders(image)
     down = study.kubefuture("down").stdout
@@ -98,7 +97,7 @@ print("all")
     with study.running(script) as running:
         running.until("going")
         study.kubefuture("scale", "4")
-        assert "4 connected" in study.kubefuture("status").stdout
+        study.shows("4 connected")
         study.wait(lambda: len(study.ready("worker")) == 4, "four pods are ready")
         study.kubefuture("scale", "1")
         assert "all" in running.rest()
@@ -123,9 +122,9 @@ def test_down_from_another_checkout_needs_only_the_projects_name(make, lab, inst
     assert "Nothing is left" in study.kubefuture("down").stdout
 
 
-def test_a_namespace_that_was_there_is_used_and_stays(make, tmp_path):
+def test_a_namespace_that_was_there_is_used_and_stays(make):
     study = make()
-    name = f"given-{tmp_path.stat().st_ino}"
+    name = f"given-{secrets.token_hex(3)}"
     study.kubectl("create", "namespace", name)
     try:
         study.set("  storage: 1Gi", f"  storage: 1Gi\n  namespace: {name}")
@@ -141,7 +140,7 @@ def test_a_namespace_that_was_there_is_used_and_stays(make, tmp_path):
 
 def test_a_login_of_one_namespace_is_enough_from_up_to_down(make, lab, installed, tmp_path):
     study = make()
-    name = f"given-{tmp_path.stat().st_ino}"
+    name = f"given-{secrets.token_hex(3)}"
     study.kubectl("create", "namespace", name)
     try:
         inside = ("--namespace", name)
@@ -177,7 +176,7 @@ def test_a_release_of_somebody_else_in_a_shared_namespace_is_refused_and_not_tou
 ):
     """As where a course gives all its students one namespace, and one template."""
     study = make()
-    name = f"given-{tmp_path.stat().st_ino}"
+    name = f"given-{secrets.token_hex(3)}"
     study.kubectl("create", "namespace", name)
     try:
         given = f"  storage: 1Gi\n  namespace: {name}"
@@ -199,7 +198,7 @@ def test_a_release_of_somebody_else_in_a_shared_namespace_is_refused_and_not_tou
 
 
 def test_of_two_projects_of_one_name_only_the_one_that_is_meant_is_ended(make, lab, installed, tmp_path):
-    study, number = make(), tmp_path.stat().st_ino
+    study, number = make(), secrets.token_hex(3)
     other = lab.study(tmp_path / "other" / study.project.name, installed, lab.values())
     names = [f"first-{number}", f"second-{number}"]
     for one, name in zip((study, other), names, strict=True):
@@ -253,7 +252,7 @@ def test_an_image_that_a_colleague_has_pushed_stays(make, lab, installed, tmp_pa
     study = make()
     study.kubefuture("up")
     [image] = recorded(study)["images"]
-    name = f"given-{tmp_path.stat().st_ino}"
+    name = f"given-{secrets.token_hex(3)}"
     study.kubectl("create", "namespace", name)
     try:
         other = lab.study(tmp_path / "other" / study.project.name, installed, lab.values())

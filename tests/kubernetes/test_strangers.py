@@ -7,6 +7,8 @@ import secrets
 
 import pytest
 
+from tests.kubernetes.lab import await_account
+
 REACH = """
 def reach(place, seconds=0):
     import socket, time
@@ -89,6 +91,7 @@ def test_a_strangers_pod_in_another_namespace_reaches_nothing(study):
     other = f"{study.namespace}-other"
     study.kubectl("create", "namespace", other)
     try:
+        await_account(study.context, other)
         labels = dict(study.pods("worker")[0]["metadata"]["labels"])
         # Even one that calls itself a worker.
         said = run_pod(study, "stranger", TRY, *places(study), labels=labels, namespace=other)
@@ -113,6 +116,7 @@ def elsewhere(study):
     other = f"{study.namespace}-{secrets.token_hex(3)}"
     study.kubectl("create", "namespace", other)
     try:
+        await_account(study.context, other)
         manifest = manifest_of(study, "listener", LISTEN, "6443", "7001", "7002")
         study.kubectl("apply", "--filename", "-", "--namespace", other, stdin=json.dumps(manifest))
         told = ["logs", "listener", "--namespace", other]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -72,9 +73,9 @@ def test_a_context_that_is_not_there(make, lab):
     fails(study, "no context imaginary", "get-contexts")
 
 
-def test_a_quota_that_is_too_small(make, tmp_path):
+def test_a_quota_that_is_too_small(make):
     study = make(count=2)
-    name = f"given-{tmp_path.stat().st_ino}"
+    name = f"given-{secrets.token_hex(3)}"
     study.kubectl("create", "namespace", name)
     try:
         study.kubectl("create", "quota", "few", "--hard=pods=2", "--namespace", name)
@@ -172,7 +173,7 @@ def patched(study, component, *changes):
         yield
     finally:
         study.kubectl("rollout", "undo", f"deployment/{deployment}")
-        study.wait(lambda: len(study.ready(component)) == len(study.pods(component)), "it is as it was")
+        study.wait(lambda: 0 < len(study.ready(component)) == len(study.pods(component)), "it is as it was")
 
 
 def stops_waiting(study, words):

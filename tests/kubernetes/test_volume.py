@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-FULL = """
-import kubefuture as kf, time
+import re
+
+FILL = """
+import kubefuture as kf
 def block(i):
     return bytes(2 << 20)
-kf.map(block, range(27), name="first")  # 54 of 64 MiB
-for number in range(200):  # the scheduler looks now and then how much room there is
-    try:
-        kf.map(abs, range(4), name=f"more-{number}")
-        time.sleep(0.05)
-    except kf.KubefutureError as error:
-        print("refused:", error)
-        break
+# 54 of 64 MiB. All are leased at once: no others are while the -wal file holds what the database has too.
+kf.map(block, range(27), name="first", chunk_size=27)
+"""
+
+FULL = """
+import kubefuture as kf
+try:
+    kf.map(abs, range(4), name="more")
+except kf.KubefutureError as error:
+    print("refused:", error)
 print("unnamed", kf.map(abs, range(4)))
 print("kept", len(kf.attach("first")))
 """
@@ -31,10 +35,19 @@ for _ in range(600):  # its space is given back in steps
 """
 
 
+def rooms(study):
+    """What its scheduler has found that there is room for, one after the other."""
+    logs = study.kubefuture("logs", "scheduler", "-n", "5000").stdout
+    return re.findall(r"journal-room room=\"?(\w+)", logs)
+
+
 def test_a_full_volume_refuses_new_named_work_and_keeps_what_it_has(make):
     study = make()
     study.set("storage: 1Gi", "storage: 64Mi")
     study.kubefuture("up")
+    study.run(FILL)
+    # The scheduler looks now and then. What it took before would wait for room, which nobody makes.
+    study.wait(lambda: rooms(study)[-1:] not in ([], ["free"]), "it has seen how much room there is")
     said = study.run(FULL)
     assert "refused: The journal has no room for new named work" in said
     assert "unnamed [0, 1, 2, 3]" in said

@@ -13,6 +13,7 @@ import pytest
 from kubefuture.core.runtime_dir import socket_folder
 from kubefuture.project import mutex
 
+from tests.playbooks import gates
 from tests.playbooks.conftest import pids
 from tests.playbooks.tree import tree
 from tests.project import kit
@@ -181,12 +182,23 @@ def test_two_checks_go_together(study):
 
 
 def test_ctrl_c_in_a_check_says_that_nothing_was_changed(study):
+    study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
     before = tree(study.folder)
     command = [sys.executable, "-I", "-m", "kubefuture", "up", "--check"]
-    with subprocess.Popen(
-        command, cwd=study.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
-    ) as process:
-        assert process.stdout.readline() and process.stdout.readline()
+    gate = gates.Index()
+    with (
+        subprocess.Popen(
+            command,
+            cwd=study.folder,
+            env=kit.clean_environment(**gate.variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        ) as process,
+        gate,
+    ):
+        gate.wait()
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130

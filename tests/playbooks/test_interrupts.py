@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,19 @@ from tests.playbooks.conftest import pids
 from tests.project import kit
 
 
-def interrupt(project, command, title, program=""):
-    """Runs a command until it says what it does now, presses Ctrl-C, and returns what it said besides.
+def interrupt(project, command, title, program):
+    """Runs a command until a step is at work, presses Ctrl-C, and returns what it said besides.
+
+    The program stands still until Ctrl-C is pressed, so that neither the step nor the command has ended before.
 
     Args:
         project: The project.
         command: up or down.
         title: The task's name.
-        program: What has to run then, too, as part of a command line. Some live so shortly that they may be missed;
+        program: The step, or what it runs, as part of a command line. Some live so shortly that they may be missed;
             then the command has to end well.
     """
+    held = []
     with subprocess.Popen(
         [sys.executable, "-I", "-m", "kubefuture", command],
         cwd=project.folder,
@@ -40,22 +44,44 @@ def interrupt(project, command, title, program=""):
                 break
         else:
             raise AssertionError(f"it never said {title!r}")
-        if program:
-            kit.wait_until(
-                lambda: any(program in line for _, line in commands(project)) or process.poll() is not None,
-                program,
-                300,
-            )
-        interrupted = process.returncode is None
-        if interrupted:
-            # As a terminal does: to all of its group.
-            os.killpg(process.pid, signal.SIGINT)
+
+        def at_work():
+            for pid, line in commands(project):
+                if program in line and hold(pid):
+                    held.append(pid)
+                    return True
+            return process.poll() is not None
+
+        kit.wait_until(at_work, program, 300)
+        try:
+            if held:
+                # As a terminal does: to all of its group.
+                os.killpg(process.pid, signal.SIGINT)
+        finally:
+            kit.kill(held, signal.SIGCONT)
         _, err = process.communicate(timeout=300)
     assert "Traceback" not in err
-    # A step that had just ended needs no interruption.
-    assert process.returncode == 0 or (interrupted and process.returncode == (130 if command == "up" else 4))
+    # The last step may end well before it is interrupted.
+    assert process.returncode == 0 or (held and process.returncode == (130 if command == "up" else 4))
     assert bool(err) is bool(process.returncode)
     return err
+
+
+def hold(pid):
+    """Makes a process stand still with all its threads, until SIGCONT; returns whether it had not ended."""
+    kit.kill([pid], signal.SIGSTOP)
+    kit.wait_until(lambda: threads(pid) <= {"T"}, f"process {pid} stands still")
+    return bool(threads(pid))
+
+
+def threads(pid):
+    """The states of a process's threads, without those that are dead."""
+    found = set()
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):
+                found.add(Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0])
+    return found - {"Z", "X"}
 
 
 def commands(project):
@@ -78,17 +104,17 @@ def commands(project):
 
 
 @pytest.mark.parametrize(
-    "title",
+    ("title", "step"),
     [
-        "Checking this machine",
-        "Recording what is about to be started",
-        "Bringing the Python environment up to date",
-        "Starting the workers",
+        ("Checking this machine", "kubefuture doctor"),
+        ("Recording what is about to be started", "kubefuture record"),
+        ("Bringing the Python environment up to date", "kubefuture environment"),
+        ("Starting the workers", "kubefuture keeper start"),
     ],
 )
-def test_ctrl_c_in_any_step_of_up_leaves_no_step_behind_and_the_next_up_works(study, title):
+def test_ctrl_c_in_any_step_of_up_leaves_no_step_behind_and_the_next_up_works(study, title, step):
     study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
-    err = interrupt(study, "up", title)
+    err = interrupt(study, "up", title, step)
     assert commands(study) == []
     if err:
         assert err.splitlines()[-1].startswith("Interrupted.") and "make down" in err
@@ -139,10 +165,16 @@ def test_ctrl_c_lets_a_step_that_hangs_end_in_the_end(study):
     assert commands(study) == []
 
 
-@pytest.mark.parametrize("title", ["Ending the workers", "Looking for what is left"])
-def test_ctrl_c_in_any_step_of_down_proves_nothing_and_the_next_down_does(study, title):
+@pytest.mark.parametrize(
+    ("title", "step"),
+    [
+        ("Ending the workers", "kubefuture keeper stop"),
+        ("Looking for what is left", "kubefuture keeper look"),
+    ],
+)
+def test_ctrl_c_in_any_step_of_down_proves_nothing_and_the_next_down_does(study, title, step):
     kit.kubefuture(study, "up")
-    err = interrupt(study, "down", title)
+    err = interrupt(study, "down", title, step)
     assert not err or "(code 4)" in err
     assert commands(study) == []
     assert "Nothing is left." in kit.kubefuture(study, "down").stdout
