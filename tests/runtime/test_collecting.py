@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from kubefuture.protocol.messages import Fetch, Fetched
+from kubefuture.scheduler.answers import Answers
+from kubefuture.scheduler.collecting import Collector
 
 from tests.runtime.ends import End
 from tests.runtime.stories import Fault, files, pump, too_much
@@ -74,3 +79,22 @@ def test_R5_a_named_map_whose_further_data_is_refused_hands_over_no_more_element
     pump(world, nothing)
     (known,) = world.machine.named._by_key.values()
     assert known.call.received == 2
+
+
+def test_R6_the_end_of_a_map_is_told_though_others_record_without_a_pause() -> None:
+    told: list[Any] = []
+    party: Any = SimpleNamespace(number=1, send=told.extend)
+    journal: Any = SimpleNamespace(results=lambda key, after, limit_bytes: ([], after))
+    cancelled = SimpleNamespace(over=True, total=2, problem="The map was cancelled.")
+    named: Any = SimpleNamespace(get=lambda key: cancelled)
+    answers = Answers(0)
+    collector = Collector(journal, named, answers)
+    answers.recorded = 1
+    collector.fetch(party, Fetch(7, 1, 0))
+    for record in range(1, 4):
+        assert not told or record > 1, "its own end is not on the disk yet"
+        answers.recorded = record + 1
+        answers.committed(record)
+        collector.look()
+    (answer,) = told
+    assert isinstance(answer, Fetched) and answer.problem == "The map was cancelled."

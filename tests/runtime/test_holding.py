@@ -237,6 +237,24 @@ def test_a_slot_that_goes_of_an_earlier_order_is_made_up_for():
     assert driver.take(worker, StartSlot) == [StartSlot(0)]
 
 
+def test_R7_an_element_that_raised_before_its_client_had_told_runs_again_if_it_may():
+    driver = Later()
+    worker = driver.come_back(3)
+    driver.hold(worker, (0, 5))
+    driver.say(worker, SlotReady(1, 701), SlotReady(2, 702))
+    driver.finish(worker, 1, 0, 1, end=False)
+    driver.say(worker, Raised(1, 1, b"error", 0.1, False))
+    client = driver.client()
+    driver.say(
+        client, Open(5, 1, 7, 1, 2), Elements(5, [b"%d" % index for index in range(7)], True), Resumed()
+    )
+    for _ in range(3):
+        for _, lease in driver.leases(worker):
+            driver.done(worker, lease)
+    driver.finish(worker, 1, 2, 5)
+    assert sorted(driver.results(client)) == list(range(7))
+
+
 def test_a_lease_that_is_brought_along_twice_is_refused():
     driver = Later()
     worker = driver.come_back()

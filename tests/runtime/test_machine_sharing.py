@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from kubefuture.core.settings import CHUNK_SECONDS, MAX_CREDITS, STICKY_SECONDS
 from kubefuture.protocol.messages import (
     Bind,
@@ -145,6 +147,47 @@ def test_sessions_share_slots_by_the_time_that_they_used():
         driver.done(worker, run.leases[0], seconds=10.0)
         run = driver.take(worker)[-1]
         assert isinstance(run, Run) and run.slot == 0, "each keeps one of two"
+
+
+def others_idle(seconds):
+    """A session has one lease running and one ahead in each of two slots; two others idle for a session without work.
+
+    Args:
+        seconds: How long an element takes.
+    """
+    driver, worker, client = bring_up(4)
+    other = driver.client("other")
+    driver.tasks(client, 1, 2)
+    without_more = driver.leases(worker)
+    driver.tasks(other, 10, 11)
+    for _, lease in driver.leases(worker):
+        driver.done(worker, lease, seconds=seconds)
+    driver.tasks(other, 20, 21, 22, 23)
+    assert sorted(Counter(slot for slot, _ in driver.leases(worker)).values()) == [2, 2]
+    for _, lease in without_more:
+        driver.done(worker, lease, seconds=seconds)
+    return driver, worker
+
+
+def test_R13_slots_that_idle_for_a_session_without_work_take_what_another_one_has_ahead():
+    driver, worker = others_idle(5.0)
+    driver.tick()
+    while messages := driver.take(worker):
+        for message in messages:
+            if isinstance(message, ReplaceSlot):
+                driver.ready(worker, message.slot)
+            elif isinstance(message, Revoke):
+                driver.say(worker, Returned(message.slot, message.leases))
+        driver.tick()
+    leases = driver.machine._state.leases.values()
+    assert len(leases) == len({lease.slot for lease in leases}) == 4, "each runs one"
+
+
+def test_R3_slots_stay_with_a_session_without_work_while_what_others_have_ahead_is_soon_done():
+    driver, worker = others_idle(0.1)
+    for _ in range(10):
+        driver.tick()
+    assert not driver.take(worker, ReplaceSlot, Revoke)
 
 
 def test_R11_a_session_that_wanted_nothing_while_another_worked_does_not_take_that_time_back():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 from kubefuture.client.control import fetch_status, set_scale
 from kubefuture.core.connection import Connection
 from kubefuture.errors import NoAnswerError
 
+from tests import needs
 from tests.faults import processes
-from tests.faults.programs import Cluster
+from tests.faults.programs import Cluster, environment
 from tests.faults.waiting import LIMIT, eventually
 
 
@@ -166,3 +169,15 @@ def test_a_scheduler_that_is_gone_is_an_error_that_names_make_up(cluster):
         fetch_status(connection)
     with pytest.raises(NoAnswerError, match="make up"):
         set_scale(connection, 3)
+
+
+def test_what_cannot_be_logged_holds_nothing_up():
+    """As on a full disk, where the log is."""
+    if sys.platform != "linux":
+        needs.missing("/dev/full (Linux)")
+    with open("/dev/full", "w") as full:
+        code = "from kubefuture.core.program import log; log('one'); log('two'); print('goes on', flush=True)"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, stderr=full, text=True
+        )
+    assert done.stdout == "goes on\n"

@@ -173,6 +173,14 @@ def test_R11_a_session_that_is_held_gets_nothing_and_is_in_nobodys_way():
     assert run_all(driver, worker) == 101
 
 
+def test_R16_what_nothing_refers_to_any_more_takes_no_room(tmp_path):
+    store = Store(tmp_path, None, never, never)
+    away = store.message(results(bytes(SHELF_BYTES)))
+    assert store._shelf.used_bytes >= SHELF_BYTES
+    del away
+    assert store._shelf.used_bytes == 0
+
+
 def test_R16_a_session_is_held_while_its_results_go_to_a_disk_that_has_no_room(tmp_path):
     journal = opened(tmp_path, limit_bytes=SHELF_BYTES, free_no_new_work=0, free_no_leases=0)
     log: list[str] = []

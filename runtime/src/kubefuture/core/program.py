@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -54,10 +55,11 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def log(line: str) -> None:
-    """One line with the time (UTC) to stderr, which the starter keeps."""
+    """One line with the time (UTC) to stderr, which the starter keeps; lost where its disk is full."""
     now = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    print(f"{stamp}.{int(now % 1 * 1000):03d}Z {line}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # work goes on
+        print(f"{stamp}.{int(now % 1 * 1000):03d}Z {line}", file=sys.stderr, flush=True)
 
 
 def end_on_signals(lifeline: int, end: Callable[[], None]) -> None:

@@ -19,6 +19,9 @@ from .state import State
 _WORTH_MOVING = 0.002
 """Seconds of work below which it is not taken back from one slot for another."""
 
+_WORTH_A_SLOT = 1.0
+"""Seconds of work of one session from which a slot that idles for another one is given to it (R3, R13)."""
+
 _FEW = 16
 _PAUSE = 0.01
 
@@ -174,16 +177,18 @@ def _credits(state: State, slot: SlotState) -> int:
 def _even_out(state: State, worth_moving: float) -> None:
     """Nothing waits, but slots idle: asks one slot that has more than it runs for the rest of it."""
     sessions = {slot.session for slot in state.idle}
-    victim, most = None, 0.0
+    victim, most, elsewhere = None, 0.0, 0.0
     for slot in state.stacked:
         if slot.revoking or slot.session is None or slot.session.gone:
             continue
-        if None not in sessions and slot.session not in sessions:
-            continue
         backlog = _backlog(slot)
-        if backlog > most:
+        if None not in sessions and slot.session not in sessions:
+            elsewhere = max(elsewhere, backlog)
+        elif backlog > most:
             victim, most = slot, backlog
     if victim is None or most < worth_moving:
+        if elsewhere >= _WORTH_A_SLOT and not state.replaced_slots:
+            replace(state, next(iter(state.idle)))
         return
     unstarted = list(victim.leases)[1:]
     part = unstarted[-max(1, (len(unstarted) + 1) // 2) :]

@@ -83,6 +83,8 @@ def raised(state: State, worker: WorkerState, message: Raised) -> None:
         if trouble(state, lease, "retry", index, _too_long(message, call)) <= call.retries:
             _come_back(lease, index, index + 1)
         else:
+            if lease.claimed:  # its client may not have told yet how often it may run
+                call.claim(lease.id, index + 1, lease.stop)
             _fail(state, lease.session, call, index, "raised", message.payload)
     if message.end:
         _end(state, lease)

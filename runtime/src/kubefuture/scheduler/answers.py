@@ -31,6 +31,10 @@ class Answers:
         """Whether something that was recorded is not committed yet."""
         return self.recorded > self._committed
 
+    def has(self, record: int) -> bool:
+        """Whether a record is committed."""
+        return record <= self._committed
+
     def send(self, party: Party, messages: Sequence[Message]) -> None:
         """Sends messages to a party: answers once everything recorded so far is committed, the others now."""
         if not self.behind:

@@ -59,11 +59,11 @@ class BlobTraffic:
         self._log = log
         self._parties: dict[int, Party] = {}
         self._sources: dict[bytes, int] = {}
-        self._keeping: dict[bytes, set[int]] = {}
-        self._promised: dict[bytes, set[int]] = {}
+        self._keeping: dict[bytes, dict[int, int]] = {}
+        self._promised: dict[bytes, dict[int, int]] = {}
         self._syncing: set[bytes] = set()
         self._begun: dict[bytes, float] = {}
-        self._asking: dict[bytes, set[int]] = {}
+        self._asking: dict[bytes, dict[int, int]] = {}
         self._unanswered: dict[tuple[int, bytes], BlobWanted] = {}
 
     def used(self) -> Container[bytes]:
@@ -86,7 +86,7 @@ class BlobTraffic:
         self._parties.pop(number, None)
         for waiting in (self._keeping, self._promised, self._asking):
             for digest in [digest for digest, numbers in waiting.items() if number in numbers]:
-                waiting[digest].discard(number)
+                del waiting[digest][number]
                 if not waiting[digest]:
                     del waiting[digest]
         for key in [key for key in self._unanswered if key[0] == number]:
@@ -170,7 +170,7 @@ class BlobTraffic:
             if problem:
                 party.send([BlobRefused(digest, problem)])
                 return
-        self._keeping.setdefault(digest, set()).add(party.number)
+        self._keeping.setdefault(digest, {})[party.number] = message.size
         if self._folder.has(digest):
             self._confirm(digest)
 
@@ -185,7 +185,7 @@ class BlobTraffic:
         waits = self._machine.is_expecting or arriving
         if not problem:
             if arriving:
-                self._asking.setdefault(digest, set()).add(party.number)
+                self._asking.setdefault(digest, {})[party.number] = 0
             if party.peer is not None and party.peer.lane is not None:
                 party.peer.lane.want(message)
         elif waits and (problem == _NOBODY or arriving) and len(self._unanswered) < _MOST:
@@ -211,11 +211,8 @@ class BlobTraffic:
 
     def _sources_of(self, digest: bytes, *, but: int = 0) -> list[tuple[int, int]]:
         """The clients that have a blob, those that are there first, and how many bytes they say that it has."""
-        found = [
-            (number, size)
-            for number, size in self._machine.blob_holders(digest)
-            if number in self._parties and number != but
-        ]
+        holders = *self._machine.blob_holders(digest), *self._keeping.get(digest, {}).items()
+        found = [pair for pair in holders if pair[0] in self._parties and pair[0] != but]
         return sorted(found, key=lambda source: self._parties[source[0]].peer is None)
 
     def _fetch(self, digest: bytes, sources: Iterable[tuple[int, int]], *, lasting: bool = False) -> str:
@@ -294,7 +291,7 @@ class BlobTraffic:
         """Tells who wants a blob kept that it is, once it is on disk for sure (R6)."""
         if digest in self._folder.synced:
             numbers = self._keeping.pop(digest)
-            self._promised.setdefault(digest, set()).update(numbers)
+            self._promised.setdefault(digest, {}).update(numbers)
             for number in numbers:
                 self._parties[number].send([BlobKept(digest)])
         elif digest not in self._syncing:

@@ -28,6 +28,7 @@ class Collector:
         self._named = named
         self._answers = answers
         self._parked: dict[tuple[int, int], tuple[Party, Fetch, int | None]] = {}
+        self._last: dict[tuple[int, int], int] = {}
 
     def fetch(self, party: Party, message: Fetch) -> None:
         """Somebody wants what follows a cursor."""
@@ -41,31 +42,38 @@ class Collector:
 
     def left(self, party: Party) -> None:
         """A party is gone for good."""
-        for key in [key for key in self._parked if key[0] == party.number]:
-            del self._parked[key]
+        for waiting in (self._parked, self._last):
+            for key in [key for key in waiting if key[0] == party.number]:
+                del waiting[key]
 
     def _try(self, number: int, call: int) -> None:
         party, message, told = self._parked[number, call]
         known = self._named.get(message.key)
         if known is None:
-            del self._parked[number, call]
-            self._answers.send(party, [NotNamed(call, FORGOTTEN)])
+            self._answer(party, NotNamed(call, FORGOTTEN))
             return
         try:
             found, cursor = self._journal.results(message.key, message.after, _BYTES)
         except JournalError as error:
-            del self._parked[number, call]
-            self._answers.send(party, [NotNamed(call, str(error))])
+            self._answer(party, NotNamed(call, str(error)))
             return
-        if not found and known.over and self._answers.behind:
-            return  # its last outcomes may be on their way to the disk: an empty answer would be asked again at once
+        if not found and known.over:
+            # Its last outcomes may be on their way to the disk: an empty answer would be asked again at once. What
+            # others record meanwhile is not waited for.
+            last = self._last.setdefault((number, call), self._answers.recorded)
+            if not self._answers.has(last):
+                return
         if not found and told is None and not known.over:
             self._parked[number, call] = party, message, known.total
             return
         if not found and told == known.total and not known.problem:
             return
-        del self._parked[number, call]
         spans = [outcome for outcome in found if isinstance(outcome, Span)]
         failures = [outcome for outcome in found if isinstance(outcome, Failure)]
         problem = "" if found else known.problem
-        self._answers.send(party, [Fetched(call, cursor, spans, failures, known.total, problem)])
+        self._answer(party, Fetched(call, cursor, spans, failures, known.total, problem))
+
+    def _answer(self, party: Party, answer: Fetched | NotNamed) -> None:
+        for waiting in (self._parked, self._last):
+            waiting.pop((party.number, answer.call), None)
+        self._answers.send(party, [answer])

@@ -46,10 +46,12 @@ class Shelf:
         """Puts bytes away; None when the file system takes no more, which is logged once."""
         try:
             file = self._last
-            if file is None or file.length >= SHELF_BYTES:
+            if file is None:
                 file = self._last = _File(self._folder)
                 self._files.add(file)
             offset = file.append(content)
+            if file.length >= SHELF_BYTES:
+                self._last = None  # so that it is given back with the last of what it holds
         except OSError as error:
             if not self._full:
                 self._log(
