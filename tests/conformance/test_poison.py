@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import pickle
@@ -13,6 +14,7 @@ import pytest
 from kubefuture.errors import PoisonError
 
 from tests.faults.checkpoint import reach
+from tests.faults.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("all_slots_work")
 
@@ -95,6 +97,26 @@ def test_imap_of_an_endless_input_raises_poison_when_what_it_had_read_is_finishe
     survivors = kf.options(on_error="return").imap(exit_at_three, itertools.count())
     assert [type(next(survivors)) for _ in range(500)] == [int] * 3 + [PoisonError] + [int] * 496
     survivors.close()
+
+
+def test_aio_imap_of_an_endless_input_raises_poison_too(pool):
+    def exit_at_three(index):
+        if index == 3:
+            os._exit(7)
+        return index
+
+    async def read(on_error, most):
+        found = []
+        async for value in kf.aio.options(on_error=on_error).imap(exit_at_three, itertools.count()):
+            found.append(value)
+            if len(found) == most:
+                return found
+        raise AssertionError("it has ended")
+
+    with pytest.raises(PoisonError, match="Element 3 "):
+        asyncio.run(asyncio.wait_for(read("raise", 5), LIMIT))
+    survivors = asyncio.run(asyncio.wait_for(read("return", 500), LIMIT))
+    assert [type(one) for one in survivors] == [int] * 3 + [PoisonError] + [int] * 496
 
 
 def test_two_poisoned_elements_are_both_found(pool):

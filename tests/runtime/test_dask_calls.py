@@ -56,6 +56,19 @@ def test_every_element_is_run_once(elements):
     assert sum(lengths) == elements
 
 
+def test_a_chunk_that_is_longer_than_what_is_read_ahead_begins_with_what_there_is():
+    calls = DaskCalls()
+    calls.receive(Function(1, b"function"))
+    calls.receive(Open(7, 1, -1, 500, 0))
+    calls.receive(Elements(7, [b"x"] * 100, False))
+    (sent,) = calls.next(SLOTS)
+    assert len(sent.chunk.payloads) == 100
+    calls.receive(Elements(7, [b"x"] * 100, False))
+    assert calls.next(SLOTS) == [], "more are to come"
+    calls.done(sent.number, answer(sent))
+    assert len(calls.next(SLOTS)) == 1
+
+
 def test_what_ran_again_on_a_worker_is_counted_as_retried():
     calls = begun(4, 1)
     first, second, *_ = calls.next(SLOTS)

@@ -105,6 +105,8 @@ class AsyncStream:
                     continue
                 if steps.finished:
                     break
+                for outcome in steps.given_up() if self._ahead else ():
+                    yield outcome  # no more are read before it is taken
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), min(_LOOK_SECONDS, steps.left()))
             for outcome in steps.poisoned:
@@ -227,6 +229,14 @@ class _Steps(Stream):
         if self._call is None:
             return self.exhausted and not self._waiting
         return self._call.finished and not self._call.arrived
+
+    def given_up(self) -> list[Outcomes]:
+        """Elements that were given up, once all others that were read have finished; each is told once."""
+        call = self._call
+        if call is None or call.arrived or call.settled != len(call.payloads):
+            return []
+        given_up, self.poisoned = self.poisoned, []
+        return given_up
 
     def left(self) -> float:
         """Seconds until time is up."""

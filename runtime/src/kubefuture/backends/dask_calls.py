@@ -270,7 +270,7 @@ class DaskCalls:
         if not call.waiting:
             return None
         length = call.chunk_size
-        if length and len(call.waiting) < length and not call.complete:
+        if length and len(call.waiting) < length and not call.complete and call.flying:
             return None
         if not length:
             left = max(call.total - call.taken, len(call.waiting))

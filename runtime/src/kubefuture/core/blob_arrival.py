@@ -71,8 +71,11 @@ class Arrival:
         ):
             return None
         if not self._begun:
+            try:
+                self._start()
+            except RuntimeError:
+                return None  # no more threads may be started now; it is asked again
             self._begun = True
-            self._start()
         start, self._asked = self._asked, stop
         return BlobWanted(self.digest, start, stop)
 

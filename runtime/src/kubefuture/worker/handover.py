@@ -121,3 +121,7 @@ class Handover:
                 time.sleep(HANDOVER_SECONDS)
                 if self.watched and self.due():
                     self.flush()
+                    if self.waiting:
+                        self.watched = (
+                            True  # since it was appended while that was still set, nobody else sends it
+                        )

@@ -14,6 +14,7 @@ import os
 import select
 import threading
 from collections import deque
+from contextlib import suppress
 from queue import SimpleQueue
 
 from ..core.settings import OUTPUT_BYTES, OUTPUT_LINES
@@ -49,10 +50,14 @@ class Outlet:
 
     def write(self, target: int, content: bytes) -> None:
         """Writes to a descriptor, soon."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._main, name="kubefuture-output", daemon=True)
-            self._thread.start()
         self._queue.put((target, content))
+        if self._thread is None:
+            thread = threading.Thread(target=self._main, name="kubefuture-output", daemon=True)
+            with suppress(
+                RuntimeError
+            ):  # no more threads may be started now: it is tried again with the next words
+                thread.start()
+                self._thread = thread
 
     def keep(self, output: SlotOutput) -> None:
         """A slot is dead, and what it has left behind may print."""

@@ -39,7 +39,7 @@ from .output import Outlet
 from .page import MemoryPage, Page
 from .slot_process import SlotProcess
 
-_LONGEST_PAUSE = 10.0
+_LONGEST_PAUSE, _DOUBLINGS = 10.0, 10
 _FINISH_SECONDS, _REAP_SECONDS = 2.0, 10.0
 _AGAIN_SECONDS = 0.1
 """After this long, and twice as long..., an interrupt is repeated: one in an import, or just before a wait, is lost."""
@@ -303,7 +303,7 @@ class SlotSet:
 
     def _failed(self, number: int, sentence: str) -> None:
         pause = min(0.1 * 2**self._failures, _LONGEST_PAUSE)
-        self._failures += 1
+        self._failures = min(self._failures + 1, _DOUBLINGS)
         self._trouble(f"{sentence}; the next try is in {pause:.1f} s")
         self._starts[number] = self._loop.call_later(pause, self.start, number)
 
