@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import pytest
 from kubefuture.errors import ClusterError, NotUpError, PlanError
 
 from tests.faults.checkpoint import reach
-from tests.faults.processes import descendants
 from tests.faults.programs import environment
 from tests.faults.waiting import LIMIT, eventually
 
@@ -44,21 +42,6 @@ def test_the_slots_of_a_plan_end_with_it(pool):
         assert kf.map(abs, [-1]) == [1]
         eventually(lambda: len(pool.slots()) == 1, "the end of slots of earlier plans")
     assert kf.map(abs, [-1]) == [1]
-
-
-def test_a_plan_that_was_waited_for_ends_with_a_later_choice(checkpoint):
-    def has_ended():
-        kf.plan("sequential")
-        return visit.pid not in {process.pid for process in descendants(os.getpid())}
-
-    with kf.plan("sequential"):
-        kf.plan("local", workers=1)
-        future = kf.future(reach, checkpoint.port)
-        visit = checkpoint.next()
-        kf.plan("sequential")
-        visit.go("finished")
-        assert future.result() == "finished"
-        eventually(has_ended, "the end of its slot")
 
 
 def test_what_runs_under_the_plan_before_still_finishes(pool, checkpoint):

@@ -85,10 +85,10 @@ class Plan:
 
     def retire(self) -> None:
         """Another plan took over: ends the back end unless somebody still waits for its work."""
-        if (backend := self._backend) is not None and backend.session.busy:
-            _waited_for[self] = None
-        else:
-            _waited_for.pop(self, None)
+        backend = self._backend
+        if backend is not None and backend.session.busy:
+            _waited_for.append(self)
+        elif backend is not None:
             self.close()
 
     def __enter__(self) -> Plan:
@@ -128,8 +128,8 @@ _own_pid = os.getpid()
 
 
 _current: Plan | None = None
-_waited_for: dict[Plan, None] = {}
-"""Plans that were replaced while somebody waited for their work. They end with a later choice, or with the program."""
+_waited_for: list[Plan] = []
+"""Plans that were replaced while somebody waited for their work; they end with the program at the latest."""
 
 _choosing = threading.Lock()
 
@@ -219,9 +219,8 @@ def chosen_plan() -> Plan | None:
 def _set(new: Plan) -> None:
     global _current
     before, _current = _current, new
-    for one in [*_waited_for, before]:
-        if one is not None and one is not new:
-            one.retire()
+    if before is not None and before is not new:
+        before.retire()
 
 
 def _effective() -> Plan:

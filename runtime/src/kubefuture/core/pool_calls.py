@@ -18,9 +18,6 @@ from .scalars import unpack
 _begun: dict[str, dict[str, Any]] = {}
 """For each executor whose initializer has run in this process: the globals that it assigned."""
 
-_KEPT = 8
-"""So many executors' are kept, since they may be large; one that was forgotten and comes back begins anew."""
-
 _broken: dict[str, str] = {}
 """For those whose initializer failed: what it raised."""
 
@@ -61,12 +58,11 @@ class Prepared:
         if self._executor in _broken:
             raise BrokenPoolError(_broken[self._executor])
         own = _globals_of(self._initializer)
-        assigned = _begun.pop(self._executor, None)
+        assigned = _begun.get(self._executor)
         if assigned is None:
             self._begin(own)
         else:
             own.update(assigned)
-            _begun[self._executor] = assigned  # as the latest
         return self._function(*args, **kwargs)
 
     def _begin(self, own: dict[str, Any]) -> None:
@@ -78,8 +74,6 @@ class Prepared:
             sentence = f"The executor's initializer failed, so it takes no more work: {error!r}"
             _broken[self._executor] = sentence
             raise BrokenPoolError(sentence) from error
-        while len(_begun) >= _KEPT:
-            del _begun[next(iter(_begun))]
         missing = object()
         _begun[self._executor] = {
             name: value for name, value in own.items() if before.get(name, missing) is not value

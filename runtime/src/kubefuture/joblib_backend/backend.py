@@ -143,8 +143,9 @@ class KubefutureBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore
 
     def submit(self, func: Any, callback: Any = None) -> None:
         """Starts some calls."""
-        if self._call is not None:  # else it has ended since joblib has looked, in another thread
-            self._call.submit(Batch(func), callback)
+        call = self._call
+        if call is not None:  # else it has ended since joblib has looked, in another thread
+            call.submit(Batch(func), callback)
 
     def retrieve_result_callback(self, out: Future[Any]) -> Any:
         """What they returned, or the first exception."""

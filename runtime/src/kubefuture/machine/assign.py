@@ -20,7 +20,7 @@ _WORTH_MOVING = 0.002
 """Seconds of work below which it is not taken back from one slot for another."""
 
 _WORTH_A_SLOT = 1.0
-"""Seconds of work of one session from which a slot that idles for another one is given to it (R3, R13)."""
+"""Seconds of work of one session from which a slot that has idled as long for another is given to it (R3, R13)."""
 
 _FEW = 16
 _PAUSE = 0.01
@@ -75,7 +75,7 @@ def fill(state: State, now: float, *, worth_moving: float = _WORTH_MOVING) -> No
         if len(state.stacked) > _FEW and worth_moving and now - state.evened_at < _PAUSE:
             return  # looking at many slots for each message would cost more than it brings
         state.evened_at = now
-        _even_out(state, worth_moving)
+        _even_out(state, now, worth_moving)
 
 
 def _lease_out(state: State, now: float) -> None:
@@ -174,7 +174,7 @@ def _credits(state: State, slot: SlotState) -> int:
     return credit_limit(mean * (lease.stop - lease.position), state.round_trip, state.ahead)
 
 
-def _even_out(state: State, worth_moving: float) -> None:
+def _even_out(state: State, now: float, worth_moving: float) -> None:
     """Nothing waits, but slots idle: asks one slot that has more than it runs for the rest of it."""
     sessions = {slot.session for slot in state.idle}
     victim, most, elsewhere = None, 0.0, 0.0
@@ -188,12 +188,22 @@ def _even_out(state: State, worth_moving: float) -> None:
             victim, most = slot, backlog
     if victim is None or most < worth_moving:
         if elsewhere >= _WORTH_A_SLOT and not state.replaced_slots:
-            replace(state, next(iter(state.idle)))
+            _give_away(state, now)
         return
     unstarted = list(victim.leases)[1:]
     part = unstarted[-max(1, (len(unstarted) + 1) // 2) :]
     victim.revoking = True
     state.outbox.send_slot(victim.worker.peer, victim.index, Revoke(victim.index, tuple(part)))
+
+
+def _give_away(state: State, now: float) -> None:
+    """A slot that has idled for a while, and not only between two calls, gets a fresh process for who has work."""
+    for slot, since in list(state.idle.items()):
+        if since is None:
+            state.idle[slot] = now
+        elif now - since >= _WORTH_A_SLOT:
+            replace(state, slot)
+            return
 
 
 def _backlog(slot: SlotState) -> float:

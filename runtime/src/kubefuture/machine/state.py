@@ -23,7 +23,7 @@ class State:
         sessions: By identity; those whose client is away too.
         clients: Sessions whose client has a conversation with the scheduler.
         waiting: Sessions that may have something to lease.
-        idle: Slots that are ready and have nothing.
+        idle: Slots that are ready and have nothing; since when, once somebody has wanted to know.
         hungry: Slots that run something and may have more.
         stacked: Slots that have more than they run.
         leaving: Slots that drain.
@@ -55,7 +55,7 @@ class State:
         self.workers: dict[Peer, WorkerState] = {}
         self.leases: dict[int, LeaseState] = {}
         self._first_lease = self.next_lease = first_lease
-        self.idle: dict[SlotState, None] = {}
+        self.idle: dict[SlotState, float | None] = {}
         self.hungry: dict[SlotState, None] = {}
         self.stacked: dict[SlotState, None] = {}
         self.leaving: dict[SlotState, None] = {}

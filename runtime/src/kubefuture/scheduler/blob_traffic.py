@@ -89,8 +89,7 @@ class BlobTraffic:
                 del waiting[digest][number]
                 if not waiting[digest]:
                     del waiting[digest]
-        for key in [key for key in self._unanswered if key[0] == number]:
-            del self._unanswered[key]
+        self._unanswered = {key: asked for key, asked in self._unanswered.items() if key[0] != number}
         for arrival in list(self._folder.arrivals.values()):
             if self._sources.get(arrival.digest) == number:
                 self._next_source(arrival)
@@ -137,17 +136,17 @@ class BlobTraffic:
         """Lets go what has not been needed for a while, and what nobody waits for; `now` is in seconds."""
         known = self._machine.used_blobs() if self._folder.arrivals or self._promised else {}
         for digest, arrival in list(self._folder.arrivals.items()):
-            if digest not in known and digest not in self._keeping:
+            if digest not in known and not self._keeping.get(digest):
                 self._folder.end(arrival, now)
                 self._sources.pop(digest, None)
                 self._tell(digest, _NOBODY)
-        for digest in [digest for digest in self._promised if digest in known]:
-            del self._promised[digest]
+        self._promised = {one: numbers for one, numbers in self._promised.items() if one not in known}
         self._machine.lack(list(self._away(now)), self._slow(now))
         unanswered, self._unanswered = self._unanswered, {}
         for (number, _), message in unanswered.items():
             self._wanted(self._parties[number], message)
         self._folder.collect(now)
+        self._ask()
 
     def close(self) -> None:
         """Ends everything."""
@@ -165,11 +164,11 @@ class BlobTraffic:
         arrival = self._folder.arrivals.get(digest)
         if arrival is not None:
             arrival.lasting = True
-        elif not self._folder.has(digest):
-            problem = self._fetch(digest, [(party.number, message.size)], lasting=True)
-            if problem:
-                party.send([BlobRefused(digest, problem)])
-                return
+        elif not self._folder.has(digest) and (
+            problem := self._fetch(digest, [(party.number, message.size)], lasting=True)
+        ):
+            party.send([BlobRefused(digest, problem)])
+            return
         self._keeping.setdefault(digest, {})[party.number] = message.size
         if self._folder.has(digest):
             self._confirm(digest)
@@ -252,6 +251,8 @@ class BlobTraffic:
             if any(self._sources_of(digest)):  # else there is no better one to be had
                 self._folder.drop(digest)
         elif arrival is not None and self._sources.get(digest) == party.number:
+            if self._keeping.get(digest, {}).pop(party.number, None) is not None:  # else two would take turns
+                party.send([BlobRefused(digest, message.reason)])
             self._next_source(arrival)
 
     def _next_source(self, arrival: Arrival) -> None:

@@ -132,8 +132,9 @@ class BlobCache:
         self._given_up = {digest: why for digest, why in self._given_up.items() if digest in waiting}
 
     def collect(self, now: float) -> None:
-        """Lets go what has not been needed for a while; `now` is in seconds."""
+        """Lets go what has not been needed for a while; `now` is in seconds. What could not be asked for is."""
         self._folder.collect(now)
+        self._ask()
 
     def close(self) -> None:
         """Ends everything that arrives."""
