@@ -8,12 +8,27 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from types import TracebackType
 
 from kubefuture.project.folder import Project
 
 from tests.faults.waiting import LIMIT
 from tests.project import kit
+
+
+def started(project: Project, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Starts a command in a group of its own, as a terminal does, which is to be held at a gate."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-m", "kubefuture", *arguments],
+        cwd=project.folder,
+        env=kit.clean_environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
 
 
 class _Gate:

@@ -184,20 +184,8 @@ def test_two_checks_go_together(study):
 def test_ctrl_c_in_a_check_says_that_nothing_was_changed(study):
     study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
     before = tree(study.folder)
-    command = [sys.executable, "-I", "-m", "kubefuture", "up", "--check"]
     gate = gates.Index()
-    with (
-        subprocess.Popen(
-            command,
-            cwd=study.folder,
-            env=kit.clean_environment(**gate.variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        ) as process,
-        gate,
-    ):
+    with gates.started(study, "up", "--check", **gate.variables) as process, gate:
         gate.wait()
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate()

@@ -140,19 +140,8 @@ def test_an_up_that_is_ended_from_outside_takes_its_step_with_it(study, number):
 def test_ctrl_c_lets_a_step_that_hangs_end_in_the_end(study):
     study.state.mkdir(exist_ok=True)
     study.values_file.write_text("packages:\n  pip: [iniconfig]\n")
-    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
     gate = gates.Index()
-    with (
-        subprocess.Popen(
-            command,
-            cwd=study.folder,
-            env=kit.clean_environment(**gate.variables),
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        ) as process,
-        gate,
-    ):
+    with gates.started(study, "up", **gate.variables) as process, gate:
         gate.wait()
         [step] = [pid for pid, line in commands(study) if line.endswith(" kubefuture environment ")]
         os.kill(step, signal.SIGSTOP)

@@ -301,22 +301,10 @@ def test_ctrl_c_leaves_something_that_down_can_end(study):
 
 
 def test_ctrl_c_while_ansible_is_loaded_is_calm(study, tmp_path):
-    command = [sys.executable, "-I", "-m", "kubefuture", "up"]
     gate = gates.Ansible(study)
     files = tmp_path / "files"
     files.mkdir()
-    with (
-        subprocess.Popen(
-            command,
-            cwd=study.folder,
-            env=kit.clean_environment(TMPDIR=str(files)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        ) as process,
-        gate,
-    ):
+    with gates.started(study, "up", TMPDIR=str(files)) as process, gate:
         gate.wait()
         os.killpg(process.pid, signal.SIGINT)
         # It has noticed, so that Ansible, which goes on now, finds that there is nothing to do.

@@ -232,8 +232,7 @@ class _Steps(Stream):
 
     def given_up(self) -> list[Outcomes]:
         """Elements that were given up, once all others that were read have finished; each is told once."""
-        call = self._call
-        if call is None or call.arrived or call.settled != len(call.payloads):
+        if self._call is None or not self._call.caught_up:
             return []
         given_up, self.poisoned = self.poisoned, []
         return given_up

@@ -174,7 +174,7 @@ class Stream:
         while True:
             self._feed(backend, call)
             self._check_time()
-            if poisoned and self._ahead and not call.arrived and call.settled == len(call.payloads):
+            if poisoned and self._ahead and call.caught_up:
                 yield from poisoned  # its siblings have finished, and no more are read before it is taken
                 poisoned.clear()
                 continue

@@ -170,6 +170,11 @@ class MapCall:
         return self.cancelled or (self.complete and self.settled == len(self.payloads))
 
     @property
+    def caught_up(self) -> bool:
+        """Every element so far is settled, and what arrived was taken."""
+        return not self.arrived and self.settled == len(self.payloads)
+
+    @property
     def unfinished(self) -> int:
         """How many elements wait or run, as far as is known."""
         return len(self.payloads) - self.settled

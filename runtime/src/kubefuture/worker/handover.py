@@ -121,7 +121,5 @@ class Handover:
                 time.sleep(HANDOVER_SECONDS)
                 if self.watched and self.due():
                     self.flush()
-                    if self.waiting:
-                        self.watched = (
-                            True  # since it was appended while that was still set, nobody else sends it
-                        )
+                    if self.waiting:  # appended while that was still set, so nobody else sends it
+                        self.watched = True

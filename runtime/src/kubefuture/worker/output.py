@@ -53,9 +53,8 @@ class Outlet:
         self._queue.put((target, content))
         if self._thread is None:
             thread = threading.Thread(target=self._main, name="kubefuture-output", daemon=True)
-            with suppress(
-                RuntimeError
-            ):  # no more threads may be started now: it is tried again with the next words
+            # If no more threads may be started now, it is tried again with the next words.
+            with suppress(RuntimeError):
                 thread.start()
                 self._thread = thread
 
